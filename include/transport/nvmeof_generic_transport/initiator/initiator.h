@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The initiator part: connections to remote subsystems, and the block devices of their namespaces.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+#include "transport/nvmeof_generic_transport/initiator/initiator_options.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// A use of the connection to one subsystem. The controller is shared by all uses in the process;
+/// with the last one it is disconnected, if this process made it (a controller connected by
+/// nvme-cli or another process is used and left alone).
+class Connection {
+ public:
+    virtual ~Connection() =
+        default;  ///< may block for seconds: not on an I/O worker or a caller's thread
+    virtual const std::string& subsystemNqn() const = 0;
+};
+
+/// The open block device of one namespace, whose identity was checked on this very descriptor.
+struct RemoteNamespace {
+    UniqueFd fd;
+    std::string deviceName;  ///< "nvme0n1", for log lines: the kernel recycles names
+    uint64_t size;           ///< bytes
+    uint32_t blockSize;      ///< logical block size in bytes
+};
+
+/// Makes and breaks connections; replaceable so that unit tests run without a kernel.
+class Fabrics;
+
+/// Every call may block for seconds (the kernel makes one connection at a time) and belongs to a
+/// thread of its own. Thread-safe.
+class Initiator {
+ public:
+    /// @param fabrics  nullptr: libnvme
+    /// @return ENOENT when nvme-fabrics is not there, EACCES when it may not be opened; the message
+    /// says what to load or change
+    static Result<std::unique_ptr<Initiator>> create(const InitiatorOptions& options,
+                                                     std::shared_ptr<Fabrics> fabrics = nullptr);
+    virtual ~Initiator() = default;
+
+    /// Connects to a subsystem or joins the existing connection. Checks address and NQN first.
+    /// @return EINVAL, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, EIO (NQN unknown there, or this host
+    /// is not allowed) ...
+    virtual Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
+                                                        const std::string& subsystemNqn) = 0;
+
+    /// Opens namespace `nsid` of a connected subsystem, waiting until `deadline` for it and its
+    /// device node to appear, and checks the identity of the opened descriptor in sysfs: subsystem
+    /// NQN, nsid, uuid (namespaceUuid()) and that the size is `size`.
+    /// @param size  bytes, as published by the target
+    /// @param openFlags  O_DIRECT or 0, added to O_RDWR | O_CLOEXEC
+    /// @return ENXIO when it did not appear, ESTALE when the device is not the one expected (both
+    /// name what was found)
+    virtual Result<RemoteNamespace> openNamespace(
+        const Connection& connection, uint32_t nsid, uint64_t size, int openFlags,
+        std::chrono::steady_clock::time_point deadline) = 0;
+};
+
+}  // namespace mooncake::nvmeof_generic
