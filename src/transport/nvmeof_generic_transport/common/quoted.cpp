@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+
+#include <algorithm>
+
+namespace mooncake::nvmeof_generic {
+
+std::string quoted(std::string_view text) {
+    constexpr size_t kMaxShown = 256;
+    std::string shown(text.substr(0, kMaxShown));
+    std::replace_if(
+        shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return "'" + shown + (text.size() > kMaxShown ? "...'" : "'");
+}
+
+}  // namespace mooncake::nvmeof_generic
