@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "common.h"
+
+namespace mooncake {
+
+// The location of memory that may lie on any NUMA node.
+const static std::string kWildcardLocation = "*";
+
+}  // namespace mooncake

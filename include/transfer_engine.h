@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// TransferEngine: what a program uses to offer local files to other nodes and to read and write
+// theirs.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "memory_location.h"
+#include "multi_transport.h"
+#include "transfer_metadata.h"
+#include "transport/transport.h"
+
+namespace mooncake {
+
+using TransferRequest = Transport::TransferRequest;
+using TransferStatus = Transport::TransferStatus;
+using TransferStatusEnum = Transport::TransferStatusEnum;
+using SegmentHandle = Transport::SegmentHandle;
+using SegmentID = Transport::SegmentID;
+using BatchID = Transport::BatchID;
+using BufferEntry = Transport::BufferEntry;
+using FileBufferID = TransferMetadata::FileBufferID;
+
+// Every function but the destructor may be called from any thread at any time. Before a successful
+// init, and after freeEngine, they return an error. Functions that return int give 0 or a value of
+// error.h and log the cause.
+class TransferEngine {
+ public:
+    // The arguments concern memory segments; file segments discover nothing.
+    explicit TransferEngine(bool auto_discover = false);
+    TransferEngine(bool auto_discover, const std::vector<std::string>& filter);
+    // freeEngine, then frees the batches that nobody freed.
+    ~TransferEngine();
+    TransferEngine(const TransferEngine&) = delete;
+    TransferEngine& operator=(const TransferEngine&) = delete;
+
+    // Joins the nodes that share a metadata store.
+    //   metadata_conn_string  http://host:port/metadata (or https://)
+    //   local_server_name     this node's name among them and its segment's; usually host or
+    //   host:port ip_or_host_name       published as the node's address; empty: the host in
+    //   local_server_name rpc_port              published beside it, 0 to 65535
+    // ERR_INVALID_ARGUMENT for a malformed argument or an engine that was initialised before,
+    // ERR_METADATA where the store cannot be reached. After an error init may be tried again.
+    int init(const std::string& metadata_conn_string, const std::string& local_server_name,
+             const std::string& ip_or_host_name = "", uint64_t rpc_port = 12345);
+
+    // Uninstalls the transports, which end every request in flight, then removes what this node
+    // published. Batches can still be polled and freed. 0 also when there is nothing to free;
+    // ERR_METADATA if the store kept an entry.
+    int freeEngine();
+
+    // Loads and starts the transport of a protocol; one that is installed already is returned as it
+    // is. args[0] of "nvmeof_generic" is a char* to the target address string; args may be null.
+    // Null, with the cause in the log, on failure. The pointer is the engine's, valid until the
+    // transport is uninstalled.
+    Transport* installTransport(const std::string& proto, void** args);
+
+    // Ends the transport's requests and destroys it. The local files are unregistered with the last
+    // transport that served files. ERR_INVALID_ARGUMENT where it is not installed.
+    int uninstallTransport(const std::string& proto);
+
+    // "address:port" as published; empty before init.
+    std::string getLocalIpAndPort();
+    // As published; ERR_INVALID_ARGUMENT before init.
+    int getRpcPort();
+
+    // The handle of a segment, the same for each call; LOCAL_SEGMENT_ID for one's own. Leading
+    // slashes of the name are ignored. (SegmentHandle)-1 where the segment cannot be found or the
+    // name cannot be one.
+    SegmentHandle openSegment(const std::string& segment_name);
+    // The next openSegment fetches the segment's descriptor afresh; the handle stays the same.
+    int closeSegment(SegmentHandle handle);
+    // Forgets the segment in this process.
+    int removeLocalSegment(const std::string& segment_name);
+
+    // Memory for transfers. File segments need no registration; it is passed on to the transports,
+    // and kept so that overlapping regions are refused (ERR_ADDRESS_OVERLAPPED). `length` is in
+    // bytes. The batch forms do all or nothing.
+    int registerLocalMemory(void* addr, size_t length,
+                            const std::string& location = kWildcardLocation,
+                            bool remote_accessible = true, bool update_metadata = true);
+    // ERR_ADDRESS_NOT_REGISTERED where no region starts at `addr`.
+    int unregisterLocalMemory(void* addr, bool update_metadata = true);
+    int registerLocalMemoryBatch(const std::vector<BufferEntry>& buffer_list,
+                                 const std::string& location);
+    int unregisterLocalMemoryBatch(const std::vector<void*>& addr_list);
+    // Whether a registered region overlaps [addr, addr + length).
+    bool checkOverlap(void* addr, uint64_t length);
+
+    // Whether a transport is installed that serves files.
+    bool supportFileBuffer();
+
+    // Offers a file or block device to other nodes, which may then read and write its first `size`
+    // bytes. `id` receives the number that requests name it by: 1 or more, never given twice by one
+    // engine. It is unchanged on failure, which leaves nothing registered. ERR_INVALID_ARGUMENT for
+    // an empty path, ERR_ADDRESS_OVERLAPPED for one that is registered (also when it is written
+    // differently), ERR_NOT_IMPLEMENTED without a transport that serves files, else the transport's
+    // error.
+    int registerLocalFile(const std::string& path, size_t size, FileBufferID& id);
+    // `path` as given to registerLocalFile or any spelling of it. ERR_ADDRESS_NOT_REGISTERED where
+    // it is not, or not yet, registered. After another error the file is still registered.
+    int unregisterLocalFile(const std::string& path);
+
+    // See MultiTransport for the next five.
+    BatchID allocateBatchID(size_t batch_size);
+    Status freeBatchID(BatchID batch_id);
+    Status submitTransfer(BatchID batch_id, const std::vector<TransferRequest>& entries);
+    Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status);
+    Status getBatchTransferStatus(BatchID batch_id, TransferStatus& status);
+
+    // Null where it is not installed.
+    Transport* getTransport(const std::string& proto);
+    // Null before init and after freeEngine.
+    std::shared_ptr<TransferMetadata> getMetadata();
+    // Fetches the descriptor of one open segment, or of all, afresh.
+    int syncSegmentCache(const std::string& segment_name = "");
+
+ private:
+    struct MemoryRegion {
+        void* addr;
+        size_t length;
+        std::string location;
+        bool remote_accessible;
+        bool settled;  // the transports have it; else somebody is registering or unregistering it
+    };
+    struct LocalFile {
+        FileBufferID id;
+        std::string path;  // as it was given
+        size_t size;
+        bool settled;  // as above
+    };
+
+    int registerWithTransports(const LocalFile& file);
+    int replayRegistrations(Transport* transport);
+    int reserveRegions(const std::vector<BufferEntry>& buffers, const std::string& location,
+                       bool remote_accessible);
+    void settleRegions(const std::vector<BufferEntry>& buffers, bool registered);
+
+    // Set by init once everything behind it is ready. What it points to lives as long as the
+    // engine.
+    std::atomic<MultiTransport*> ready_{nullptr};
+    std::unique_ptr<MultiTransport> multi_transports_;
+
+    // Shared by registration, exclusive for whatever adds or removes a transport. Held over slow
+    // calls; nothing on the data path takes it. Taken before mutex_.
+    std::shared_mutex setup_mutex_;
+
+    std::mutex mutex_;  // of everything below
+    std::shared_ptr<TransferMetadata> metadata_;
+    std::string local_server_name_;
+    std::vector<MemoryRegion> local_memory_regions_;
+    FileBufferID next_file_id_ = 1;
+    std::unordered_map<std::string, LocalFile> local_files_;  // by path, absolute and normalised
+};
+
+}  // namespace mooncake

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// TransferMetadata: what segments there are and what files they hold, kept in a store that all
+// nodes share.
+#pragma once
+
+#include <netdb.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common.h"
+#include "common/base/status.h"
+#include "topology.h"
+
+namespace mooncake {
+
+// The connection string of nodes that hold their descriptors themselves.
+#define P2PHANDSHAKE "P2PHANDSHAKE"
+
+class MetadataStorage;
+
+// Every public function may be called from any thread at any time. Those that talk to the store say
+// so; they take as long as the store does (bounded, see http_client.h) and hold nothing that a
+// look-up in the cache waits for.
+class TransferMetadata {
+ public:
+    // The next three describe memory segments. They are here for programs that name them; file
+    // segments leave them empty, and they are neither published nor read.
+    struct DeviceDesc {
+        std::string name;
+        uint16_t lid = 0;
+        std::string gid;
+    };
+    struct BufferDesc {
+        std::string name;
+        uint64_t addr = 0;
+        uint64_t length = 0;
+    };
+
+    // Identifies a file within its segment. Files count from 1; 0 is no file.
+    using FileBufferID = uint32_t;
+
+    struct FileBufferDesc {
+        FileBufferID id = 0;
+        std::string path;       // on the node that registered it
+        std::size_t size = 0;   // bytes that can be read and written
+        std::size_t align = 0;  // bytes; 0 where the transport asks for none
+    };
+
+    // Where the files of a segment of protocol "nvmeof_generic" are exported. Present in every
+    // build: a program compiled without USE_NVMEOF_GENERIC sees the same layout.
+    struct NVMeoFGenericTrid {
+        std::string trtype;
+        std::string adrfam;
+        std::string traddr;
+        std::string trsvcid;
+        std::string subnqn;
+    };
+
+    using SegmentID = uint64_t;
+
+    struct SegmentDesc {
+        std::string name;
+        std::string protocol;
+        std::vector<DeviceDesc> devices;
+        Topology topology;
+        std::vector<BufferDesc> buffers;
+        std::vector<FileBufferDesc> file_buffers;
+        std::string timestamp;  // of the last publication
+        NVMeoFGenericTrid nvmeof_generic_trid;
+        int tcp_data_port = 0;
+    };
+
+    struct RpcMetaDesc {
+        std::string ip_or_host_name;
+        uint16_t rpc_port = 0;
+        int sockfd = -1;  // not published
+    };
+
+    // What Transport's type names stand for; nothing here sends them.
+    struct HandShakeDesc {
+        std::string local_nic_path;
+        std::string peer_nic_path;
+        std::string reply_msg;
+    };
+    struct NotifyDesc {
+        std::string name;
+        std::string notify_msg;
+    };
+
+    // What getSegmentID returns for a segment that cannot be found.
+    static constexpr SegmentID kInvalidSegmentID = UINT64_MAX;
+
+    // `conn_string` names the store: http://host:port/metadata or https://... Anything else leaves
+    // an object whose status() tells what is wrong and whose every network call fails with
+    // ERR_METADATA. Does not connect yet.
+    explicit TransferMetadata(const std::string& conn_string);
+    // With a store of the caller's, never null.
+    explicit TransferMetadata(std::shared_ptr<MetadataStorage> storage);
+    ~TransferMetadata();
+    TransferMetadata(const TransferMetadata&) = delete;
+    TransferMetadata& operator=(const TransferMetadata&) = delete;
+
+    // OK, or why this object cannot reach any store.
+    const Status& status() const { return status_; }
+
+    // The descriptor of an open segment: from the cache, or with `force_update` (never for the
+    // local segment) from the store, which then replaces the cached one. Null, with the cause in
+    // the log, where the id is unknown or the store does not deliver; what was cached then stays.
+    // The object returned is never changed afterwards.
+    std::shared_ptr<SegmentDesc> getSegmentDescByID(SegmentID segment_id,
+                                                    bool force_update = false);
+
+    // The same by name; a name that is not in the cache is fetched and cached, as getSegmentID
+    // does.
+    std::shared_ptr<SegmentDesc> getSegmentDescByName(const std::string& segment_name,
+                                                      bool force_update = false);
+
+    // Fetches a descriptor from the store, past the cache. Null and a log line on failure.
+    std::shared_ptr<SegmentDesc> getSegmentDesc(const std::string& segment_name);
+
+    // The id under which this process knows the segment, the same for each call; the local segment
+    // is LOCAL_SEGMENT_ID. The first call, and the first after closeSegment, fetches the
+    // descriptor. kInvalidSegmentID and a log line where that fails.
+    SegmentID getSegmentID(const std::string& segment_name);
+
+    // The next getSegmentID of this segment fetches its descriptor afresh and keeps the id.
+    // ERR_INVALID_ARGUMENT for an id that is not open.
+    int closeSegment(SegmentID segment_id);
+
+    // Fetches the descriptor of one open segment, or of all for an empty name. ERR_METADATA if one
+    // of them failed; the cached one then stays.
+    int syncSegmentCache(const std::string& segment_name);
+
+    // Makes `desc` the descriptor of `segment_id` (LOCAL_SEGMENT_ID for one's own) in the cache;
+    // publishes nothing. The caller must not change *desc afterwards. ERR_INVALID_ARGUMENT for null
+    // or a name that cannot be a key.
+    int addLocalSegment(SegmentID segment_id, const std::string& segment_name,
+                        std::shared_ptr<SegmentDesc>&& desc);
+
+    // Forgets the segment in the cache; the store keeps what it has. 0 also where there was none.
+    int removeLocalSegment(const std::string& segment_name);
+
+    // Publishes a local segment as it is now. Concurrent calls are put in order, so that an older
+    // state is never published after a newer one. ERR_INVALID_ARGUMENT without such a segment,
+    // ERR_METADATA if the store fails.
+    int updateLocalSegmentDesc(SegmentID segment_id = LOCAL_SEGMENT_ID);
+
+    // Publishes `desc` under a name, past the cache. ERR_METADATA if the store fails.
+    int updateSegmentDesc(const std::string& segment_name, const SegmentDesc& desc);
+
+    // Removes a descriptor from the store, not from the cache. 0 also where there was none.
+    int removeSegmentDesc(const std::string& segment_name);
+
+    // Adds a file to the local segment and, if asked, publishes it. A failure leaves the local
+    // segment as it was (the store may still show the file if its answer was lost; the next
+    // publication corrects that). ERR_INVALID_ARGUMENT without a local segment or for a bad
+    // description, ERR_ADDRESS_OVERLAPPED for an id that is there already, ERR_METADATA if the
+    // store fails.
+    int addFileBuffer(const FileBufferDesc& buffer_desc, bool update_metadata);
+
+    // Takes a file out of the local segment and, if asked, publishes that. With ERR_METADATA the
+    // file is gone locally and the store still shows it: updateLocalSegmentDesc() repeats the
+    // publication. ERR_ADDRESS_NOT_REGISTERED where there is no such file.
+    int removeFileBuffer(FileBufferID id, bool update_metadata);
+
+    // Publishes where this process answers. A store that refuses to overwrite what a crashed
+    // predecessor left under the same name has it removed first. ERR_METADATA if the store fails.
+    int addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc);
+    // 0 also where there was none.
+    int removeRpcMetaEntry(const std::string& server_name);
+    // Asks the store each time. ERR_METADATA where there is no entry, a malformed one, or the store
+    // fails.
+    int getRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc);
+    // What addRpcMetaEntry was last given.
+    RpcMetaDesc localRpcMeta() const;
+
+ private:
+    struct CachedSegment {
+        std::shared_ptr<SegmentDesc> desc;
+        std::string name;     // the name it was asked for by
+        uint64_t fetch = 0;   // number of the fetch that delivered desc
+        bool closed = false;  // the next getSegmentID fetches afresh
+    };
+
+    std::shared_ptr<SegmentDesc> fetchInto(const std::string& segment_name, SegmentID* segment_id);
+    std::shared_ptr<SegmentDesc> localDesc(SegmentID segment_id) const;
+    int publish(SegmentID segment_id);
+    template <typename Change>
+    int changeLocalDesc(const Change& change);
+
+    std::shared_ptr<MetadataStorage> storage_;
+    Status status_;
+    std::string segment_prefix_;
+    std::string rpc_prefix_;
+
+    // Held for look-ups and swaps of pointers only, never over a system call.
+    mutable std::shared_mutex segment_lock_;
+    std::unordered_map<SegmentID, CachedSegment> segments_;
+    std::unordered_map<std::string, SegmentID> segment_ids_;
+    SegmentID next_segment_id_ = LOCAL_SEGMENT_ID + 1;
+    RpcMetaDesc local_rpc_meta_;
+
+    // Puts publications of the local segment in order; held while the store is talked to. Taken
+    // before segment_lock_.
+    std::mutex publish_mutex_;
+
+    // Numbers the fetches: of two that cross, the one that began later holds the newer descriptor.
+    std::atomic<uint64_t> fetch_count_{0};
+};
+
+}  // namespace mooncake
