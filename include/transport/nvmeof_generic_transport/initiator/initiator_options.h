@@ -9,7 +9,7 @@ namespace mooncake::nvmeof_generic {
 /// Times are given to the kernel with each connection. The defaults bound the time without an
 /// answer, after a target has gone, to keepAlive (twice, at worst) + fastIoFail.
 struct InitiatorOptions {
-    std::chrono::seconds connectTimeout{15};  ///< to wait for a connection and its devices
+    std::chrono::seconds connectTimeout{10};  ///< for a request to wait for its connection
     std::chrono::seconds keepAlive{2};
     std::chrono::seconds reconnectDelay{1};
     std::chrono::seconds fastIoFail{

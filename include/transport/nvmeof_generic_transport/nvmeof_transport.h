@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// NVMeoFGenericTransport: file segments over NVMe-oF, through the Linux kernel's own target and
+// initiator.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/transport.h"
+
+namespace mooncake {
+
+/// Joins the three parts (target, initiator, io) and speaks the engine's Transport interface. The
+/// engine makes and destroys it; users reach it through TransferEngine. Thread-safe once installed.
+class NVMeoFGenericTransport : public Transport {
+ public:
+    NVMeoFGenericTransport();
+
+    /// Refuses new requests, ends those that wait, waits for those in the kernel; then disconnects
+    /// what this process connected, withdraws the segment from the metadata and removes what it
+    /// exported.
+    ~NVMeoFGenericTransport() override;
+
+    /// Adds `entries` to the batch as tasks and submits them.
+    /// @param batch_id  from allocateBatchID() of this transport
+    /// @return InvalidArgument (batch), TooManyRequests (more tasks than the batch was made for). A
+    /// request that is
+    ///     wrong by itself (file, range, length, buffer) does not fail the call: its task ends
+    ///     FAILED.
+    Status submitTransfer(BatchID batch_id, const std::vector<TransferRequest>& entries) override;
+
+    /// Submits tasks whose `request` is set. Never waits for I/O, connections or metadata; the
+    /// requests are copied before it returns.
+    Status submitTransferTask(const std::vector<TransferTask*>& task_list) override;
+
+    /// @param task_id  index of the task in its batch
+    /// @return InvalidArgument for a task_id outside the batch; `status` is WAITING, COMPLETED or
+    /// FAILED, with the bytes that moved so far
+    Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) override;
+
+ protected:
+    /// As installWithArgs() without arguments: an initiator that exports nothing.
+    int install(std::string& local_server_name, std::shared_ptr<TransferMetadata> meta,
+                std::shared_ptr<Topology> topo) override;
+
+    /// @param args  nullptr: an initiator that exports nothing; else args[0] is the `char*` to the
+    /// target's address,
+    ///     "trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address> trsvcid=<port>"
+    /// @return 0, ERR_INVALID_ARGUMENT (address, an MC_NVMEOF_GENERIC_* variable), ERR_CONTEXT (the
+    /// kernel refused), ERR_METADATA; the log
+    ///     says what and why. Nothing stays behind after an error.
+    int installWithArgs(std::string& local_server_name, std::shared_ptr<TransferMetadata> meta,
+                        void** args) override;
+
+ private:
+    // Memory needs no registration: the kernel pins the pages of each I/O by itself.
+    int registerLocalMemory(void* addr, size_t length, const std::string& location,
+                            bool remote_accessible, bool update_metadata) override;
+    int unregisterLocalMemory(void* addr, bool update_metadata) override;
+    int registerLocalMemoryBatch(const std::vector<BufferEntry>& buffer_list,
+                                 const std::string& location) override;
+    int unregisterLocalMemoryBatch(const std::vector<void*>& addr_list) override;
+
+    bool supportFileBuffer() override { return true; }
+
+    /// Exports a file as namespace `id` and publishes it in the local segment's descriptor.
+    /// @param size  bytes to export, at most the physical size
+    /// @return 0, ERR_INVALID_ARGUMENT, ERR_CONTEXT (the kernel refused), ERR_METADATA (not
+    /// published, not exported)
+    int registerLocalFile(FileBufferID id, const std::string& path, size_t size) override;
+
+    /// Withdraws a file from the descriptor and the export; waits for its I/O in flight.
+    int unregisterLocalFile(FileBufferID id) override;
+
+    const char* getName() const override { return "nvmeof_generic"; }
+
+    struct Parts;
+
+    std::unique_ptr<Parts> parts_;
+    bool published_ = false;
+};
+
+}  // namespace mooncake

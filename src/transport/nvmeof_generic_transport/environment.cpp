@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "environment.h"
+
+#include <cerrno>
+#include <charconv>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+constexpr std::string_view kPrefix = "MC_NVMEOF_GENERIC_";
+
+// Takes a value, or says what would have been right.
+using Reader = std::function<Result<>(std::string_view value)>;
+
+Error expected(const std::string& what) {
+    return {EINVAL, what};
+}
+
+// A decimal number without sign, within limits, handed to `store`.
+Reader number(uint64_t least, uint64_t most, std::function<void(uint64_t)> store) {
+    return [=](std::string_view value) -> Result<> {
+        uint64_t parsed = 0;
+        const auto [end, error] =
+            std::from_chars(value.data(), value.data() + value.size(), parsed);
+        if (error != std::errc() || end != value.data() + value.size() || parsed < least ||
+            parsed > most) {
+            return expected("a number from " + std::to_string(least) + " to " +
+                            std::to_string(most));
+        }
+        store(parsed);
+        return {};
+    };
+}
+
+Reader seconds(uint64_t most, std::chrono::seconds& target) {
+    return number(1, most, [&target](uint64_t value) { target = std::chrono::seconds(value); });
+}
+
+template <class T>
+Reader choice(std::map<std::string_view, T> words, T& target) {
+    return [=, &target](std::string_view value) -> Result<> {
+        const auto found = words.find(value);
+        if (found != words.end()) {
+            target = found->second;
+            return {};
+        }
+        std::string all;
+        for (const auto& [word, unused] : words)
+            all += (all.empty() ? "" : ", ") + std::string(word);
+        return expected("one of: " + all);
+    };
+}
+
+Reader ioSize(size_t& target) {
+    return [&target, inRange = number(4096, 16 << 20, [&target](uint64_t value) {
+                         target = value;
+                     })](std::string_view value) -> Result<> {
+        if (inRange(value).ok() && (target & (target - 1)) == 0) return {};
+        return expected("a power of two from 4096 to 16777216 (bytes)");
+    };
+}
+
+Reader nqn(std::string& target) {
+    return [&target](std::string_view value) -> Result<> {
+        target = value;
+        return checkNqn(value);
+    };
+}
+
+Reader nqnList(std::vector<std::string>& target) {
+    return [&target](std::string_view value) -> Result<> {
+        while (true) {
+            const size_t comma = std::min(value.find(','), value.size());
+            if (Result<> checked = checkNqn(value.substr(0, comma)); !checked.ok()) return checked;
+            target.emplace_back(value.substr(0, comma));
+            if (comma == value.size()) return {};
+            value.remove_prefix(comma + 1);
+        }
+    };
+}
+
+std::map<std::string_view, Reader> readers(TransportOptions& options) {
+    IoOptions& io = options.io;
+    InitiatorOptions& initiator = options.initiator;
+    return {
+        {"DIRECT_IO",
+         choice<DirectIo>(
+             {{"on", DirectIo::kOn}, {"off", DirectIo::kOff}, {"auto", DirectIo::kAuto}},
+             io.directIo)},
+        {"NUM_WORKERS",
+         number(1, 256, [&io](uint64_t n) { io.numWorkers = static_cast<uint32_t>(n); })},
+        {"QUEUE_DEPTH",
+         number(1, 1024, [&io](uint64_t n) { io.queueDepth = static_cast<uint32_t>(n); })},
+        {"MAX_IO_SIZE", ioSize(io.maxIoBytes)},
+        {"SPIN_US", number(0, 1000, [&io](uint64_t n) { io.spin = std::chrono::microseconds(n); })},
+        {"BOUNCE_MIB", number(1, 65536, [&io](uint64_t n) { io.bounceBytes = n << 20; })},
+        {"DURABLE_WRITES", choice<bool>({{"on", true}, {"off", false}}, io.durableWrites)},
+        {"CONNECT_TIMEOUT", seconds(600, initiator.connectTimeout)},
+        {"KEEP_ALIVE", seconds(3600, initiator.keepAlive)},
+        {"RECONNECT_DELAY", seconds(3600, initiator.reconnectDelay)},
+        {"FAST_IO_FAIL", seconds(3600, initiator.fastIoFail)},
+        {"CTRL_LOSS", seconds(86400, initiator.controllerLoss)},
+        {"HOST_NQN", nqn(initiator.hostNqn)},
+        {"ALLOWED_HOSTS", nqnList(options.target.allowedHosts)},
+    };
+}
+
+Error malformed(const std::string& name, std::string_view value, const std::string& cause) {
+    return makeError(EINVAL, "environment variable " + name + "=" + quoted(value),
+                     "expected " + cause);
+}
+
+}  // namespace
+
+Result<TransportOptions> readEnvironment(const char* const* environment) {
+    TransportOptions options;
+    const auto known = readers(options);
+    for (; *environment != nullptr; ++environment) {
+        const std::string_view entry = *environment;
+        if (!entry.starts_with(kPrefix)) continue;
+        const size_t equals = entry.find('=');
+        const std::string name(entry.substr(0, equals));
+        const auto reader = known.find(std::string_view(name).substr(kPrefix.size()));
+        if (equals == std::string_view::npos || reader == known.end()) {
+            std::string names;
+            for (const auto& [suffix, unused] : known) {
+                names += (names.empty() ? "" : ", ") + std::string(suffix);
+            }
+            return makeError(EINVAL, "environment variable " + quoted(name) + " is not known",
+                             "behind " + std::string(kPrefix) + " there may stand: " + names);
+        }
+        const std::string_view value = entry.substr(equals + 1);
+        if (Result<> read = reader->second(value); !read.ok()) {
+            return malformed(name, value, read.error().message);
+        }
+    }
+    if (options.initiator.controllerLoss < options.initiator.fastIoFail) {
+        return malformed(std::string(kPrefix) + "CTRL_LOSS",
+                         std::to_string(options.initiator.controllerLoss.count()),
+                         "at least FAST_IO_FAIL, which is " +
+                             std::to_string(options.initiator.fastIoFail.count()) + " s");
+    }
+    return options;
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transport's options: environment variables, read once when the transport is installed.
+#pragma once
+
+#include <functional>
+
+#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/initiator/initiator_options.h"
+#include "transport/nvmeof_generic_transport/io/io_options.h"
+#include "transport/nvmeof_generic_transport/target/target.h"
+
+namespace mooncake::nvmeof_generic {
+
+struct TransportOptions {
+    IoOptions io;
+    InitiatorOptions initiator;
+    TargetOptions target;
+};
+
+/// Reads MC_NVMEOF_GENERIC_*. A variable that is not set keeps its default; a malformed or
+/// out-of-range value, or an unknown name with this prefix, is an error that names the variable,
+/// the value and what it takes: never a silent default.
+/// @param environment  null-terminated list of "NAME=value", as `environ`
+/// @return EINVAL
+Result<TransportOptions> readEnvironment(const char* const* environment);
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/nvmeof_generic_transport/nvmeof_transport.h"
+
+#include <glog/logging.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "environment.h"
+#include "remote_descriptor.h"
+#include "remote_segment.h"
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+#include "transport/nvmeof_generic_transport/initiator/initiator.h"
+#include "transport/nvmeof_generic_transport/io/io_pool.h"
+#include "transport/nvmeof_generic_transport/target/target.h"
+
+namespace mooncake {
+namespace {
+
+using namespace nvmeof_generic;
+
+constexpr char kProtocol[] = "nvmeof_generic";
+
+// Engines differ in how they declare a task's counters: atomic, or volatile with the compiler's
+// atomic operations.
+template <class T>
+void addTo(std::atomic<T>& counter, uint64_t value) {
+    counter.fetch_add(value, std::memory_order_relaxed);
+}
+template <class T>
+void addTo(volatile T& counter, uint64_t value) {
+    __atomic_fetch_add(&counter, value, __ATOMIC_RELAXED);
+}
+
+// Ends a slice. The poller may free task and slice as soon as the last slice of the task has ended.
+void endSlice(void* context, int error, uint64_t bytes) {
+    auto* slice = static_cast<Transport::Slice*>(context);
+    if (error == 0) {
+        slice->markSuccess();
+    } else {
+        if (bytes != 0) addTo(slice->task->transferred_bytes, bytes);
+        slice->markFailed();
+    }
+}
+
+// What the engine's headers have for a failure of each kind.
+int engineCode(const Error& error) {
+    switch (error.code) {
+        case EINVAL:
+        case EEXIST:
+        case ENOENT:
+        case EISDIR:
+            return ERR_INVALID_ARGUMENT;
+        default:
+            return ERR_CONTEXT;
+    }
+}
+
+int report(const std::string& what, const Error& error) {
+    LOG(ERROR) << kProtocol << ": " << what << ": " << error.message;
+    return engineCode(error);
+}
+
+}  // namespace
+
+/// Built in the order of the members and taken down in a fixed order of its own.
+struct NVMeoFGenericTransport::Parts {
+    explicit Parts(TransferMetadata& meta) : metadata(meta) {}
+    ~Parts();
+
+    RemoteSegment* segment(SegmentID id);
+    Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
+
+    TransferMetadata& metadata;
+    TransportOptions options;
+    std::unique_ptr<Target> target;  // null in an initiator that exports nothing
+    std::unique_ptr<Initiator> initiator;
+    std::unique_ptr<IoPool> pool;
+
+    // Held shared for a look-up, alone to add a segment; never over anything that blocks.
+    std::shared_mutex mutex;
+    std::unordered_map<SegmentID, std::unique_ptr<RemoteSegment>> segments;
+};
+
+NVMeoFGenericTransport::Parts::~Parts() {
+    // No new I/O, then none in flight, then no connections, then no exports: a process that reads
+    // its own segment would otherwise wait for a target that it has removed itself.
+    for (auto& [id, segment] : segments) segment->stop();
+    pool.reset();
+    segments.clear();
+    initiator.reset();
+    target.reset();
+}
+
+Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, bool fresh) {
+    std::shared_ptr<TransferMetadata::SegmentDesc> descriptor;
+    try {
+        descriptor = metadata.getSegmentDescByID(id, fresh);
+    } catch (const std::exception& error) {
+        return Error{
+            EIO, "segment " + std::to_string(id) + " has no readable descriptor: " + error.what()};
+    }
+    if (!descriptor) {
+        return makeError(ENOENT, "segment " + std::to_string(id) + " has no descriptor",
+                         "is its node running, and is the metadata service reachable?");
+    }
+    return checkDescriptor(*descriptor);
+}
+
+RemoteSegment* NVMeoFGenericTransport::Parts::segment(SegmentID id) {
+    {
+        std::shared_lock lock(mutex);
+        if (const auto found = segments.find(id); found != segments.end())
+            return found->second.get();
+    }
+    std::unique_lock lock(mutex);
+    auto& slot = segments[id];
+    if (!slot) {
+        RemoteSegmentContext context{[this, id](bool fresh) { return describe(id, fresh); },
+                                     initiator.get(), pool.get(), endSlice,
+                                     options.initiator.connectTimeout};
+        slot = std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
+    }
+    return slot.get();
+}
+
+NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
+
+NVMeoFGenericTransport::~NVMeoFGenericTransport() {
+    // Withdrawn first, so that nobody comes to a target that is about to go.
+    if (published_ && metadata_) metadata_->removeSegmentDesc(local_server_name_);
+    parts_.reset();
+}
+
+int NVMeoFGenericTransport::install(std::string& local_server_name,
+                                    std::shared_ptr<TransferMetadata> meta,
+                                    std::shared_ptr<Topology>) {
+    return installWithArgs(local_server_name, std::move(meta), nullptr);
+}
+
+int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
+                                            std::shared_ptr<TransferMetadata> meta, void** args) {
+    if (parts_) return report("install", makeError(EEXIST, "the transport is installed already"));
+    if (!meta) return report("install", makeError(EINVAL, "no metadata"));
+    local_server_name_ = local_server_name;
+    metadata_ = std::move(meta);
+    auto parts = std::make_unique<Parts>(*metadata_);
+
+    auto options = readEnvironment(environ);
+    if (!options.ok()) return report("options", options.error());
+    parts->options = options.take();
+
+    auto descriptor = std::make_shared<SegmentDesc>();
+    descriptor->name = local_server_name_;
+    descriptor->protocol = kProtocol;
+    descriptor->tcp_data_port = 0;
+    const bool exports = args != nullptr && args[0] != nullptr;
+    if (exports) {
+        auto address = parseAddress(static_cast<const char*>(args[0]));
+        if (!address.ok()) return report("target address", address.error());
+        auto target = Target::start(address.value(), parts->options.target);
+        if (!target.ok()) return report("target", target.error());
+        parts->target = target.take();
+        const TransportAddress& at = address.value();
+        descriptor->nvmeof_generic_trid = {at.trtype, at.adrfam, at.traddr, at.trsvcid,
+                                           parts->target->subsystemNqn()};
+    }
+
+    auto initiator = Initiator::create(parts->options.initiator);
+    if (!initiator.ok()) return report("initiator", initiator.error());
+    parts->initiator = initiator.take();
+    auto pool = IoPool::create(parts->options.io);
+    if (!pool.ok()) return report("io", pool.error());
+    parts->pool = pool.take();
+
+    if (int error =
+            metadata_->addLocalSegment(LOCAL_SEGMENT_ID, local_server_name_, std::move(descriptor));
+        error != 0) {
+        LOG(ERROR) << kProtocol << ": the local segment could not be added to the metadata";
+        return error;
+    }
+    // Who exports nothing has nothing to publish, and must not overwrite the record of a node that
+    // does.
+    if (exports) {
+        if (int error = metadata_->updateLocalSegmentDesc(); error != 0) {
+            LOG(ERROR) << kProtocol << ": segment " << local_server_name_
+                       << " could not be published: is the metadata service reachable?";
+            metadata_->removeLocalSegment(local_server_name_);
+            return error;
+        }
+        published_ = true;
+    }
+    parts_ = std::move(parts);
+    return 0;
+}
+
+Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
+                                              const std::vector<TransferRequest>& entries) {
+    auto& batch = *reinterpret_cast<BatchDesc*>(batch_id);
+    const size_t first = batch.task_list.size();
+    if (first + entries.size() > batch.batch_size) {
+        return Status::TooManyRequests(
+            "the batch was made for " + std::to_string(batch.batch_size) + " tasks, has " +
+            std::to_string(first) + " and got " + std::to_string(entries.size()) + " more");
+    }
+    batch.task_list.resize(first + entries.size());
+    std::vector<TransferTask*> tasks;
+    tasks.reserve(entries.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+        TransferTask& task = batch.task_list[first + i];
+        task.batch_id = batch_id;
+        task.request = &entries[i];
+        tasks.push_back(&task);
+    }
+    return submitTransferTask(tasks);
+}
+
+Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask*>& task_list) {
+    if (!parts_) return Status::InvalidArgument("the nvmeof_generic transport is not installed");
+    // Neighbours in the list mostly belong to one file: they are handed on together.
+    thread_local std::vector<IoRequest> run;
+    SegmentID segmentId = 0;
+    FileBufferID fileId = 0;
+    const auto send = [&] {
+        if (!run.empty()) parts_->segment(segmentId)->submit(fileId, run.data(), run.size());
+        run.clear();
+    };
+    run.clear();
+    for (TransferTask* task : task_list) {
+        const TransferRequest& request = *task->request;
+        if (request.target_id != segmentId || request.file_id != fileId) {
+            send();
+            segmentId = request.target_id;
+            fileId = request.file_id;
+        }
+        Slice* slice = getSliceCache().allocate();
+        slice->source_addr = request.source;
+        slice->length = request.length;
+        slice->opcode = request.opcode;
+        slice->target_id = request.target_id;
+        slice->file_id = request.file_id;
+        slice->task = task;
+        slice->status = Slice::PENDING;
+        slice->ts = 0;
+        task->total_bytes = request.length;
+        task->slice_list.push_back(slice);
+        // Counted before it can end: a task with as many ended slices as it has is finished.
+        task->slice_count = 1;
+        run.push_back({request.opcode == TransferRequest::READ ? IoOp::kRead : IoOp::kWrite,
+                       request.source, request.target_offset, request.length, slice});
+    }
+    send();
+    return Status::OK();
+}
+
+Status NVMeoFGenericTransport::getTransferStatus(BatchID batch_id, size_t task_id,
+                                                 TransferStatus& status) {
+    auto& batch = *reinterpret_cast<BatchDesc*>(batch_id);
+    if (task_id >= batch.task_list.size()) {
+        return Status::InvalidArgument("the batch has " + std::to_string(batch.task_list.size()) +
+                                       " tasks, so task " + std::to_string(task_id) +
+                                       " is not one of them");
+    }
+    TransferTask& task = batch.task_list[task_id];
+    const uint64_t failed = task.failed_slice_count;
+    const uint64_t succeeded = task.success_slice_count;
+    status.transferred_bytes = task.transferred_bytes;
+    if (failed + succeeded < task.slice_count || task.slice_count == 0) {
+        status.s = WAITING;
+    } else {
+        status.s = failed == 0 ? COMPLETED : FAILED;
+        task.is_finished = true;
+    }
+    return Status::OK();
+}
+
+int NVMeoFGenericTransport::registerLocalFile(FileBufferID id, const std::string& path,
+                                              size_t size) {
+    if (!parts_ || !parts_->target) {
+        return report("register " + path,
+                      makeError(EINVAL, "this node exports nothing",
+                                "give installTransport the address to export at in args[0]"));
+    }
+    auto exported = parts_->target->addFile(id, path, size);
+    if (!exported.ok()) return report("register " + path, exported.error());
+    const ExportedFile& file = exported.value();
+    if (int error = metadata_->addFileBuffer({id, path, file.size, file.blockSize}, true);
+        error != 0) {
+        LOG(ERROR) << kProtocol << ": register " << path
+                   << ": the file could not be published: is the metadata service reachable?";
+        metadata_->removeFileBuffer(id, false);
+        if (auto removed = parts_->target->removeFile(id); !removed.ok()) {
+            report("take back " + path, removed.error());
+        }
+        return error;
+    }
+    return 0;
+}
+
+int NVMeoFGenericTransport::unregisterLocalFile(FileBufferID id) {
+    if (!parts_ || !parts_->target) {
+        return report("unregister file " + std::to_string(id),
+                      makeError(ENOENT, "this node exports nothing"));
+    }
+    // Withdrawn first, so that nobody new asks for it. Where that fails the export still ends: that
+    // is what the caller needs, and an initiator that comes by the old record is told that the
+    // namespace is gone.
+    if (metadata_->removeFileBuffer(id, true) != 0) {
+        LOG(ERROR) << kProtocol << ": file " << id
+                   << " is still in the published descriptor: is the metadata service reachable?";
+    }
+    if (auto removed = parts_->target->removeFile(id); !removed.ok()) {
+        return report("unregister file " + std::to_string(id), removed.error());
+    }
+    return 0;
+}
+
+int NVMeoFGenericTransport::registerLocalMemory(void*, size_t, const std::string&, bool, bool) {
+    return 0;
+}
+
+int NVMeoFGenericTransport::unregisterLocalMemory(void*, bool) {
+    return 0;
+}
+
+int NVMeoFGenericTransport::registerLocalMemoryBatch(const std::vector<BufferEntry>&,
+                                                     const std::string&) {
+    return 0;
+}
+
+int NVMeoFGenericTransport::unregisterLocalMemoryBatch(const std::vector<void*>&) {
+    return 0;
+}
+
+}  // namespace mooncake
