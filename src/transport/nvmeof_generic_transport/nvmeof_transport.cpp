@@ -4,6 +4,7 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -73,14 +74,17 @@ struct NVMeoFGenericTransport::Parts {
     explicit Parts(TransferMetadata& meta) : metadata(meta) {}
     ~Parts();
 
-    RemoteSegment* segment(SegmentID id);
+    /// Makes what reading and writing needs: initiator and pool, or neither.
+    Result<> makeInitiator();
+    RemoteSegment& segment(SegmentID id);
+    void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count);
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
 
     TransferMetadata& metadata;
     TransportOptions options;
-    std::unique_ptr<Target> target;  // null in an initiator that exports nothing
-    std::unique_ptr<Initiator> initiator;
-    std::unique_ptr<IoPool> pool;
+    std::unique_ptr<Target> target;        // null in an initiator that exports nothing
+    std::unique_ptr<Initiator> initiator;  // null on a node that can export only
+    std::unique_ptr<IoPool> pool;          // likewise
 
     // Held shared for a look-up, alone to add a segment; never over anything that blocks.
     std::shared_mutex mutex;
@@ -112,11 +116,10 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
     return checkDescriptor(*descriptor);
 }
 
-RemoteSegment* NVMeoFGenericTransport::Parts::segment(SegmentID id) {
+RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
     {
         std::shared_lock lock(mutex);
-        if (const auto found = segments.find(id); found != segments.end())
-            return found->second.get();
+        if (const auto found = segments.find(id); found != segments.end()) return *found->second;
     }
     std::unique_lock lock(mutex);
     auto& slot = segments[id];
@@ -126,7 +129,26 @@ RemoteSegment* NVMeoFGenericTransport::Parts::segment(SegmentID id) {
                                      options.initiator.connectTimeout};
         slot = std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
     }
-    return slot.get();
+    return *slot;
+}
+
+Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
+    auto madeInitiator = Initiator::create(options.initiator);
+    if (!madeInitiator.ok()) return madeInitiator.error();
+    auto madePool = IoPool::create(options.io);
+    if (!madePool.ok()) return madePool.error();
+    initiator = madeInitiator.take();
+    pool = madePool.take();
+    return {};
+}
+
+void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fileId,
+                                           const IoRequest* requests, size_t count) {
+    if (pool) {
+        segment(segmentId).submit(fileId, requests, count);
+    } else {
+        for (size_t i = 0; i < count; ++i) endSlice(requests[i].context, ENODEV, 0);
+    }
 }
 
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
@@ -171,12 +193,12 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
                                            parts->target->subsystemNqn()};
     }
 
-    auto initiator = Initiator::create(parts->options.initiator);
-    if (!initiator.ok()) return report("initiator", initiator.error());
-    parts->initiator = initiator.take();
-    auto pool = IoPool::create(parts->options.io);
-    if (!pool.ok()) return report("io", pool.error());
-    parts->pool = pool.take();
+    if (auto made = parts->makeInitiator(); !made.ok()) {
+        if (!exports) return report("initiator", made.error());
+        LOG(WARNING) << kProtocol
+                     << ": this node exports files but cannot read or write remote ones: "
+                     << made.error().message;
+    }
 
     if (int error =
             metadata_->addLocalSegment(LOCAL_SEGMENT_ID, local_server_name_, std::move(descriptor));
@@ -223,17 +245,17 @@ Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
 Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask*>& task_list) {
     if (!parts_) return Status::InvalidArgument("the nvmeof_generic transport is not installed");
     // Neighbours in the list mostly belong to one file: they are handed on together.
-    thread_local std::vector<IoRequest> run;
+    std::array<IoRequest, 128> run;
+    size_t count = 0;
     SegmentID segmentId = 0;
     FileBufferID fileId = 0;
     const auto send = [&] {
-        if (!run.empty()) parts_->segment(segmentId)->submit(fileId, run.data(), run.size());
-        run.clear();
+        if (count != 0) parts_->submit(segmentId, fileId, run.data(), count);
+        count = 0;
     };
-    run.clear();
     for (TransferTask* task : task_list) {
         const TransferRequest& request = *task->request;
-        if (request.target_id != segmentId || request.file_id != fileId) {
+        if (count == run.size() || request.target_id != segmentId || request.file_id != fileId) {
             send();
             segmentId = request.target_id;
             fileId = request.file_id;
@@ -251,8 +273,8 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
         task->slice_list.push_back(slice);
         // Counted before it can end: a task with as many ended slices as it has is finished.
         task->slice_count = 1;
-        run.push_back({request.opcode == TransferRequest::READ ? IoOp::kRead : IoOp::kWrite,
-                       request.source, request.target_offset, request.length, slice});
+        run[count++] = {request.opcode == TransferRequest::READ ? IoOp::kRead : IoOp::kWrite,
+                        request.source, request.target_offset, request.length, slice};
     }
     send();
     return Status::OK();

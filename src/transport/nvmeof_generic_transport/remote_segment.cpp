@@ -28,10 +28,10 @@ bool meansGone(int error) {
 
 }  // namespace
 
-/// A file whose device is open.
-class RemoteSegment::OpenFile : public IoListener {
+/// Hears from the pool how I/O on one opening of one file ended.
+class RemoteSegment::FileListener : public IoListener {
  public:
-    OpenFile(RemoteSegment& segment, uint32_t fileId) : segment_(segment), fileId_(fileId) {}
+    FileListener(RemoteSegment& segment, uint32_t fileId) : segment_(segment), fileId_(fileId) {}
 
     void onIoDone(void* context, int error, uint64_t bytes) noexcept override {
         // The note comes first: whoever sees the failed request finds the segment mending already.
@@ -39,8 +39,6 @@ class RemoteSegment::OpenFile : public IoListener {
             segment_.onIoError(fileId_, this, error);
         segment_.context_.ended(context, error, bytes);
     }
-
-    std::shared_ptr<IoDevice> device;
 
  private:
     RemoteSegment& segment_;

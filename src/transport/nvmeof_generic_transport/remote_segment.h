@@ -77,9 +77,8 @@ class RemoteSegment {
     void attempt(std::unique_lock<std::mutex>& lock);
     Result<> bringUp(bool fresh);
     Result<> useConnection();
-    /// @return 0, or the errno value of a failure that a later attempt may mend (the requests go on
-    /// waiting)
-    int openFile(uint32_t fileId);
+    /// @return false when the device is not there yet: the requests go on waiting
+    bool openFile(uint32_t fileId);
     void noteFailure(std::unique_lock<std::mutex>& lock, const Error& error);
 
     void closeFiles();

@@ -15,50 +15,60 @@ namespace mooncake::nvmeof_generic {
 class ConfigTree;  // the operations on configfs, replaceable so that tests can fail each one
 
 struct TargetOptions {
-    std::vector<std::string> allowedHosts;               ///< host NQNs; empty: any host may connect
+    /// Host NQNs; empty: any host may connect (logged as a warning unless the address is loopback).
+    std::vector<std::string> allowedHosts;
+    /// Export block devices that are mounted, or held by LVM, RAID or swap, all the same.
+    bool exportBusyDevices = false;
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests
+    std::string devRoot = "/dev";                        ///< where the loop devices are
 };
 
 /// What a remote host sees of an exported file.
 struct ExportedFile {
     uint32_t nsid;
-    std::string path;  ///< as registered
-    uint64_t
-        size;  ///< bytes reachable from a remote host: the wanted size, rounded down to blockSize
-    uint32_t blockSize;  ///< logical block size of the namespace in bytes
+    std::string path;    ///< as registered
+    uint64_t size;       ///< bytes that a remote host reaches: as wanted, rounded down to blockSize
+    uint32_t blockSize;  ///< bytes; offset and length of remote I/O must be multiples of it
 };
 
-/// One incarnation of a target: one subsystem with a new random NQN, on one port. Thread-safe.
+/// One incarnation of a target: one subsystem with a new random NQN, on one port. Thread-safe,
+/// except that no call may run while it is destroyed.
 class Target {
  public:
     /// Removes the orphans of dead targets of this transport, makes the subsystem and links it to a
     /// port at `address` (shared with other live targets of this transport at the same address). On
-    /// failure everything made is removed again.
+    /// failure everything made is removed again. Waits for the I/O in flight of the orphans, so
+    /// that no write to a dead incarnation lands after the new one has begun.
     /// @param tree  nullptr: the real file system
-    /// @return EINVAL (address), ENOENT (configfs not mounted or nvmet not loaded), EACCES (not
-    /// root), EADDRNOTAVAIL, EADDRINUSE ...; the
-    ///     message says which and what to do
+    /// @return EINVAL (address, host NQN), ENOENT (configfs not mounted or nvmet not loaded), EACCES
+    ///     (not root), EADDRNOTAVAIL, EADDRINUSE ...; the message says which and what to do
     static Result<std::unique_ptr<Target>> start(const TransportAddress& address,
                                                  const TargetOptions& options,
                                                  std::shared_ptr<ConfigTree> tree = nullptr);
 
-    /// Removes every object this target made, and nothing else.
+    /// Removes every object this target made, and nothing else. Waits for I/O in flight. What
+    /// cannot be removed is logged and left to the next start. Does nothing in a process forked off
+    /// the one that started the target.
     virtual ~Target() = default;
 
     virtual const std::string& subsystemNqn() const = 0;
     virtual const TransportAddress& address() const = 0;
 
     /// Exports a regular file or block device as namespace `nsid`. What is judged is what is
-    /// exported: the file is opened once. A file may be exported once only, whatever its name.
-    /// @param nsid  1 to 2^32-2, never used before in this target
+    /// exported: the file is opened once. A file may be exported once only, whatever its name. The
+    /// holes of a sparse file are filled with reserved space first.
+    /// @param nsid  1 to 2^32-2, never exported before in this target
     /// @param path  absolute or relative to the working directory
-    /// @param size  bytes to export, at least one block and at most the physical size
-    /// @return EINVAL (kind of file, size, nsid), ENOENT, EACCES, EEXIST (already exported), EMFILE
-    /// (1024 files), ENOSPC ...; nothing is left behind
+    /// @param size  bytes to export, at least one block and at most the physical size; a remote host
+    ///     reaches no byte beyond it
+    /// @return EINVAL (kind of file, size, nsid), ENOENT, EACCES, EEXIST (file already exported, or
+    ///     nsid used), EBUSY (device in use), EMFILE (1024 files), ENOSPC ...; nothing is left
+    ///     behind
     virtual Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) = 0;
 
     /// Takes a file back. Waits for its I/O in flight, without holding up other files.
-    /// @return ENOENT when `nsid` is not exported
+    /// @return ENOENT when `nsid` is not exported, EBUSY while another call adds or removes it;
+    ///     after any other error it is still held and may be removed again
     virtual Result<> removeFile(uint32_t nsid) = 0;
 };
 
