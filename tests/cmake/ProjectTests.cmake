@@ -9,30 +9,47 @@ function(add_unit_test name)
                        DISCOVERY_TIMEOUT 60)
 endfunction()
 
-# add_kernel_test(name SOURCES ... LIBRARIES ... KERNELS 6.1 6.12 [PROGRAMS p ...] [TIMEOUT seconds]): a GoogleTest
-# program that needs a kernel with nvmet. Each kernel gives one CTest test with the label "kernel": the whole
-# program in one boot, or on this machine's own kernel where that has nvmet. PROGRAMS are CMake targets or
-# programs of this machine that the test starts; they are put beside it in the guest.
+# add_kernel_test(name SOURCES ... KERNELS 6.1 6.12 [LIBRARIES ...] [PROGRAMS p ...] [FILES f ...] [DISKS MiB ...]
+#                 [TIMEOUT seconds]): a GoogleTest program that needs a kernel with nvmet. Each kernel gives one CTest
+# test with the label "kernel": the whole program in one boot, or on this machine's own kernel where that has nvmet
+# (scripts/vm/run_test.sh). PROGRAMS are CMake targets or programs of this machine that the test starts, FILES are files
+# it opens; both are in the guest at the paths they have here, programs also in PATH. A test that has the engine has
+# the plugin too. DISKS are the sizes of the empty disks it finds in $NVMEOF_TEST_DISKS.
 function(add_kernel_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBRARIES;KERNELS;PROGRAMS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBRARIES;KERNELS;PROGRAMS;FILES;DISKS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
-  set(programs)
+  set(options)
   foreach(program ${ARG_PROGRAMS})
     if(TARGET ${program})
-      list(APPEND programs -p $<TARGET_FILE:${program}>)
+      list(APPEND options -p $<TARGET_FILE:${program}>)
+      add_dependencies(${name} ${program})
     else()
-      list(APPEND programs -p ${program})
+      list(APPEND options -p ${program})
     endif()
   endforeach()
+  foreach(file ${ARG_FILES})
+    list(APPEND options -f ${file})
+  endforeach()
+  foreach(size ${ARG_DISKS})
+    list(APPEND options -d ${size})
+  endforeach()
+  # Nothing links the plugin: the engine opens it at run time.
+  if("transfer_engine" IN_LIST ARG_LIBRARIES OR ARG_PROGRAMS)
+    if(TARGET mooncake_transport_nvmeof_generic)
+      list(APPEND options -f $<TARGET_FILE:mooncake_transport_nvmeof_generic>)
+      add_dependencies(${name} mooncake_transport_nvmeof_generic)
+    endif()
+  endif()
+  # The script ends the test itself when the time is over, and shows where it hung: CTest leaves it room for that.
+  math(EXPR ctest_timeout "${ARG_TIMEOUT} + 120")
   foreach(kernel ${ARG_KERNELS})
     add_test(NAME kernel.${kernel}.${name}
-             COMMAND ${PROJECT_SOURCE_DIR}/scripts/vm/run_test.sh -k ${kernel} -t ${ARG_TIMEOUT} ${programs}
+             COMMAND ${PROJECT_SOURCE_DIR}/scripts/vm/run_test.sh -k ${kernel} -t ${ARG_TIMEOUT} ${options}
                      $<TARGET_FILE:${name}>)
-    set_tests_properties(kernel.${kernel}.${name} PROPERTIES LABELS kernel RUN_SERIAL ON
-                         TIMEOUT ${ARG_TIMEOUT})
+    set_tests_properties(kernel.${kernel}.${name} PROPERTIES LABELS kernel TIMEOUT ${ctest_timeout})
   endforeach()
 endfunction()
