@@ -5,8 +5,9 @@ function(add_unit_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
-  gtest_discover_tests(${name} TEST_PREFIX "unit." PROPERTIES LABELS unit TIMEOUT 120
-                       DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${name} TEST_PREFIX "unit." DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS unit TIMEOUT 120
+                       ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp")
 endfunction()
 
 # add_kernel_test(name SOURCES ... KERNELS 6.1 6.12 [LIBRARIES ...] [PROGRAMS p ...] [FILES f ...] [DISKS MiB ...]

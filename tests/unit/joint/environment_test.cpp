@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "environment.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+using namespace std::chrono_literals;
+
+Result<TransportOptions> read(std::initializer_list<const char*> entries) {
+    std::vector<const char*> environment(entries);
+    environment.push_back(nullptr);
+    return readEnvironment(environment.data());
+}
+
+TEST(Environment, DefaultsWithoutVariables) {
+    const auto options = read({"PATH=/bin", "MC_OTHER=1"});
+    ASSERT_TRUE(options.ok()) << options.error().message;
+    EXPECT_EQ(options.value().io.directIo, DirectIo::kAuto);
+    EXPECT_EQ(options.value().io.numWorkers, 8u);
+    EXPECT_TRUE(options.value().target.allowedHosts.empty());
+}
+
+TEST(Environment, ReadsEveryVariable) {
+    const auto options = read({
+        "MC_NVMEOF_GENERIC_DIRECT_IO=off",
+        "MC_NVMEOF_GENERIC_NUM_WORKERS=3",
+        "MC_NVMEOF_GENERIC_QUEUE_DEPTH=32",
+        "MC_NVMEOF_GENERIC_MAX_IO_SIZE=65536",
+        "MC_NVMEOF_GENERIC_SPIN_US=20",
+        "MC_NVMEOF_GENERIC_BOUNCE_MIB=5",
+        "MC_NVMEOF_GENERIC_DURABLE_WRITES=on",
+        "MC_NVMEOF_GENERIC_CONNECT_TIMEOUT=7",
+        "MC_NVMEOF_GENERIC_KEEP_ALIVE=4",
+        "MC_NVMEOF_GENERIC_RECONNECT_DELAY=5",
+        "MC_NVMEOF_GENERIC_FAST_IO_FAIL=6",
+        "MC_NVMEOF_GENERIC_CTRL_LOSS=90",
+        "MC_NVMEOF_GENERIC_HOST_NQN=nqn.2026-01.org.example:me",
+        "MC_NVMEOF_GENERIC_ALLOWED_HOSTS=nqn.2026-01.org.example:a,nqn.2026-01.org.example:b",
+    });
+    ASSERT_TRUE(options.ok()) << options.error().message;
+    const TransportOptions& read = options.value();
+    EXPECT_EQ(read.io.directIo, DirectIo::kOff);
+    EXPECT_EQ(read.io.numWorkers, 3u);
+    EXPECT_EQ(read.io.queueDepth, 32u);
+    EXPECT_EQ(read.io.maxIoBytes, 65536u);
+    EXPECT_EQ(read.io.spin, 20us);
+    EXPECT_EQ(read.io.bounceBytes, 5u << 20);
+    EXPECT_TRUE(read.io.durableWrites);
+    EXPECT_EQ(read.initiator.connectTimeout, 7s);
+    EXPECT_EQ(read.initiator.keepAlive, 4s);
+    EXPECT_EQ(read.initiator.reconnectDelay, 5s);
+    EXPECT_EQ(read.initiator.fastIoFail, 6s);
+    EXPECT_EQ(read.initiator.controllerLoss, 90s);
+    EXPECT_EQ(read.initiator.hostNqn, "nqn.2026-01.org.example:me");
+    EXPECT_EQ(read.target.allowedHosts,
+              (std::vector<std::string>{"nqn.2026-01.org.example:a", "nqn.2026-01.org.example:b"}));
+}
+
+// Case 50: a malformed value is an error that names variable and value, never a default.
+TEST(Environment, RefusesMalformedValues) {
+    for (const std::string entry : {
+             "DIRECT_IO=yes",
+             "DIRECT_IO=",
+             "DIRECT_IO=ON",
+             "NUM_WORKERS=0",
+             "NUM_WORKERS=257",
+             "NUM_WORKERS=-1",
+             "NUM_WORKERS=+1",
+             "NUM_WORKERS=8x",
+             "NUM_WORKERS= 8",
+             "NUM_WORKERS=",
+             "NUM_WORKERS=99999999999999999999999",
+             "QUEUE_DEPTH=0",
+             "QUEUE_DEPTH=1025",
+             "MAX_IO_SIZE=4095",
+             "MAX_IO_SIZE=12288",
+             "MAX_IO_SIZE=33554432",
+             "SPIN_US=1001",
+             "BOUNCE_MIB=0",
+             "DURABLE_WRITES=1",
+             "CONNECT_TIMEOUT=0",
+             "KEEP_ALIVE=0",
+             "KEEP_ALIVE=3601",
+             "RECONNECT_DELAY=0",
+             "FAST_IO_FAIL=0",
+             "CTRL_LOSS=0",
+             "CTRL_LOSS=86401",
+             "HOST_NQN=me",
+             "HOST_NQN=nqn.2026-01.org.example:a,b",
+             "ALLOWED_HOSTS=",
+             "ALLOWED_HOSTS=nqn.2026-01.org.example:a,",
+             "ALLOWED_HOSTS=,nqn.2026-01.org.example:a",
+             "ALLOWED_HOSTS=nqn.2026-01.org.example:a,../x",
+         }) {
+        const std::string whole = "MC_NVMEOF_GENERIC_" + entry;
+        const auto options = read({whole.c_str()});
+        ASSERT_FALSE(options.ok()) << whole;
+        EXPECT_EQ(options.error().code, EINVAL);
+        const std::string name = whole.substr(0, whole.find('='));
+        EXPECT_NE(options.error().message.find(name), std::string::npos) << options.error().message;
+        EXPECT_NE(options.error().message.find("expected"), std::string::npos)
+            << options.error().message;
+    }
+}
+
+// Case 50: a mistyped name would otherwise be a silent default, too.
+TEST(Environment, RefusesUnknownNames) {
+    const auto options = read({"MC_NVMEOF_GENERIC_WORKERS=4"});
+    ASSERT_FALSE(options.ok());
+    EXPECT_NE(options.error().message.find("MC_NVMEOF_GENERIC_WORKERS"), std::string::npos);
+    EXPECT_NE(options.error().message.find("NUM_WORKERS"), std::string::npos);
+}
+
+TEST(Environment, ControllerLossIsNotBelowFastIoFail) {
+    EXPECT_FALSE(read({"MC_NVMEOF_GENERIC_CTRL_LOSS=5", "MC_NVMEOF_GENERIC_FAST_IO_FAIL=6"}).ok());
+    EXPECT_TRUE(read({"MC_NVMEOF_GENERIC_CTRL_LOSS=6", "MC_NVMEOF_GENERIC_FAST_IO_FAIL=6"}).ok());
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
