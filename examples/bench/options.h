@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the bench is asked to do, checked before anything starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/failure.h"
+#include "bench/report_unit.h"
+
+namespace mooncake::bench {
+
+enum class Mode { kTarget, kInitiator, kLoopback };
+enum class Operation { kRead, kWrite };
+
+/// The flags as given, with the defaults that users know. docs and --help describe each.
+struct FlagValues {
+    std::string localServerName;
+    std::string metadataServer;
+    std::string mode = "initiator";
+    std::string operation = "read";
+    std::string segmentId;
+    int64_t batchSize = 4096;
+    uint64_t blockSize = 65536;
+    int64_t duration = 30;
+    int64_t threads = 1;
+    std::string reportUnit = "GB";
+    int64_t reportPrecision = 2;
+    std::string trtype = "tcp";
+    std::string adrfam = "ipv4";
+    std::string traddr = "127.0.0.1";
+    std::string trsvcid = "4420";
+    std::string files;
+    bool verify = false;
+    uint64_t verifySeed = 1;
+};
+
+/// Flags that passed every check that needs no file and no network.
+struct Options {
+    std::string localServerName;  ///< never empty
+    std::string metadataServer;
+    Mode mode;
+    Operation operation;
+    std::string segmentId;
+    uint64_t batchSize;  ///< requests
+    uint64_t blockSize;  ///< bytes
+    uint64_t durationSeconds;
+    uint64_t threads;
+    ReportUnit reportUnit{};
+    unsigned reportPrecision;   ///< digits
+    std::string targetAddress;  ///< "trtype=... adrfam=... traddr=... trsvcid=..."
+    std::vector<std::string> files;
+    bool verify;
+    uint64_t verifySeed;
+};
+
+/// Checks every flag that matters in the chosen mode.
+/// @param options  filled when nothing is wrong
+/// @return ExitCode::kUsage with the flag, its value and what is allowed
+MaybeFailure checkFlags(const FlagValues& flags, Options& options);
+
+/// Whether blocks and threads fit a file: every thread needs at least one block of every file.
+/// @param file  its name, for the message; @param size  bytes
+/// @return ExitCode::kUsage when they do not
+MaybeFailure checkFileSize(const Options& options, const std::string& file, uint64_t size);
+
+}  // namespace mooncake::bench

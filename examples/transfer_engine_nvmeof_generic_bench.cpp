@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Throughput of file segments over NVMe-oF: as target, as initiator, or as both in one process.
+#include <glog/logging.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "bench/flags.h"
+#include "bench/modes.h"
+
+namespace {
+
+using namespace mooncake::bench;
+
+MaybeFailure run(int argc, char** argv) {
+    FlagValues flags;
+    if (auto failure = parseCommandLine(argc, argv, flags)) return failure;
+    Options options;
+    if (auto failure = checkFlags(flags, options)) return failure;
+    google::InitGoogleLogging(argv[0]);
+    SignalWatch signals;
+    return runMode(options, signals);
+}
+
+int report(const Failure& failure) {
+    std::fprintf(stderr, "%s\n", failure.message.c_str());
+    return static_cast<int>(failure.code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    FLAGS_logtostderr = true;  // the default; --nologtostderr logs to files
+    try {
+        const MaybeFailure failure = run(argc, argv);
+        return failure ? report(*failure) : static_cast<int>(ExitCode::kOk);
+    } catch (const std::exception& error) {
+        return report({ExitCode::kIoError, error.what()});
+    }
+}
