@@ -40,7 +40,8 @@ class Target {
     /// failure everything made is removed again. Waits for the I/O in flight of the orphans, so
     /// that no write to a dead incarnation lands after the new one has begun.
     /// @param tree  nullptr: the real file system
-    /// @return EINVAL (address, host NQN), ENOENT (configfs not mounted or nvmet not loaded), EACCES
+    /// @return EINVAL (address, host NQN), ENOENT (configfs not mounted or nvmet not loaded),
+    /// EACCES
     ///     (not root), EADDRNOTAVAIL, EADDRINUSE ...; the message says which and what to do
     static Result<std::unique_ptr<Target>> start(const TransportAddress& address,
                                                  const TargetOptions& options,
@@ -59,7 +60,8 @@ class Target {
     /// holes of a sparse file are filled with reserved space first.
     /// @param nsid  1 to 2^32-2, never exported before in this target
     /// @param path  absolute or relative to the working directory
-    /// @param size  bytes to export, at least one block and at most the physical size; a remote host
+    /// @param size  bytes to export, at least one block and at most the physical size; a remote
+    /// host
     ///     reaches no byte beyond it
     /// @return EINVAL (kind of file, size, nsid), ENOENT, EACCES, EEXIST (file already exported, or
     ///     nsid used), EBUSY (device in use), EMFILE (1024 files), ENOSPC ...; nothing is left

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backing_file.h"
+
+#include <fcntl.h>
+#include <glog/logging.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+// nvmet_file_ns_enable() in drivers/nvme/target/io-cmd-file.c: blocks of a file have 4096 bytes at
+// most.
+constexpr uint32_t kMaxFileBlock = 4096;
+constexpr uint32_t kMinBlock = 512;
+
+const char* kindOf(mode_t mode) {
+    if (S_ISDIR(mode)) return "a folder";
+    if (S_ISCHR(mode)) return "a character device";
+    if (S_ISFIFO(mode)) return "a pipe";
+    if (S_ISSOCK(mode)) return "a socket";
+    return "something else";
+}
+
+Error openError(int code, const std::string& path) {
+    const std::string what = "cannot open " + quoted(path);
+    switch (code) {
+        case ENOENT: {
+            struct stat status;
+            if (::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
+                return makeError(code, what, "it is a symbolic link that leads nowhere");
+            }
+            return makeError(code, what);
+        }
+        case EACCES:
+        case EPERM:
+            return makeError(code, what, "reading and writing it must be permitted");
+        case EBUSY:
+            return makeError(code, what,
+                             "the device is mounted, or in use by LVM, RAID, swap or another "
+                             "program; 'lsblk' shows by which");
+        case EMFILE:
+            return makeError(code, what, "raise the limit of open files (ulimit -n)");
+        default:
+            return makeError(code, what);
+    }
+}
+
+// The size of the blocks that a file system works in, which nvmet takes over: i_blkbits is the
+// superblock's nearly everywhere.
+uint32_t fileSystemBlock(int fd) {
+    int size = 0;
+    if (::ioctl(fd, FIGETBSZ, &size) != 0 || size < static_cast<int>(kMinBlock)) return 0;
+    return std::min(static_cast<uint32_t>(size), kMaxFileBlock);
+}
+
+}  // namespace
+
+std::string procPath(int fd) {
+    return "/proc/self/fd/" + std::to_string(fd);
+}
+
+Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
+    if (path.empty() || path.find('\0') != std::string::npos) {
+        return makeError(EINVAL, "cannot export a file with the name " + quoted(path));
+    }
+    // O_PATH first: to open a tape or a watchdog for real is to do something to it.
+    UniqueFd found(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!found.valid()) return openError(errno, path);
+    struct stat status;
+    if (::fstat(found.get(), &status) != 0) return openError(errno, path);
+    const bool blockDevice = S_ISBLK(status.st_mode);
+    if (!blockDevice && !S_ISREG(status.st_mode)) {
+        return makeError(EINVAL,
+                         "cannot export " + quoted(path) + ", which is " + kindOf(status.st_mode),
+                         "only regular files and block devices can be exported");
+    }
+
+    BackingFile file;
+    file.path_ = path;
+    file.identity_ = blockDevice ? FileIdentity{true, status.st_rdev, 0}
+                                 : FileIdentity{false, status.st_dev, status.st_ino};
+    const std::string same = procPath(found.get());
+    constexpr int kFlags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
+    file.fd_ = UniqueFd(::open(same.c_str(), kFlags | (blockDevice ? O_EXCL : 0)));
+    if (!file.fd_.valid() && errno == EBUSY && allowBusy) {
+        LOG(WARNING) << "Exporting " << quoted(path) << " although it is in use";
+        file.fd_ = UniqueFd(::open(same.c_str(), kFlags));
+    }
+    if (!file.fd_.valid()) return openError(errno, path);
+    if (auto judged = file.judge(); !judged.ok()) return judged.error();
+    return file;
+}
+
+// What the descriptor says about size and blocks.
+Result<> BackingFile::judge() {
+    if (identity_.blockDevice) {
+        int block = 0;
+        if (::ioctl(fd(), BLKGETSIZE64, &geometry_.size) != 0 ||
+            ::ioctl(fd(), BLKSSZGET, &block) != 0) {
+            return makeError(errno, "cannot find out the size of " + quoted(path_));
+        }
+        geometry_.blockSize = geometry_.nvmetBlockSize = static_cast<uint32_t>(block);
+        int readOnly = 0;
+        if (::ioctl(fd(), BLKROGET, &readOnly) == 0 && readOnly != 0) {
+            return makeError(EROFS, "cannot export " + quoted(path_));
+        }
+        return {};
+    }
+    struct stat status;
+    if (::fstat(fd(), &status) != 0) return openError(errno, path_);
+    const uint32_t fileBlock = fileSystemBlock(fd());
+    const auto preferred = static_cast<uint32_t>(
+        std::clamp<uint64_t>(static_cast<uint64_t>(status.st_blksize), kMinBlock, kMaxFileBlock));
+    geometry_.size = static_cast<uint64_t>(status.st_size);
+    // Where the two differ (XFS with small blocks, FUSE), nvmet's is one of them.
+    geometry_.blockSize = std::max(fileBlock, std::bit_floor(preferred));
+    geometry_.nvmetBlockSize = std::min(fileBlock, std::bit_floor(preferred));
+
+    UniqueFd direct(::open(procPath(fd()).c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+    if (!direct.valid() && errno != EINVAL) return openError(errno, path_);
+    directIo_ = direct.valid();
+    return {};
+}
+
+bool BackingFile::sizeUnchanged() const {
+    if (identity_.blockDevice) {
+        uint64_t size = 0;
+        return ::ioctl(fd(), BLKGETSIZE64, &size) == 0 && size == geometry_.size;
+    }
+    struct stat status;
+    return ::fstat(fd(), &status) == 0 && static_cast<uint64_t>(status.st_size) == geometry_.size;
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+#include "export_plan.h"
+#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Which file it is, whatever its name: device and inode of a regular file, device number of a
+/// block device. Stays true while the file is open somewhere.
+struct FileIdentity {
+    bool blockDevice;
+    uint64_t device;
+    uint64_t inode;  // 0 for a block device
+
+    auto operator<=>(const FileIdentity&) const = default;
+};
+
+/// An open regular file or block device that was found fit to be exported. Everything known about
+/// it was asked of the descriptor, so whoever uses the descriptor gets what was judged.
+class BackingFile {
+ public:
+    /// @param allowBusy  take block devices that are mounted or held by LVM, RAID or swap, too
+    /// @return EINVAL (neither regular file nor block device), EBUSY (device in use), ENOENT,
+    /// EACCES,
+    ///     EROFS ...
+    static Result<BackingFile> open(const std::string& path, bool allowBusy);
+
+    int fd() const { return fd_.get(); }
+    const std::string& path() const { return path_; }  ///< as given to open()
+    const FileIdentity& identity() const { return identity_; }
+    const FileGeometry& geometry() const { return geometry_; }
+    /// Whether the file system lets it be opened for direct I/O.
+    bool directIo() const { return directIo_; }
+
+    /// Whether the size is still what it was at open().
+    bool sizeUnchanged() const;
+
+ private:
+    BackingFile() = default;
+    Result<> judge();
+
+    UniqueFd fd_;  // of a block device: opened exclusively, which nobody else can do meanwhile
+    std::string path_;
+    FileIdentity identity_{};
+    FileGeometry geometry_{};
+    bool directIo_ = true;
+};
+
+/// How the kernel finds an open file of the calling process: the file itself, not one that has
+/// taken its name since.
+std::string procPath(int fd);
+
+}  // namespace mooncake::nvmeof_generic

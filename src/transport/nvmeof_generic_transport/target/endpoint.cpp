@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "endpoint.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+#include <optional>
+#include <string>
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+struct BinaryAddress {
+    in6_addr bytes{};   // IPv4 in the first four
+    std::string scope;  // the interface behind '%'
+};
+
+std::optional<BinaryAddress> toBinary(const TransportAddress& address) {
+    BinaryAddress binary;
+    if (address.adrfam == "ipv4") {
+        if (inet_pton(AF_INET, address.traddr.c_str(), &binary.bytes) != 1) return std::nullopt;
+        return binary;
+    }
+    const size_t percent = address.traddr.find('%');
+    if (inet_pton(AF_INET6, address.traddr.substr(0, percent).c_str(), &binary.bytes) != 1) {
+        return std::nullopt;
+    }
+    if (percent != std::string::npos) binary.scope = address.traddr.substr(percent + 1);
+    return binary;
+}
+
+}  // namespace
+
+bool sameEndpoint(const TransportAddress& a, const TransportAddress& b) {
+    if (a.trtype != b.trtype || a.adrfam != b.adrfam || a.trsvcid != b.trsvcid) return false;
+    const auto binaryA = toBinary(a);
+    const auto binaryB = toBinary(b);
+    return binaryA && binaryB && binaryA->scope == binaryB->scope &&
+           std::memcmp(&binaryA->bytes, &binaryB->bytes, sizeof(in6_addr)) == 0;
+}
+
+bool isLoopback(const TransportAddress& address) {
+    const auto binary = toBinary(address);
+    if (!binary) return false;
+    if (address.adrfam == "ipv4") return binary->bytes.s6_addr[0] == 127;
+    return IN6_IS_ADDR_LOOPBACK(&binary->bytes);
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the text of an address means.
+#pragma once
+
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Whether two addresses name the same listener, however they are written ("::1" and "0:0::1").
+bool sameEndpoint(const TransportAddress& a, const TransportAddress& b);
+
+/// Whether only this host can reach the address. @param address  one that checkAddress() accepts
+bool isLoopback(const TransportAddress& address);
+
+}  // namespace mooncake::nvmeof_generic

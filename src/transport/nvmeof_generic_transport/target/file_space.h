@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "transport/nvmeof_generic_transport/common/result.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Reserves disk space for the holes in the first `length` bytes of a regular file, so that no
+/// remote write meets a full disk. Neither content nor size changes. On failure the file has the
+/// holes it had before. Where the file system cannot reserve, this is logged.
+/// @param fd  open for writing
+/// @param name  for errors
+/// @return ENOSPC, EDQUOT, ETXTBSY (it is a swap file) ...
+Result<> reserveSpace(int fd, uint64_t length, const std::string& name);
+
+}  // namespace mooncake::nvmeof_generic

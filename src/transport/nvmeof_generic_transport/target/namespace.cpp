@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "namespace.h"
+
+#include <glog/logging.h>
+
+#include <cerrno>
+#include <mutex>
+
+#include "parallel.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+constexpr size_t kRemovalThreads = 16;
+
+std::string namespacesPath(const NvmetTree& tree, const std::string& subsystemNqn) {
+    return tree.subsystem(subsystemNqn) + "/namespaces";
+}
+
+// Disabling comes first and by itself: rmdir would do it too, but with the lock of the folder held
+// that every other namespace's mkdir and rmdir needs, for as long as a hung disk pleases.
+Result<> removeNamespace(const NvmetTree& tree, const std::string& path) {
+    if (const int code = unlessGone(tree.files->writeFile(path + "/enable", "0")); code != 0) {
+        return treeError(code, "cannot disable " + path);
+    }
+    if (const int code = unlessGone(tree.files->removeDir(path)); code != 0) {
+        return treeError(code, "cannot remove " + path);
+    }
+    return {};
+}
+
+Error enableError(int code, const Namespace::Settings& settings) {
+    const std::string what = "the kernel cannot export " + settings.file;
+    if (code == EMFILE) {
+        return makeError(code, what,
+                         "a subsystem has at most 1024 namespaces and a process 'ulimit -n' files");
+    }
+    return treeError(code, what);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Namespace>> Namespace::create(const NvmetTree& tree,
+                                                     const std::string& subsystemNqn,
+                                                     const Settings& settings) {
+    const std::string path =
+        namespacesPath(tree, subsystemNqn) + "/" + std::to_string(settings.nsid);
+    if (const int code = tree.files->makeDir(path); code != 0) {
+        return treeError(code, "cannot make " + path);
+    }
+    std::unique_ptr<Namespace> made(new Namespace(tree, path));
+
+    const auto write = [&](const char* attribute, const std::string& value) -> Result<> {
+        const int code = tree.files->writeFile(path + "/" + attribute, value);
+        if (code == 0) return {};
+        return treeError(code, "cannot set " + path + "/" + attribute + " to '" + value + "'");
+    };
+    if (auto written = write("device_uuid", settings.uuid); !written.ok()) return written.error();
+    if (auto written = write("device_path", settings.devicePath); !written.ok()) {
+        return written.error();
+    }
+    if (settings.bufferedIo) {
+        if (auto written = write("buffered_io", "1"); !written.ok()) return written.error();
+    }
+    if (const int code = tree.files->writeFile(path + "/enable", "1"); code != 0) {
+        return enableError(code, settings);
+    }
+    return made;
+}
+
+Result<> Namespace::removeAll(const NvmetTree& tree, const std::string& subsystemNqn) {
+    const std::string folder = namespacesPath(tree, subsystemNqn);
+    std::vector<std::string> nsids;
+    if (const int code = unlessGone(tree.files->list(folder, nsids)); code != 0) {
+        return treeError(code, "cannot list " + folder);
+    }
+    std::mutex mutex;
+    Result<> result;
+    forEachInParallel(nsids.size(), kRemovalThreads, [&](size_t i) {
+        const auto removed = removeNamespace(tree, folder + "/" + nsids[i]);
+        if (removed.ok()) return;
+        std::lock_guard guard(mutex);
+        if (result.ok()) result = removed;
+    });
+    return result;
+}
+
+Result<> Namespace::remove() {
+    if (!made_) return {};
+    auto removed = removeNamespace(tree_, path_);
+    if (removed.ok()) made_ = false;
+    return removed;
+}
+
+Namespace::~Namespace() {
+    if (const auto removed = remove(); !removed.ok()) LOG(ERROR) << removed.error().message;
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "port.h"
+
+#include <glog/logging.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+
+#include "endpoint.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+// Ports made by hand or by nvmetcli have small numbers; a saved configuration of theirs should find
+// those free when it is restored.
+constexpr uint32_t kFirstId = 40000;
+constexpr uint32_t kIds = 65536;  // nvmet takes 16 bits
+
+TransportAddress readAddress(const NvmetTree& tree, const std::string& id) {
+    TransportAddress address;
+    const std::string port = tree.port(id);
+    for (auto [name, field] : {std::pair{"trtype", &address.trtype},
+                               {"adrfam", &address.adrfam},
+                               {"traddr", &address.traddr},
+                               {"trsvcid", &address.trsvcid}}) {
+        if (tree.files->readFile(port + "/addr_" + name, *field) != 0) field->clear();
+    }
+    return address;
+}
+
+Result<> writeAddress(const NvmetTree& tree, const std::string& id,
+                      const TransportAddress& address) {
+    const std::string port = tree.port(id);
+    for (auto [name, value] : {std::pair{"trtype", &address.trtype},
+                               {"adrfam", &address.adrfam},
+                               {"traddr", &address.traddr},
+                               {"trsvcid", &address.trsvcid}}) {
+        const int code = tree.files->writeFile(port + "/addr_" + name, *value);
+        if (code != 0) {
+            return treeError(code, "cannot set " + port + "/addr_" + name + " to '" + *value + "'");
+        }
+    }
+    return {};
+}
+
+// A new port with an id that nobody has.
+Result<std::string> makePort(const NvmetTree& tree, const TreeLock& treeLock,
+                             std::unique_ptr<SharedDir>& dir) {
+    for (uint32_t i = 0; i < kIds; ++i) {
+        const std::string id = std::to_string((kFirstId + i) % kIds);
+        auto made = SharedDir::create(tree, treeLock, Port::place(tree, id));
+        if (made.ok()) {
+            dir = made.take();
+            return id;
+        }
+        if (made.error().code != EEXIST) return made.error();
+    }
+    return makeError(ENOSPC, "every port number in " + tree.ports() + " is taken");
+}
+
+}  // namespace
+
+SharedDir::Place Port::place(const NvmetTree& tree, const std::string& id) {
+    return {tree.port(id), tree.port(id) + "/referrals/mooncake-nvmeof-generic"};
+}
+
+std::string Port::linkPath(const NvmetTree& tree, const std::string& id,
+                           const std::string& subsystemNqn) {
+    return tree.port(id) + "/subsystems/" + subsystemNqn;
+}
+
+Result<std::vector<std::string>> Port::listOwn(const NvmetTree& tree) {
+    std::vector<std::string> ids;
+    if (const int code = tree.files->list(tree.ports(), ids); code != 0) {
+        return treeError(code, "cannot list " + tree.ports());
+    }
+    std::erase_if(ids, [&](const std::string& id) {
+        return tree.files->exists(place(tree, id).marker) != 0;
+    });
+    return ids;
+}
+
+Port::Port(const NvmetTree& tree, const TransportAddress& address, std::string id,
+           std::unique_ptr<SharedDir> dir)
+    : tree_(tree), address_(address), id_(std::move(id)), dir_(std::move(dir)) {}
+
+Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree,
+                                            const TransportAddress& address) {
+    std::unique_ptr<SharedDir> dir;  // outlives the lock, which its destructor would wait for
+    auto treeLock = TreeLock::acquire(tree);
+    if (!treeLock.ok()) return treeLock.error();
+
+    auto own = listOwn(tree);
+    if (!own.ok()) return own.error();
+    for (const std::string& id : own.value()) {
+        if (!sameEndpoint(readAddress(tree, id), address)) continue;
+        auto joined = SharedDir::join(tree, treeLock.value(), place(tree, id));
+        if (!joined.ok()) return joined.error();
+        return std::unique_ptr<Port>(new Port(tree, address, id, joined.take()));
+    }
+
+    auto id = makePort(tree, treeLock.value(), dir);
+    if (!id.ok()) return id.error();
+    if (auto written = writeAddress(tree, id.value(), address); !written.ok()) {
+        return written.error();
+    }
+    return std::unique_ptr<Port>(new Port(tree, address, id.take(), std::move(dir)));
+}
+
+Result<> Port::link(const std::string& subsystemNqn) {
+    const std::string path = linkPath(tree_, id_, subsystemNqn);
+    const int code = tree_.files->link(tree_.subsystem(subsystemNqn), path);
+    if (code != 0) return linkError(code);
+    link_ = path;
+    return {};
+}
+
+// Called for a failed link only: what the kernel's errno means for an address, and who is in the
+// way.
+Error Port::linkError(int code) const {
+    const std::string what = "cannot listen at " + toString(address_);
+    switch (code) {
+        case EADDRNOTAVAIL:
+        case ENODEV:
+            return makeError(
+                code, what,
+                "traddr must be an address of this host" +
+                    std::string(address_.trtype == "rdma" ? " on an RDMA device" : "") +
+                    "; 'ip address' lists them");
+        case EINVAL:
+            return makeError(code, what,
+                             "the kernel has no transport " + address_.trtype +
+                                 ", or it does not take this address: modprobe nvmet-" +
+                                 address_.trtype + "; 'dmesg' has its reason");
+        case EAFNOSUPPORT:
+            return makeError(code, what, "this host has no " + address_.adrfam);
+        case EADDRINUSE:
+            break;
+        default:
+            return treeError(code, what);
+    }
+    std::vector<std::string> ids;
+    if (tree_.files->list(tree_.ports(), ids) == 0) {
+        for (const std::string& id : ids) {
+            const TransportAddress other = readAddress(tree_, id);
+            if (id != id_ && other.trtype == address_.trtype && other.trsvcid == address_.trsvcid) {
+                return makeError(code, what,
+                                 tree_.port(id) + " (" + toString(other) +
+                                     ") is in the way, which is not this transport's to share: "
+                                     "choose another trsvcid");
+            }
+        }
+    }
+    return makeError(code, what, "another program listens there: choose another trsvcid");
+}
+
+Result<> Port::unlink() {
+    if (link_.empty()) return {};
+    if (const int code = unlessGone(tree_.files->unlink(link_)); code != 0) {
+        return treeError(code, "cannot remove " + link_);
+    }
+    link_.clear();
+    return {};
+}
+
+Port::~Port() {
+    if (const auto unlinked = unlink(); !unlinked.ok()) LOG(ERROR) << unlinked.error().message;
+}
+
+}  // namespace mooncake::nvmeof_generic

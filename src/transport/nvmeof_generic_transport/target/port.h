@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nvmet_tree.h"
+#include "shared_dir.h"
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// One target's use of an nvmet port, and the link that serves its subsystem there. A port has but
+/// a number for a name, so one of ours carries a referral that is never enabled and hence in no
+/// discovery log.
+class Port {
+ public:
+    /// Joins the port of this transport at `address`, or makes one.
+    static Result<std::unique_ptr<Port>> acquire(const NvmetTree& tree,
+                                                 const TransportAddress& address);
+
+    /// The ids of the ports that this transport made. Those of others do not appear.
+    static Result<std::vector<std::string>> listOwn(const NvmetTree& tree);
+    static SharedDir::Place place(const NvmetTree& tree, const std::string& id);
+    static std::string linkPath(const NvmetTree& tree, const std::string& id,
+                                const std::string& subsystemNqn);
+
+    /// Takes the link away, then the port with its last user.
+    ~Port();
+    Port(const Port&) = delete;
+    Port& operator=(const Port&) = delete;
+
+    /// Serves the subsystem here. The kernel opens the listener with a port's first link.
+    /// @return EADDRNOTAVAIL, EADDRINUSE, EINVAL (the kernel lacks the transport) ...
+    Result<> link(const std::string& subsystemNqn);
+    /// Stops serving and cuts every host off. Does nothing without a link.
+    Result<> unlink();
+
+ private:
+    Port(const NvmetTree& tree, const TransportAddress& address, std::string id,
+         std::unique_ptr<SharedDir> dir);
+    Error linkError(int code) const;
+
+    const NvmetTree tree_;
+    const TransportAddress address_;
+    const std::string id_;
+    const std::unique_ptr<SharedDir> dir_;
+    std::string link_;  // its path, or empty
+};
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "transport/nvmeof_generic_transport/target/config_tree.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+// The largest attribute of configfs (SIMPLE_ATTR_SIZE in fs/configfs/file.c).
+constexpr size_t kMaxAttributeBytes = 4096;
+
+int codeOf(int result) {
+    return result < 0 ? errno : 0;
+}
+
+int lockWithoutWaiting(int fd, ConfigTree::LockMode mode) {
+    const int operation = mode == ConfigTree::LockMode::kShared ? LOCK_SH : LOCK_EX;
+    return codeOf(::flock(fd, operation | LOCK_NB));
+}
+
+class PosixConfigTree final : public ConfigTree {
+ public:
+    int makeDir(const std::string& path) override { return codeOf(::mkdir(path.c_str(), 0755)); }
+    int removeDir(const std::string& path) override { return codeOf(::rmdir(path.c_str())); }
+
+    int writeFile(const std::string& path, std::string_view value) override {
+        UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+        if (!file.valid()) return errno;
+        const ssize_t written = ::write(file.get(), value.data(), value.size());
+        if (written < 0) return errno;
+        // configfs takes a value whole or not at all.
+        return static_cast<size_t>(written) == value.size() ? 0 : EIO;
+    }
+
+    int readFile(const std::string& path, std::string& value) override {
+        UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!file.valid()) return errno;
+        value.resize(kMaxAttributeBytes);
+        const ssize_t length = ::read(file.get(), value.data(), value.size());
+        if (length < 0) return errno;
+        value.resize(static_cast<size_t>(length));
+        if (!value.empty() && value.back() == '\n') value.pop_back();
+        return 0;
+    }
+
+    int link(const std::string& target, const std::string& path) override {
+        return codeOf(::symlink(target.c_str(), path.c_str()));
+    }
+    int unlink(const std::string& path) override { return codeOf(::unlink(path.c_str())); }
+
+    int list(const std::string& path, std::vector<std::string>& names) override {
+        names.clear();
+        DIR* dir = ::opendir(path.c_str());
+        if (dir == nullptr) return errno;
+        int code = 0;
+        while (true) {
+            errno = 0;
+            const dirent* entry = ::readdir(dir);
+            if (entry == nullptr) {
+                code = errno;
+                break;
+            }
+            const std::string_view name = entry->d_name;
+            if (name != "." && name != "..") names.emplace_back(name);
+        }
+        ::closedir(dir);
+        std::sort(names.begin(), names.end());
+        return code;
+    }
+
+    int exists(const std::string& path) override {
+        struct stat status;
+        return codeOf(::lstat(path.c_str(), &status));
+    }
+
+    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override {
+        if (lock.valid()) return lockWithoutWaiting(lock.get(), mode);
+        UniqueFd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!dir.valid()) return errno;
+        const int code = lockWithoutWaiting(dir.get(), mode);
+        if (code == 0) lock = std::move(dir);
+        return code;
+    }
+};
+
+}  // namespace
+
+std::shared_ptr<ConfigTree> makePosixConfigTree() {
+    return std::make_shared<PosixConfigTree>();
+}
+
+}  // namespace mooncake::nvmeof_generic
