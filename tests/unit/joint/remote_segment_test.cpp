@@ -10,15 +10,6 @@
 #include <mutex>
 
 namespace mooncake::nvmeof_generic {
-
-// The fake pool's device.
-class IoDevice {
- public:
-    explicit IoDevice(IoDeviceSpec s) : spec(std::move(s)) {}
-    IoDeviceSpec spec;
-    bool closed = false;
-};
-
 namespace {
 
 using namespace std::chrono_literals;
@@ -85,6 +76,12 @@ class FakeInitiator : public Initiator {
     std::atomic<int> live{0};
 };
 
+struct FakeDevice : IoDevice {
+    explicit FakeDevice(IoDeviceSpec s) : spec(std::move(s)) {}
+    IoDeviceSpec spec;
+    bool closed = false;
+};
+
 // A pool that ends each request at once, with the error that the test sets for its device's
 // connection.
 class FakePool : public IoPool {
@@ -92,11 +89,12 @@ class FakePool : public IoPool {
     int openFlags() const override { return 0; }
     Result<std::shared_ptr<IoDevice>> addDevice(IoDeviceSpec spec) override {
         std::lock_guard lock(mutex);
-        devices.push_back(std::make_shared<IoDevice>(std::move(spec)));
-        return devices.back();
+        devices.push_back(std::make_shared<FakeDevice>(std::move(spec)));
+        return std::shared_ptr<IoDevice>(devices.back());
     }
-    void submit(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
+    void submit(const std::shared_ptr<IoDevice>& opened, const IoRequest* requests,
                 size_t count) override {
+        const auto device = std::static_pointer_cast<FakeDevice>(opened);
         for (size_t i = 0; i < count; ++i) {
             int error = 0;
             {
@@ -112,12 +110,12 @@ class FakePool : public IoPool {
     }
     void closeDevice(const std::shared_ptr<IoDevice>& device) override {
         std::lock_guard lock(mutex);
-        device->closed = true;
+        std::static_pointer_cast<FakeDevice>(device)->closed = true;
     }
 
     std::mutex mutex;
     std::map<std::string, int> errors;
-    std::vector<std::shared_ptr<IoDevice>> devices;
+    std::vector<std::shared_ptr<FakeDevice>> devices;
 };
 
 class RemoteSegmentTest : public ::testing::Test {
@@ -302,7 +300,7 @@ TEST_F(RemoteSegmentTest, ADeadDeviceIsOpenedAnew) {
         start();
         EXPECT_EQ(run(1), 0);
         EXPECT_EQ(run(2), 0);
-        std::shared_ptr<IoDevice> first, second;
+        std::shared_ptr<FakeDevice> first, second;
         {
             std::lock_guard lock(pool.mutex);
             first = pool.devices[pool.devices.size() - 2];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The io part: a pool of libaio workers that runs direct or buffered I/O on opened block devices.
+// The io part: a pool of libaio workers that moves bytes between memory and opened block devices.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ enum class IoOp : uint8_t { kRead, kWrite };
 /// request has ended.
 struct IoRequest {
     IoOp op;
-    void* buffer;     ///< any alignment
+    void* buffer;     ///< any alignment, unless the mode is "on"
     uint64_t offset;  ///< bytes from the start of the device
     uint64_t length;  ///< bytes, at least 1
     void* context;    ///< the caller's, given back when the request ends
@@ -31,54 +31,64 @@ class IoListener {
     virtual ~IoListener() = default;
     /// @param context  the request's
     /// @param error  0, or a positive errno value. EINVAL: the request was malformed or misaligned
-    /// (mode "on");
-    ///     ENODATA: the device gave fewer bytes than asked (it ended or its namespace was removed);
-    ///     ECANCELED: the device was closed before the request reached the kernel; EIO, ENOSPC ...:
-    ///     as the kernel said
+    ///     (mode "on"); ENODATA: the device gave fewer bytes than asked (it ended, or its namespace
+    ///     was removed), or the medium is bad there; ECANCELED: the device was closed before the
+    ///     whole request had reached the kernel; ENOMEM: no memory to queue it; EIO, ENOSPC ...: as
+    ///     the kernel said. After a failed write the contents of its range are unknown.
     /// @param bytes  bytes moved for certain: `length` when error is 0, less otherwise
-    /// Called from an I/O worker, or from submit() itself for a request that is refused. Must not
-    /// block or throw; the listener is kept alive by the device until the last call.
+    /// Called from an I/O worker, or from submit() itself for a request that is refused, with no
+    /// lock of the pool held: it may call submit() and closeDevice(). It must not block or throw.
+    /// The device keeps its listener alive until the last call.
     virtual void onIoDone(void* context, int error, uint64_t bytes) noexcept = 0;
 };
 
 /// What to run I/O on.
 struct IoDeviceSpec {
-    UniqueFd
-        fd;  ///< opened read-write with the flags of openFlags(); owned by the pool from now on
-    std::string name;    ///< for log lines
-    uint64_t size;       ///< bytes a request may touch, counted from 0
+    UniqueFd fd;         ///< opened read-write with openFlags(); owned by the pool from now on
+    std::string name;    ///< for log lines and errors
+    uint64_t size;       ///< bytes a request may touch, counted from 0; a multiple of blockSize
     uint32_t blockSize;  ///< logical block size in bytes, a power of two from 512 to 65536
     std::shared_ptr<IoListener> listener;
 };
 
-class IoDevice;  // one opened device: its queue, its limit and its I/O in flight
+/// A device that a pool has taken in. Only its pool knows what is inside.
+class IoDevice {
+ public:
+    virtual ~IoDevice() = default;
+};
 
 class IoPool {
  public:
-    /// Sets up the pool; no thread runs before there is work.
+    /// Sets up the pool. Its threads start with the first device and sleep when nothing is to do.
     /// @return EAGAIN when fs.aio-max-nr is exhausted (the message names the sysctl and its value),
-    /// EINVAL for an option out of range
+    ///     EINVAL for an option out of range, ENOMEM without the memory for bounce buffers
     static Result<std::unique_ptr<IoPool>> create(const IoOptions& options);
 
     /// Refuses new requests, ends those not yet in the kernel with ECANCELED, waits for the others
-    /// and joins the workers.
+    /// however long they take (their memory is in the kernel's hands), and joins the threads. Not
+    /// from a listener, and not while another thread still uses the pool.
     virtual ~IoPool() = default;
 
-    /// The flags (beyond O_RDWR | O_CLOEXEC) with which a device must be opened for this pool's
-    /// mode: O_DIRECT or 0.
+    /// The flags (beyond O_RDWR | O_CLOEXEC) with which a device must be opened: O_DIRECT in every
+    /// mode, see DirectIo.
     virtual int openFlags() const = 0;
 
-    /// Takes a device in. Thread-safe. @return EINVAL for a bad size or block size
+    /// Takes a device in. Thread-safe. A block device must be in the pool once: the edges of
+    /// unaligned writes are protected within one IoDevice.
+    /// @return EINVAL for a bad size, block size, descriptor or listener; EAGAIN when the first
+    ///     thread cannot be started
     virtual Result<std::shared_ptr<IoDevice>> addDevice(IoDeviceSpec spec) = 0;
 
     /// Queues `count` requests on `device`; never fails and never waits for I/O: each request ends
-    /// through the device's listener exactly once. Any number may be outstanding. Thread-safe.
+    /// through the device's listener exactly once. Any number may be outstanding. Requests that are
+    /// outstanding at the same time are not ordered among each other, so the outcome of a write
+    /// that overlaps another outstanding request is one of the possible orders. Thread-safe.
     virtual void submit(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
                         size_t count) = 0;
 
-    /// Refuses further requests on `device` and ends the queued ones with ECANCELED. Those in the
-    /// kernel end when the kernel gives them back; then the descriptor is closed. Does not wait.
-    /// Thread-safe, may be called twice.
+    /// Refuses further requests on `device` and lets the queued ones end with ECANCELED. Those in
+    /// the kernel end when the kernel gives them back; then the descriptor is closed and the
+    /// listener let go. Does not wait. Thread-safe, may be called twice.
     virtual void closeDevice(const std::shared_ptr<IoDevice>& device) = 0;
 };
 
