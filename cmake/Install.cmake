@@ -1,1 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
+# What is installed, and how other projects find it: find_package(TransferEngine) with the target
+# TransferEngine::transfer_engine, or pkg-config transfer_engine.
+include(CMakePackageConfigHelpers)
+set(header_folder ${CMAKE_INSTALL_INCLUDEDIR}/mooncake)
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/TransferEngine)
+
+# The plugin's own headers stay out: programs reach it through the engine alone.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${header_folder}
+        FILES_MATCHING PATTERN "*.h" PATTERN "nvmeof_generic_transport" EXCLUDE)
+install(TARGETS transfer_engine EXPORT TransferEngineTargets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+
+if(TARGET mooncake_transport_nvmeof_generic)
+  # Where the engine looks for it; it in turn finds the engine's library.
+  set_target_properties(mooncake_transport_nvmeof_generic PROPERTIES INSTALL_RPATH "$ORIGIN/../..")
+  install(TARGETS mooncake_transport_nvmeof_generic
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/mooncake/plugins)
+endif()
+
+file(RELATIVE_PATH programs_to_libraries ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+foreach(program transfer_engine_metadata_server transfer_engine_nvmeof_generic_bench)
+  if(TARGET ${program})
+    set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/${programs_to_libraries}")
+  endif()
+endforeach()
+if(TARGET transfer_engine_metadata_server)
+  install(TARGETS transfer_engine_metadata_server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+install(EXPORT TransferEngineTargets NAMESPACE TransferEngine:: DESTINATION ${package_folder})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/TransferEngineConfig.cmake.in
+                              ${PROJECT_BINARY_DIR}/TransferEngineConfig.cmake
+                              INSTALL_DESTINATION ${package_folder})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/TransferEngineConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/TransferEngineConfig.cmake
+              ${PROJECT_BINARY_DIR}/TransferEngineConfigVersion.cmake
+        DESTINATION ${package_folder})
+
+configure_file(${CMAKE_CURRENT_LIST_DIR}/transfer_engine.pc.in ${PROJECT_BINARY_DIR}/transfer_engine.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/transfer_engine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -2,8 +2,10 @@
 // MultiTransport: the engine's batches, and which transport serves which request.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -87,18 +89,25 @@ class MultiTransport {
 
  private:
     struct Group;
+    struct Installed {
+        std::shared_ptr<Transport> transport;
+        std::future<void> destroyed;  // ready when the instance is
+    };
 
     std::shared_ptr<Transport> transportOf(const std::string& proto) const;
     Status selectTransports(const std::vector<TransferRequest>& entries,
                             std::vector<Group>* groups) const;
-    int install(const std::string& proto, const std::shared_ptr<Transport>& transport, void** args);
+    int install(const std::string& proto, std::shared_ptr<Transport> transport, void** args);
+    int uninstall(const std::string& proto);
 
     const std::shared_ptr<TransferMetadata> metadata_;
-    const std::string local_server_name_;
-    mutable std::shared_mutex mutex_;  // of the next two; held for look-ups only
-    std::map<std::string, std::shared_ptr<Transport>> transports_;
-    bool stopped_ = false;
+    std::string local_server_name_;
     const std::unique_ptr<BatchRegistry> batches_;
+    // One installation or removal at a time; held over all of it, and taken by nothing else.
+    std::mutex install_mutex_;
+    mutable std::shared_mutex mutex_;  // of the next two; held for look-ups only
+    std::map<std::string, Installed> transports_;
+    bool stopped_ = false;
 };
 
 }  // namespace mooncake

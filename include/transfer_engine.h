@@ -138,11 +138,13 @@ class TransferEngine {
         bool settled;  // as above
     };
 
-    int registerWithTransports(const LocalFile& file);
+    bool isReady(const char* what_not);
+    std::vector<Transport*> fileTransports();
     int replayRegistrations(Transport* transport);
     int reserveRegions(const std::vector<BufferEntry>& buffers, const std::string& location,
                        bool remote_accessible);
-    void settleRegions(const std::vector<BufferEntry>& buffers, bool registered);
+    int claimRegions(const std::vector<void*>& addresses);
+    void settleRegions(const std::vector<void*>& addresses, bool registered);
 
     // Set by init once everything behind it is ready. What it points to lives as long as the
     // engine.

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
@@ -24,6 +25,7 @@ namespace mooncake {
 // The connection string of nodes that hold their descriptors themselves.
 #define P2PHANDSHAKE "P2PHANDSHAKE"
 
+class MetadataKeys;
 class MetadataStorage;
 
 // Every public function may be called from any thread at any time. Those that talk to the store say
@@ -182,6 +184,10 @@ class TransferMetadata {
     // What addRpcMetaEntry was last given.
     RpcMetaDesc localRpcMeta() const;
 
+    // Removes from the store whatever this object published and did not remove. ERR_METADATA if an
+    // entry stays.
+    int removePublished();
+
  private:
     struct CachedSegment {
         std::shared_ptr<SegmentDesc> desc;
@@ -190,16 +196,18 @@ class TransferMetadata {
         bool closed = false;  // the next getSegmentID fetches afresh
     };
 
-    std::shared_ptr<SegmentDesc> fetchInto(const std::string& segment_name, SegmentID* segment_id);
     std::shared_ptr<SegmentDesc> localDesc(SegmentID segment_id) const;
-    int publish(SegmentID segment_id);
+    std::shared_ptr<SegmentDesc> fetchAndCache(const std::string& segment_name,
+                                               SegmentID* segment_id);
     template <typename Change>
     int changeLocalDesc(const Change& change);
+    int publish(SegmentID segment_id);
+    int publishDesc(const std::string& segment_name, const SegmentDesc& desc);
+    int removeKey(const std::string& key, const std::string& what);
 
-    std::shared_ptr<MetadataStorage> storage_;
     Status status_;
-    std::string segment_prefix_;
-    std::string rpc_prefix_;
+    std::shared_ptr<MetadataStorage> storage_;
+    std::unique_ptr<const MetadataKeys> keys_;
 
     // Held for look-ups and swaps of pointers only, never over a system call.
     mutable std::shared_mutex segment_lock_;
@@ -207,9 +215,9 @@ class TransferMetadata {
     std::unordered_map<std::string, SegmentID> segment_ids_;
     SegmentID next_segment_id_ = LOCAL_SEGMENT_ID + 1;
     RpcMetaDesc local_rpc_meta_;
+    std::set<std::string> published_keys_;  // what removePublished takes away
 
-    // Puts publications of the local segment in order; held while the store is talked to. Taken
-    // before segment_lock_.
+    // Puts publications in order; held while the store is talked to. Taken before segment_lock_.
     std::mutex publish_mutex_;
 
     // Numbers the fetches: of two that cross, the one that began later holds the newer descriptor.

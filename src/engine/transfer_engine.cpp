@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transfer_engine.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "metadata_keys.h"
+
+namespace mooncake {
+
+namespace {
+
+Status notReady() {
+    return Status::Context("the engine is not initialised, or was freed");
+}
+
+std::string normalised(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    return (error ? std::filesystem::path(path) : absolute).lexically_normal().string();
+}
+
+// std::less orders any two pointers, which < need not.
+bool overlaps(const void* a, size_t a_length, const void* b, size_t b_length) {
+    const std::less<const char*> before;
+    const auto* a_begin = static_cast<const char*>(a);
+    const auto* b_begin = static_cast<const char*>(b);
+    return before(a_begin, b_begin + b_length) && before(b_begin, a_begin + a_length);
+}
+
+// Calls add(transport) on each; where one fails, undo(transport) on those before it. The failure,
+// or 0.
+template <typename Add, typename Undo>
+int addToAll(const std::vector<Transport*>& transports, const Add& add, const Undo& undo) {
+    for (size_t i = 0; i < transports.size(); ++i) {
+        const int rc = add(transports[i]);
+        if (rc == 0) continue;
+        while (i-- > 0) undo(transports[i]);
+        return rc;
+    }
+    return 0;
+}
+
+// Calls remove(transport) on each. One that no longer has what is removed is no failure: an earlier
+// try may have got this far. The last failure, or 0.
+template <typename Remove>
+int removeFromAll(const std::vector<Transport*>& transports, const Remove& remove) {
+    int result = 0;
+    for (Transport* transport : transports) {
+        const int rc = remove(transport);
+        if (rc != 0 && rc != ERR_ADDRESS_NOT_REGISTERED) result = rc;
+    }
+    return result;
+}
+
+std::string withoutLeadingSlashes(const std::string& name) {
+    return name.substr(std::min(name.find_first_not_of('/'), name.size()));
+}
+
+}  // namespace
+
+TransferEngine::TransferEngine(bool auto_discover) {
+    (void)auto_discover;
+}
+
+TransferEngine::TransferEngine(bool auto_discover, const std::vector<std::string>& filter)
+    : TransferEngine(auto_discover) {
+    (void)filter;
+}
+
+TransferEngine::~TransferEngine() {
+    freeEngine();
+}
+
+int TransferEngine::init(const std::string& metadata_conn_string,
+                         const std::string& local_server_name, const std::string& ip_or_host_name,
+                         uint64_t rpc_port) {
+    std::unique_lock setup(setup_mutex_);
+    if (multi_transports_) {
+        LOG(ERROR) << "The engine was initialised before; each init needs a TransferEngine of its "
+                      "own";
+        return ERR_INVALID_ARGUMENT;
+    }
+    const Status name = checkServerName(local_server_name);
+    if (!name.ok()) {
+        LOG(ERROR) << "The engine is not initialised: " << name.message();
+        return ERR_INVALID_ARGUMENT;
+    }
+    if (rpc_port > std::numeric_limits<uint16_t>::max()) {
+        LOG(ERROR) << "The engine is not initialised: the RPC port " << rpc_port
+                   << " is larger than 65535";
+        return ERR_INVALID_ARGUMENT;
+    }
+    TransferMetadata::RpcMetaDesc rpc;
+    rpc.ip_or_host_name =
+        ip_or_host_name.empty() ? parseHostNameWithPort(local_server_name).first : ip_or_host_name;
+    rpc.rpc_port = static_cast<uint16_t>(rpc_port);
+
+    auto metadata = std::make_shared<TransferMetadata>(metadata_conn_string);
+    if (!metadata->status().ok()) return ERR_INVALID_ARGUMENT;
+    if (const int rc = metadata->addRpcMetaEntry(local_server_name, rpc); rc != 0) return rc;
+
+    multi_transports_ = std::make_unique<MultiTransport>(metadata, local_server_name);
+    {
+        std::lock_guard lock(mutex_);
+        metadata_ = std::move(metadata);
+        local_server_name_ = local_server_name;
+    }
+    ready_.store(multi_transports_.get(), std::memory_order_release);
+    return 0;
+}
+
+int TransferEngine::freeEngine() {
+    std::unique_lock setup(setup_mutex_);
+    if (multi_transports_) multi_transports_->shutdown();
+    std::shared_ptr<TransferMetadata> metadata;
+    {
+        std::lock_guard lock(mutex_);
+        metadata = std::exchange(metadata_, nullptr);
+        local_files_.clear();
+        local_memory_regions_.clear();
+    }
+    // After the transports: they had something to say about their segments until now.
+    return metadata ? metadata->removePublished() : 0;
+}
+
+Transport* TransferEngine::installTransport(const std::string& proto, void** args) {
+    std::unique_lock setup(setup_mutex_);
+    if (!isReady("No transport is installed")) return nullptr;
+    if (Transport* there = multi_transports_->getTransport(proto)) {
+        LOG(WARNING) << "Transport " << proto << " is installed already";
+        return there;
+    }
+    Transport* transport = multi_transports_->installTransportWithArgs(proto, args);
+    if (transport == nullptr) return nullptr;
+    if (replayRegistrations(transport) != 0) {
+        multi_transports_->uninstallTransport(proto);
+        return nullptr;
+    }
+    return transport;
+}
+
+bool TransferEngine::isReady(const char* what_not) {
+    if (getMetadata()) return true;
+    LOG(ERROR) << what_not << ": " << notReady().message();
+    return false;
+}
+
+// Tells a new transport what was registered before it came. With setup_mutex_ held exclusively, so
+// all is settled.
+int TransferEngine::replayRegistrations(Transport* transport) {
+    std::lock_guard lock(mutex_);
+    for (const MemoryRegion& region : local_memory_regions_) {
+        const int rc = transport->registerLocalMemory(region.addr, region.length, region.location,
+                                                      region.remote_accessible);
+        if (rc != 0) {
+            LOG(ERROR) << "Transport " << transport->getName()
+                       << " does not take the memory registered before it: error " << rc;
+            return rc;
+        }
+    }
+    if (!transport->supportFileBuffer()) return 0;
+    for (const auto& [path, file] : local_files_) {
+        if (const int rc = transport->registerLocalFile(file.id, file.path, file.size); rc != 0) {
+            LOG(ERROR) << "Transport " << transport->getName() << " does not take the file '"
+                       << file.path << "' registered before it: error " << rc;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int TransferEngine::uninstallTransport(const std::string& proto) {
+    std::unique_lock setup(setup_mutex_);
+    if (!isReady("No transport is uninstalled")) return ERR_INVALID_ARGUMENT;
+    const int rc = multi_transports_->uninstallTransport(proto);
+    if (rc == 0 && fileTransports().empty()) {
+        std::lock_guard lock(mutex_);
+        local_files_.clear();
+    }
+    return rc;
+}
+
+std::string TransferEngine::getLocalIpAndPort() {
+    const auto metadata = getMetadata();
+    if (!metadata) return "";
+    const auto rpc = metadata->localRpcMeta();
+    return maybeWrapIpV6(rpc.ip_or_host_name) + ":" + std::to_string(rpc.rpc_port);
+}
+
+int TransferEngine::getRpcPort() {
+    const auto metadata = getMetadata();
+    return metadata ? metadata->localRpcMeta().rpc_port : ERR_INVALID_ARGUMENT;
+}
+
+SegmentHandle TransferEngine::openSegment(const std::string& segment_name) {
+    const auto metadata = getMetadata();
+    if (!metadata) {
+        LOG(ERROR) << "No segment is opened: " << notReady().message();
+        return TransferMetadata::kInvalidSegmentID;
+    }
+    return metadata->getSegmentID(withoutLeadingSlashes(segment_name));
+}
+
+int TransferEngine::closeSegment(SegmentHandle handle) {
+    const auto metadata = getMetadata();
+    return metadata ? metadata->closeSegment(handle) : ERR_INVALID_ARGUMENT;
+}
+
+int TransferEngine::removeLocalSegment(const std::string& segment_name) {
+    const auto metadata = getMetadata();
+    const std::string name = withoutLeadingSlashes(segment_name);
+    if (!metadata || name.empty()) return ERR_INVALID_ARGUMENT;
+    return metadata->removeLocalSegment(name);
+}
+
+bool TransferEngine::checkOverlap(void* addr, uint64_t length) {
+    std::lock_guard lock(mutex_);
+    return std::any_of(local_memory_regions_.begin(), local_memory_regions_.end(),
+                       [&](const MemoryRegion& region) {
+                           return overlaps(addr, length, region.addr, region.length);
+                       });
+}
+
+// Enters the regions as not settled, so that an overlapping registration is refused while the
+// transports are at it.
+int TransferEngine::reserveRegions(const std::vector<BufferEntry>& buffers,
+                                   const std::string& location, bool remote_accessible) {
+    std::lock_guard lock(mutex_);
+    const size_t before = local_memory_regions_.size();
+    for (const BufferEntry& buffer : buffers) {
+        int rc = 0;
+        if (buffer.addr == nullptr || buffer.length == 0 ||
+            buffer.length > UINTPTR_MAX - reinterpret_cast<uintptr_t>(buffer.addr)) {
+            LOG(ERROR) << "Memory at " << buffer.addr << " of " << buffer.length
+                       << " bytes cannot be registered: it is null, empty or beyond memory";
+            rc = ERR_INVALID_ARGUMENT;
+        }
+        for (size_t i = 0; rc == 0 && i < local_memory_regions_.size(); ++i) {
+            const MemoryRegion& other = local_memory_regions_[i];
+            if (overlaps(buffer.addr, buffer.length, other.addr, other.length)) {
+                LOG(ERROR) << "Memory at " << buffer.addr << " of " << buffer.length
+                           << " bytes cannot be registered: it overlaps the region at "
+                           << other.addr << " of " << other.length << " bytes";
+                rc = ERR_ADDRESS_OVERLAPPED;
+            }
+        }
+        if (rc != 0) {
+            local_memory_regions_.resize(before);
+            return rc;
+        }
+        local_memory_regions_.push_back(
+            {buffer.addr, buffer.length, location, remote_accessible, false});
+    }
+    return 0;
+}
+
+void TransferEngine::settleRegions(const std::vector<void*>& addresses, bool registered) {
+    std::lock_guard lock(mutex_);
+    for (void* addr : addresses) {
+        auto region = std::find_if(local_memory_regions_.begin(), local_memory_regions_.end(),
+                                   [addr](const MemoryRegion& r) { return r.addr == addr; });
+        if (region == local_memory_regions_.end()) continue;
+        if (registered) {
+            region->settled = true;
+        } else {
+            local_memory_regions_.erase(region);
+        }
+    }
+}
+
+// Marks the regions as not settled: the caller alone may go on to unregister them.
+int TransferEngine::claimRegions(const std::vector<void*>& addresses) {
+    std::lock_guard lock(mutex_);
+    std::vector<MemoryRegion*> claimed;
+    for (void* addr : addresses) {
+        auto region = std::find_if(local_memory_regions_.begin(), local_memory_regions_.end(),
+                                   [addr](const MemoryRegion& r) { return r.addr == addr; });
+        if (region == local_memory_regions_.end() || !region->settled) {
+            LOG(ERROR) << "Memory at " << addr
+                       << " cannot be unregistered: no registered region starts there";
+            for (MemoryRegion* done : claimed) done->settled = true;
+            return ERR_ADDRESS_NOT_REGISTERED;
+        }
+        region->settled = false;
+        claimed.push_back(&*region);
+    }
+    return 0;
+}
+
+int TransferEngine::registerLocalMemory(void* addr, size_t length, const std::string& location,
+                                        bool remote_accessible, bool update_metadata) {
+    std::shared_lock setup(setup_mutex_);
+    if (!isReady("Memory is not registered")) return ERR_INVALID_ARGUMENT;
+    if (const int rc = reserveRegions({{addr, length}}, location, remote_accessible); rc != 0) {
+        return rc;
+    }
+    const int rc = addToAll(
+        multi_transports_->listTransports(),
+        [&](Transport* transport) {
+            return transport->registerLocalMemory(addr, length, location, remote_accessible,
+                                                  update_metadata);
+        },
+        [&](Transport* transport) { transport->unregisterLocalMemory(addr, update_metadata); });
+    settleRegions({addr}, rc == 0);
+    return rc;
+}
+
+int TransferEngine::unregisterLocalMemory(void* addr, bool update_metadata) {
+    std::shared_lock setup(setup_mutex_);
+    if (!isReady("Memory is not unregistered")) return ERR_INVALID_ARGUMENT;
+    if (const int rc = claimRegions({addr}); rc != 0) return rc;
+    const int rc = removeFromAll(multi_transports_->listTransports(), [&](Transport* transport) {
+        return transport->unregisterLocalMemory(addr, update_metadata);
+    });
+    settleRegions({addr}, rc != 0);
+    return rc;
+}
+
+int TransferEngine::registerLocalMemoryBatch(const std::vector<BufferEntry>& buffer_list,
+                                             const std::string& location) {
+    std::shared_lock setup(setup_mutex_);
+    if (!isReady("Memory is not registered")) return ERR_INVALID_ARGUMENT;
+    if (const int rc = reserveRegions(buffer_list, location, true); rc != 0) return rc;
+    std::vector<void*> addresses;
+    for (const BufferEntry& buffer : buffer_list) addresses.push_back(buffer.addr);
+    const int rc = addToAll(
+        multi_transports_->listTransports(),
+        [&](Transport* transport) {
+            return transport->registerLocalMemoryBatch(buffer_list, location);
+        },
+        [&](Transport* transport) { transport->unregisterLocalMemoryBatch(addresses); });
+    settleRegions(addresses, rc == 0);
+    return rc;
+}
+
+int TransferEngine::unregisterLocalMemoryBatch(const std::vector<void*>& addr_list) {
+    std::shared_lock setup(setup_mutex_);
+    if (!isReady("Memory is not unregistered")) return ERR_INVALID_ARGUMENT;
+    if (const int rc = claimRegions(addr_list); rc != 0) return rc;
+    const int rc = removeFromAll(multi_transports_->listTransports(), [&](Transport* transport) {
+        return transport->unregisterLocalMemoryBatch(addr_list);
+    });
+    settleRegions(addr_list, rc != 0);
+    return rc;
+}
+
+// With setup_mutex_ held.
+std::vector<Transport*> TransferEngine::fileTransports() {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    std::vector<Transport*> list;
+    if (transports != nullptr) list = transports->listTransports();
+    std::erase_if(list, [](Transport* transport) { return !transport->supportFileBuffer(); });
+    return list;
+}
+
+bool TransferEngine::supportFileBuffer() {
+    std::shared_lock setup(setup_mutex_);
+    return !fileTransports().empty();
+}
+
+int TransferEngine::registerLocalFile(const std::string& path, size_t size, FileBufferID& id) {
+    std::shared_lock setup(setup_mutex_);
+    if (path.empty() || path.find('\0') != std::string::npos) {
+        LOG(ERROR) << "No file is registered: its path is empty or holds a zero byte";
+        return ERR_INVALID_ARGUMENT;
+    }
+    const std::vector<Transport*> transports = fileTransports();
+    if (transports.empty()) {
+        LOG(ERROR) << "File '" << path
+                   << "' is not registered: no transport that serves files is installed";
+        return ERR_NOT_IMPLEMENTED;
+    }
+    const std::string key = normalised(path);
+    LocalFile file{0, path, size, false};
+    {
+        // The entry keeps others from the path; the transports take their time without the lock.
+        std::lock_guard lock(mutex_);
+        if (local_files_.count(key) != 0) {
+            LOG(ERROR) << "File '" << path << "' is not registered: it is registered already";
+            return ERR_ADDRESS_OVERLAPPED;
+        }
+        if (next_file_id_ == 0) {
+            LOG(ERROR) << "File '" << path << "' is not registered: all file ids are used up";
+            return ERR_TOO_MANY_REQUESTS;
+        }
+        // Used up also if this fails: a number that a transport has seen must not come to mean
+        // another file.
+        file.id = next_file_id_++;
+        local_files_.emplace(key, file);
+    }
+    const int rc = addToAll(
+        transports,
+        [&file](Transport* transport) {
+            const int one = transport->registerLocalFile(file.id, file.path, file.size);
+            LOG_IF(ERROR, one != 0) << "File '" << file.path << "' is not registered: transport "
+                                    << transport->getName() << " failed with " << one;
+            return one;
+        },
+        [&file](Transport* transport) { transport->unregisterLocalFile(file.id); });
+    std::lock_guard lock(mutex_);
+    if (rc != 0) {
+        local_files_.erase(key);
+        return rc;
+    }
+    local_files_.at(key).settled = true;
+    id = file.id;
+    return 0;
+}
+
+int TransferEngine::unregisterLocalFile(const std::string& path) {
+    std::shared_lock setup(setup_mutex_);
+    const std::vector<Transport*> transports = fileTransports();
+    if (transports.empty()) {
+        LOG(ERROR) << "File '" << path
+                   << "' is not unregistered: no transport that serves files is installed";
+        return ERR_NOT_IMPLEMENTED;
+    }
+    const std::string key = normalised(path);
+    FileBufferID id = 0;
+    {
+        std::lock_guard lock(mutex_);
+        auto found = local_files_.find(key);
+        if (found == local_files_.end() || !found->second.settled) {
+            LOG(ERROR) << "File '" << path << "' is not unregistered: it is not registered";
+            return ERR_ADDRESS_NOT_REGISTERED;
+        }
+        found->second.settled = false;
+        id = found->second.id;
+    }
+    const int rc = removeFromAll(
+        transports, [id](Transport* transport) { return transport->unregisterLocalFile(id); });
+    LOG_IF(ERROR, rc != 0) << "File '" << path
+                           << "' is not unregistered: its transport failed with " << rc;
+    std::lock_guard lock(mutex_);
+    if (rc == 0) {
+        local_files_.erase(key);
+    } else {
+        local_files_.at(key).settled = true;
+    }
+    return rc;
+}
+
+BatchID TransferEngine::allocateBatchID(size_t batch_size) {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    return transports ? transports->allocateBatchID(batch_size) : Transport::INVALID_BATCH_ID;
+}
+
+Status TransferEngine::freeBatchID(BatchID batch_id) {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    return transports ? transports->freeBatchID(batch_id) : notReady();
+}
+
+Status TransferEngine::submitTransfer(BatchID batch_id,
+                                      const std::vector<TransferRequest>& entries) {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    return transports ? transports->submitTransfer(batch_id, entries) : notReady();
+}
+
+Status TransferEngine::getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    return transports ? transports->getTransferStatus(batch_id, task_id, status) : notReady();
+}
+
+Status TransferEngine::getBatchTransferStatus(BatchID batch_id, TransferStatus& status) {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    return transports ? transports->getBatchTransferStatus(batch_id, status) : notReady();
+}
+
+Transport* TransferEngine::getTransport(const std::string& proto) {
+    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    return transports ? transports->getTransport(proto) : nullptr;
+}
+
+std::shared_ptr<TransferMetadata> TransferEngine::getMetadata() {
+    std::lock_guard lock(mutex_);
+    return metadata_;
+}
+
+int TransferEngine::syncSegmentCache(const std::string& segment_name) {
+    const auto metadata = getMetadata();
+    return metadata ? metadata->syncSegmentCache(segment_name) : ERR_INVALID_ARGUMENT;
+}
+
+}  // namespace mooncake

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/transport.h"
+
+#include "batch_poll.h"
+
+namespace mooncake {
+
+namespace {
+
+// Tells, also after the cache below is destroyed, whether it is there. Plain, so that it outlives
+// every destructor of its thread: a batch that a static object owns is freed after the main
+// thread's caches are.
+thread_local bool slice_cache_gone = false;
+
+struct SliceCacheHolder {
+    Transport::ThreadLocalSliceCache cache;
+    ~SliceCacheHolder() { slice_cache_gone = true; }
+};
+
+Transport::ThreadLocalSliceCache& sliceCache() {
+    thread_local SliceCacheHolder holder;
+    return holder.cache;
+}
+
+}  // namespace
+
+Transport::ThreadLocalSliceCache::~ThreadLocalSliceCache() {
+    for (Slice* slice : free_) delete slice;
+}
+
+Transport::Slice* Transport::ThreadLocalSliceCache::allocate() {
+    if (free_.empty()) return new Slice();
+    Slice* slice = free_.back();
+    free_.pop_back();
+    slice->~Slice();
+    new (slice) Slice();
+    slice->from_cache = true;
+    return slice;
+}
+
+void Transport::ThreadLocalSliceCache::deallocate(Slice* slice) {
+    if (free_.size() >= kCapacity) {
+        delete slice;
+        return;
+    }
+    free_.push_back(slice);
+}
+
+Transport::ThreadLocalSliceCache& Transport::getSliceCache() {
+    return sliceCache();
+}
+
+void Transport::releaseSlices(std::vector<Slice*>& slices) {
+    if (slice_cache_gone) {
+        for (Slice* slice : slices) delete slice;
+    } else {
+        ThreadLocalSliceCache& cache = sliceCache();
+        for (Slice* slice : slices) cache.deallocate(slice);
+    }
+    slices.clear();
+}
+
+Transport::TransferTask::~TransferTask() {
+    if (!slice_list.empty()) releaseSlices(slice_list);
+}
+
+Transport::TransferTask::TransferTask(TransferTask&& other) noexcept
+    : slice_count(other.slice_count.load(std::memory_order_relaxed)),
+      success_slice_count(other.success_slice_count.load(std::memory_order_relaxed)),
+      failed_slice_count(other.failed_slice_count.load(std::memory_order_relaxed)),
+      transferred_bytes(other.transferred_bytes.load(std::memory_order_relaxed)),
+      is_finished(other.is_finished.load(std::memory_order_relaxed)),
+      total_bytes(other.total_bytes),
+      batch_id(other.batch_id),
+      request(other.request),
+      slice_list(std::move(other.slice_list)) {
+    other.slice_list.clear();
+}
+
+Transport::BatchID Transport::allocateBatchID(size_t batch_size) {
+    auto batch = std::make_unique<BatchDesc>();
+    batch->batch_size = batch_size;
+    batch->task_list.reserve(batch_size);
+    batch->start_timestamp = getCurrentTimeInNano();
+    batch->id = reinterpret_cast<BatchID>(batch.get());
+    return batch.release()->id;
+}
+
+Status Transport::freeBatchID(BatchID batch_id) {
+    auto* batch = reinterpret_cast<BatchDesc*>(batch_id);
+    for (TransferTask& task : batch->task_list) {
+        if (!taskEnded(task)) return Status::BatchBusy("a task of the batch is unfinished");
+    }
+    delete batch;
+    return Status::OK();
+}
+
+int Transport::install(std::string& local_server_name, std::shared_ptr<TransferMetadata> meta,
+                       std::shared_ptr<Topology> topo) {
+    (void)topo;
+    return installWithArgs(local_server_name, std::move(meta), nullptr);
+}
+
+int Transport::installWithArgs(std::string& local_server_name,
+                               std::shared_ptr<TransferMetadata> meta, void** args) {
+    (void)args;
+    local_server_name_ = local_server_name;
+    metadata_ = std::move(meta);
+    return 0;
+}
+
+}  // namespace mooncake

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http_client.h"
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+namespace mooncake {
+
+namespace {
+
+struct CurlDeleter {
+    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+    void operator()(CURLU* url) const { curl_url_cleanup(url); }
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+    void operator()(char* text) const { curl_free(text); }
+};
+
+// curl_easy_init would do this on first use, but not in a thread-safe way.
+void initCurlOnce() {
+    static std::once_flag once;
+    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+struct Receiver {
+    std::string* body;
+    size_t limit;
+    bool overflow = false;
+};
+
+size_t receive(char* data, size_t size, size_t count, void* context) {
+    auto* receiver = static_cast<Receiver*>(context);
+    const size_t bytes = size * count;
+    if (bytes > receiver->limit - receiver->body->size()) {
+        receiver->overflow = true;
+        return 0;  // makes curl give up
+    }
+    receiver->body->append(data, bytes);
+    return bytes;
+}
+
+bool hasPart(CURLU* url, CURLUPart part) {
+    char* text = nullptr;
+    const bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
+    std::unique_ptr<char, CurlDeleter> owned(text);
+    return has;
+}
+
+}  // namespace
+
+const char* httpMethodName(HttpMethod method) {
+    switch (method) {
+        case HttpMethod::kGet:
+            return "GET";
+        case HttpMethod::kPut:
+            return "PUT";
+        case HttpMethod::kDelete:
+            return "DELETE";
+    }
+    return "?";
+}
+
+Status checkHttpUrl(const std::string& url) {
+    const auto bad = [](std::string_view why) {
+        return Status::InvalidArgument("the metadata URL " + std::string(why) +
+                                       "; it must read http://host:port/metadata");
+    };
+    initCurlOnce();
+    // Before anything is repeated in a message or a log.
+    for (const char c : url) {
+        if (c <= ' ' || c > '~') return bad("holds a space or an unprintable character");
+    }
+    std::unique_ptr<CURLU, CurlDeleter> parsed(curl_url());
+    if (!parsed) return Status::Memory("no memory to parse the metadata URL");
+    const CURLUcode code =
+        curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME);
+    if (code != CURLUE_OK)
+        return bad("is malformed (" + std::string(curl_url_strerror(code)) + ")");
+    if (hasPart(parsed.get(), CURLUPART_USER) || hasPart(parsed.get(), CURLUPART_PASSWORD)) {
+        return bad("holds a user name or password, which are not supported");
+    }
+    const std::string quoted = "'" + url + "' ";
+    if (!url.starts_with("http://") && !url.starts_with("https://")) {
+        return bad(quoted + "has another scheme than http and https");
+    }
+    if (hasPart(parsed.get(), CURLUPART_QUERY) || url.find('?') != std::string::npos) {
+        return bad(quoted + "has a query");
+    }
+    if (hasPart(parsed.get(), CURLUPART_FRAGMENT) || url.find('#') != std::string::npos) {
+        return bad(quoted + "has a fragment");
+    }
+    return Status::OK();
+}
+
+Status httpRequest(HttpMethod method, const std::string& url, const std::string& body,
+                   const HttpLimits& limits, HttpResponse* response) {
+    initCurlOnce();
+    const std::string what = std::string(httpMethodName(method)) + " " + url;
+    std::unique_ptr<CURL, CurlDeleter> handle(curl_easy_init());
+    // No Expect: it would cost a round trip, or a second's wait where the server does not know it.
+    std::unique_ptr<curl_slist, CurlDeleter> headers(
+        curl_slist_append(curl_slist_append(nullptr, "Content-Type: application/json"), "Expect:"));
+    if (!handle || !headers) return Status::Memory(what + ": no memory for the request");
+
+    HttpResponse answer;
+    Receiver receiver{&answer.body, limits.response_bytes};
+    char error[CURL_ERROR_SIZE] = {};
+    CURL* const curl = handle.get();
+    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total.count()));
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "mooncake-transfer-engine");
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
+    if (method == HttpMethod::kPut) {
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+    }
+    if (method != HttpMethod::kGet) {
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, httpMethodName(method));
+    }
+
+    const CURLcode code = curl_easy_perform(curl);
+    if (receiver.overflow) {
+        return Status::Socket(what + ": the answer is larger than " +
+                              std::to_string(limits.response_bytes) + " bytes");
+    }
+    if (code != CURLE_OK) {
+        std::string cause = curl_easy_strerror(code);
+        if (error[0] != '\0') cause += std::string(" (") + error + ")";
+        return Status::Socket(what + ": " + cause);
+    }
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    *response = std::move(answer);
+    return Status::OK();
+}
+
+std::string percentEncode(const std::string& text) {
+    constexpr char kHex[] = "0123456789ABCDEF";
+    constexpr std::string_view kPlain =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    std::string encoded;
+    encoded.reserve(text.size() + 16);
+    for (const char c : text) {
+        if (kPlain.find(c) != std::string_view::npos) {
+            encoded += c;
+        } else {
+            const auto byte = static_cast<unsigned char>(c);
+            encoded += {'%', kHex[byte >> 4], kHex[byte & 15]};
+        }
+    }
+    return encoded;
+}
+
+}  // namespace mooncake

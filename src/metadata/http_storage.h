@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metadata on an HTTP server: one URL, the key in its query, the value in the body.
+#pragma once
+
+#include "http_client.h"
+#include "metadata_storage.h"
+
+namespace mooncake {
+
+class HttpStorage : public MetadataStorage {
+ public:
+    // `url` is the server's, without a query. InvalidArgument where it is none. Does not connect.
+    static Status create(const std::string& url, const HttpLimits& limits,
+                         std::unique_ptr<HttpStorage>* storage);
+
+    Result get(const std::string& key, std::string* value) override;
+    Result set(const std::string& key, const std::string& value) override;
+    Result remove(const std::string& key) override;
+
+ private:
+    HttpStorage(std::string url, const HttpLimits& limits)
+        : url_(std::move(url)), limits_(limits) {}
+
+    Result request(HttpMethod method, const std::string& key, const std::string& body,
+                   std::string* value) const;
+
+    const std::string url_;
+    const HttpLimits limits_;
+};
+
+}  // namespace mooncake

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metadata_codec.h"
+
+#include <json/json.h>
+
+#include <exception>
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <unordered_set>
+
+namespace mooncake {
+
+namespace {
+
+constexpr char kNvmeofGeneric[] = "nvmeof_generic";
+constexpr size_t kMaxTextBytes = 1024;  // of any string but a path
+constexpr size_t kMaxPathBytes = 4096;
+
+Status malformed(std::string_view what) {
+    return Status::MalformedJson(what);
+}
+
+// Values weigh about a hundred bytes each once parsed, and the parser descends on the stack: both
+// are bounded here, on the text. A descriptor with every file buffer allowed stays well below.
+Status checkShape(const std::string& text) {
+    constexpr size_t kMaxSeparators = 8 * kMaxFileBuffers;
+    if (text.size() > kMaxDescriptorBytes) {
+        return malformed("it has " + std::to_string(text.size()) + " bytes; at most " +
+                         std::to_string(kMaxDescriptorBytes) + " are allowed");
+    }
+    size_t depth = 0;
+    size_t separators = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string) {
+            if (c == '\\') {
+                ++i;
+            } else if (c == '"') {
+                in_string = false;
+            }
+            continue;
+        }
+        if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            ++separators;
+            if (++depth > kMaxJsonDepth) {
+                return malformed("it is nested more than " + std::to_string(kMaxJsonDepth) +
+                                 " levels deep");
+            }
+        } else if (c == '}' || c == ']') {
+            if (depth > 0) --depth;
+        } else if (c == ',') {
+            ++separators;
+        }
+        if (separators > kMaxSeparators) return malformed("it holds too many values");
+    }
+    return Status::OK();
+}
+
+Status parseObject(const std::string& text, Json::Value* root) {
+    Status shape = checkShape(text);
+    if (!shape.ok()) return shape;
+    Json::CharReaderBuilder builder;
+    Json::CharReaderBuilder::strictMode(&builder.settings_);
+    std::string errors;
+    try {
+        const std::unique_ptr<Json::CharReader> reader(builder.newCharReader());
+        if (!reader->parse(text.data(), text.data() + text.size(), root, &errors)) {
+            return malformed("it is not JSON: " + errors.substr(0, 200));
+        }
+    } catch (const std::exception& e) {
+        return malformed(std::string("it is not JSON: ") + e.what());
+    }
+    if (!root->isObject()) return malformed("it is not a JSON object");
+    return Status::OK();
+}
+
+// The readers below leave *out alone where an optional member is missing.
+enum class Need { kRequired, kOptional };
+
+Status typeError(const char* key, const char* type) {
+    return malformed(std::string("its member '") + key + "' is missing or not " + type);
+}
+
+Status readString(const Json::Value& object, const char* key, Need need, size_t max_bytes,
+                  std::string* out) {
+    const Json::Value* value = object.find(key, key + std::char_traits<char>::length(key));
+    if (value == nullptr && need == Need::kOptional) return Status::OK();
+    if (value == nullptr || !value->isString()) return typeError(key, "a string");
+    const char* begin = nullptr;
+    const char* end = nullptr;
+    value->getString(&begin, &end);
+    const auto size = static_cast<size_t>(end - begin);
+    if (size > max_bytes) {
+        return malformed(std::string("its member '") + key + "' is longer than " +
+                         std::to_string(max_bytes) + " bytes");
+    }
+    out->assign(begin, size);
+    if (out->find('\0') != std::string::npos) {
+        return malformed(std::string("its member '") + key + "' holds a zero byte");
+    }
+    return Status::OK();
+}
+
+Status readUnsigned(const Json::Value& object, const char* key, Need need, uint64_t min,
+                    uint64_t max, uint64_t* out) {
+    const Json::Value* value = object.find(key, key + std::char_traits<char>::length(key));
+    if (value == nullptr && need == Need::kOptional) return Status::OK();
+    if (value == nullptr || !value->isUInt64()) return typeError(key, "a whole number from 0 up");
+    const uint64_t number = value->asUInt64();
+    if (number < min || number > max) {
+        return malformed(std::string("its member '") + key + "' is " + std::to_string(number) +
+                         ", outside " + std::to_string(min) + " to " + std::to_string(max));
+    }
+    *out = number;
+    return Status::OK();
+}
+
+Status readInt(const Json::Value& object, const char* key, int* out) {
+    const Json::Value* value = object.find(key, key + std::char_traits<char>::length(key));
+    if (value == nullptr) return Status::OK();
+    if (!value->isInt()) return typeError(key, "a whole number");
+    *out = value->asInt();
+    return Status::OK();
+}
+
+Status readTrid(const Json::Value& root, TransferMetadata::NVMeoFGenericTrid* trid) {
+    constexpr char kKey[] = "nvmeof_generic_trid";
+    const Json::Value* value = root.find(kKey, kKey + sizeof(kKey) - 1);
+    if (value == nullptr || !value->isObject()) return typeError(kKey, "an object");
+    const std::pair<const char*, std::string*> members[] = {{"trtype", &trid->trtype},
+                                                            {"adrfam", &trid->adrfam},
+                                                            {"traddr", &trid->traddr},
+                                                            {"trsvcid", &trid->trsvcid},
+                                                            {"subnqn", &trid->subnqn}};
+    for (const auto& [key, text] : members) {
+        Status status = readString(*value, key, Need::kRequired, kMaxTextBytes, text);
+        if (!status.ok()) return status;
+    }
+    return Status::OK();
+}
+
+Status readFileBuffer(const Json::Value& value, TransferMetadata::FileBufferDesc* file) {
+    if (!value.isObject()) return malformed("an element of 'file_buffers' is not an object");
+    uint64_t id = 0;
+    uint64_t size = 0;
+    uint64_t align = 0;
+    Status status = readUnsigned(value, "id", Need::kRequired, 1,
+                                 std::numeric_limits<TransferMetadata::FileBufferID>::max(), &id);
+    if (status.ok()) {
+        status = readString(value, "path", Need::kRequired, kMaxPathBytes, &file->path);
+    }
+    // A file offset is a signed 64-bit number everywhere below.
+    if (status.ok()) {
+        status = readUnsigned(value, "size", Need::kRequired, 0,
+                              std::numeric_limits<int64_t>::max(), &size);
+    }
+    if (status.ok()) {
+        status = readUnsigned(value, "align", Need::kOptional, 0,
+                              std::numeric_limits<int64_t>::max(), &align);
+    }
+    file->id = static_cast<TransferMetadata::FileBufferID>(id);
+    file->size = size;
+    file->align = align;
+    return status;
+}
+
+Status readFileBuffers(const Json::Value& root,
+                       std::vector<TransferMetadata::FileBufferDesc>* files) {
+    constexpr char kKey[] = "file_buffers";
+    const Json::Value* value = root.find(kKey, kKey + sizeof(kKey) - 1);
+    if (value == nullptr) return Status::OK();  // an initiator without files
+    if (!value->isArray()) return typeError(kKey, "an array");
+    if (value->size() > kMaxFileBuffers) {
+        return malformed("it has " + std::to_string(value->size()) + " file buffers; at most " +
+                         std::to_string(kMaxFileBuffers) + " are allowed");
+    }
+    std::unordered_set<TransferMetadata::FileBufferID> ids;
+    files->clear();
+    files->reserve(value->size());
+    for (const Json::Value& element : *value) {
+        TransferMetadata::FileBufferDesc file;
+        Status status = readFileBuffer(element, &file);
+        if (!status.ok()) return status;
+        if (!ids.insert(file.id).second) {
+            return malformed("two of its file buffers have the id " + std::to_string(file.id));
+        }
+        files->push_back(std::move(file));
+    }
+    return Status::OK();
+}
+
+std::string write(const Json::Value& value) {
+    Json::StreamWriterBuilder builder;
+    builder["indentation"] = "";
+    return Json::writeString(builder, value);
+}
+
+}  // namespace
+
+std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
+                              const std::string& timestamp) {
+    Json::Value root(Json::objectValue);
+    root["name"] = desc.name;
+    root["protocol"] = desc.protocol;
+    root["tcp_data_port"] = desc.tcp_data_port;
+    root["timestamp"] = timestamp;
+    if (desc.protocol == kNvmeofGeneric) {
+        Json::Value& trid = root["nvmeof_generic_trid"];
+        trid["trtype"] = desc.nvmeof_generic_trid.trtype;
+        trid["adrfam"] = desc.nvmeof_generic_trid.adrfam;
+        trid["traddr"] = desc.nvmeof_generic_trid.traddr;
+        trid["trsvcid"] = desc.nvmeof_generic_trid.trsvcid;
+        trid["subnqn"] = desc.nvmeof_generic_trid.subnqn;
+    }
+    Json::Value& files = root["file_buffers"] = Json::Value(Json::arrayValue);
+    for (const auto& file : desc.file_buffers) {
+        Json::Value& element = files.append(Json::Value(Json::objectValue));
+        element["id"] = file.id;
+        element["path"] = file.path;
+        element["size"] = static_cast<Json::UInt64>(file.size);
+        element["align"] = static_cast<Json::UInt64>(file.align);
+    }
+    return write(root);
+}
+
+Status decodeSegmentDesc(const std::string& text, TransferMetadata::SegmentDesc* desc) {
+    Json::Value root;
+    Status status = parseObject(text, &root);
+    if (!status.ok()) return status;
+    status = readString(root, "name", Need::kRequired, kMaxTextBytes, &desc->name);
+    if (status.ok()) {
+        status = readString(root, "protocol", Need::kRequired, kMaxTextBytes, &desc->protocol);
+    }
+    if (status.ok()) {
+        status = readString(root, "timestamp", Need::kOptional, kMaxTextBytes, &desc->timestamp);
+    }
+    if (status.ok()) status = readInt(root, "tcp_data_port", &desc->tcp_data_port);
+    if (status.ok() && desc->protocol == kNvmeofGeneric) {
+        status = readTrid(root, &desc->nvmeof_generic_trid);
+    }
+    if (status.ok()) status = readFileBuffers(root, &desc->file_buffers);
+    return status;
+}
+
+std::string encodeRpcMeta(const TransferMetadata::RpcMetaDesc& desc) {
+    Json::Value root(Json::objectValue);
+    root["ip_or_host_name"] = desc.ip_or_host_name;
+    root["rpc_port"] = desc.rpc_port;
+    return write(root);
+}
+
+Status decodeRpcMeta(const std::string& text, TransferMetadata::RpcMetaDesc* desc) {
+    Json::Value root;
+    Status status = parseObject(text, &root);
+    uint64_t port = 0;
+    if (status.ok()) {
+        status = readString(root, "ip_or_host_name", Need::kRequired, kMaxTextBytes,
+                            &desc->ip_or_host_name);
+    }
+    if (status.ok()) {
+        status = readUnsigned(root, "rpc_port", Need::kRequired, 0,
+                              std::numeric_limits<uint16_t>::max(), &port);
+    }
+    desc->rpc_port = static_cast<uint16_t>(port);
+    return status;
+}
+
+}  // namespace mooncake

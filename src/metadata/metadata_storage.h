@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// MetadataStorage: a key-value store that all nodes share. One class per kind of store.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/base/status.h"
+
+namespace mooncake {
+
+// Thread rule: every function may be called from any thread, several at once. Each call ends in
+// bounded time.
+class MetadataStorage {
+ public:
+    enum class Outcome {
+        kOk,
+        kNotFound,  // the store answered: there is no such key
+        kRefused,   // the store answered: it will not do that
+        kFailed,    // no answer, or none that makes sense
+    };
+
+    // `error` names the store, the key and the cause; empty where the outcome is kOk.
+    struct Result {
+        Outcome outcome = Outcome::kOk;
+        std::string error;
+
+        bool ok() const { return outcome == Outcome::kOk; }
+    };
+
+    virtual ~MetadataStorage() = default;
+
+    // `value` receives the bytes that were set; unchanged unless the outcome is kOk.
+    virtual Result get(const std::string& key, std::string* value) = 0;
+    virtual Result set(const std::string& key, const std::string& value) = 0;
+    virtual Result remove(const std::string& key) = 0;
+};
+
+// The store that a connection string names, not yet connected to. InvalidArgument where the string
+// is malformed, NotImplemented where it names a kind of store that this build does not have; the
+// message says which it has.
+Status createMetadataStorage(const std::string& conn_string,
+                             std::shared_ptr<MetadataStorage>* storage);
+
+}  // namespace mooncake
