@@ -100,7 +100,7 @@ root=$run/root
 pack_begin "$root"
 install -m 755 "$here/init" "$root/init"
 if (($#)); then
-    program=$(command -v -- "$1") || vm_die "there is no program '$1' on this machine"
+    program=$(type -P -- "$1") || vm_die "there is no program '$1' on this machine"
     pack_program "$root" "$program"
     printf 'exec %s\n' "$(vm_quote "$(realpath -s -- "$program")" "${@:2}")" > "$root/guest/command"
 else

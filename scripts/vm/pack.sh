@@ -37,7 +37,7 @@ pack_file() {
 # pack_program <root folder> <program>: a program of PATH or of a path; the guest also finds it by its bare name.
 pack_program() {
     local root=$1 path
-    path=$(command -v -- "$2") || vm_die "there is no program '$2' on this machine"
+    path=$(type -P -- "$2") || vm_die "there is no program '$2' on this machine"
     path=$(realpath -s -- "$path")
     pack_file "$root" "$path"
     ln -sf "$path" "$root/usr/local/bin/$(basename "$path")"

@@ -19,6 +19,8 @@ U
 source "$(dirname "$0")/common.sh"
 # shellcheck source=scripts/vm/kernel_log.sh
 source "$(dirname "$0")/kernel_log.sh"
+# shellcheck source=scripts/vm/native.sh
+source "$(dirname "$0")/native.sh"
 export PATH=$PATH:/usr/sbin:/sbin
 
 kernel='' limit=300 guest_options=() disk_sizes=()
@@ -37,26 +39,6 @@ if [[ -z $kernel ]] || (($# == 0)); then
     usage >&2
     exit 125
 fi
-
-# Prints why this machine's own kernel cannot be used, or nothing.
-obstacle() {
-    local wanted=${NVMEOF_TEST_KERNEL-} module
-    if [[ $wanted == guest ]]; then
-        echo "NVMEOF_TEST_KERNEL is guest"
-    elif [[ $wanted != native && $(uname -r) != "$kernel".* ]]; then
-        echo "this machine's kernel is $(uname -r)"
-    elif ((EUID != 0)); then
-        echo "not root"
-    else
-        for module in configfs nvmet nvmet-tcp nvme-tcp; do
-            modprobe -q "$module" 2> /dev/null || [[ -d /sys/module/${module//-/_} ]] ||
-                { echo "this machine's kernel $(uname -r) has no module $module" && return; }
-        done
-        mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config 2> /dev/null ||
-            { echo "configfs cannot be mounted" && return; }
-        [[ -w /dev/nvme-fabrics ]] || echo "/dev/nvme-fabrics is missing"
-    fi
-}
 
 folder='' loops=() program=''
 # shellcheck disable=SC2317 # called by the trap
@@ -103,18 +85,14 @@ run_here() {
     exit "$status"
 }
 
-case ${NVMEOF_TEST_KERNEL-} in
-    '' | native | guest) ;;
-    *) vm_die "NVMEOF_TEST_KERNEL is '$NVMEOF_TEST_KERNEL'; it takes native or guest" ;;
-esac
-why=$(obstacle)
+why=$(native_obstacle "$kernel")
 if [[ -z $why ]]; then
     vm_say "on this machine's kernel $(uname -r)"
     run_here "$@"
 fi
 [[ ${NVMEOF_TEST_KERNEL-} != native ]] || vm_die "cannot run on this machine's kernel, as NVMEOF_TEST_KERNEL asks: $why"
 vm_say "in a guest with kernel $kernel ($why)"
-program_path=$(command -v -- "$1") || vm_die "there is no program '$1'"
+program_path=$(type -P -- "$1") || vm_die "there is no program '$1'"
 program_path=$(realpath -s -- "$program_path")
 exec "$(dirname "$0")/guest.sh" -k "$kernel" -t "$limit" "${guest_options[@]}" -p "$program_path" << E
 modprobe -a nvmet nvmet-tcp nvme-tcp || { echo "the guest's kernel lacks nvmet or nvme-tcp"; exit 125; }

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+usage() {
+    cat << 'U'
+install_deps.sh [build] [guest] [lint]
+
+Installs the Debian packages that the project needs, all groups but "lint" if none is named:
+  build    to build it, its tests and its examples
+  guest    to run it on a stock kernel in QEMU where this machine's own has no nvmet
+  lint     for scripts/lint.sh
+As root, or through sudo. Does nothing where everything is installed already.
+U
+}
+
+build=(
+    build-essential cmake ninja-build pkg-config ccache git clang-format
+    libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev zlib1g-dev
+    libnvme-dev libaio-dev uuid-dev
+    libgtest-dev libgmock-dev libbenchmark-dev
+    curl iproute2 kmod util-linux
+)
+guest=(qemu-system-x86 busybox-static cpio e2fsprogs xz-utils zstd binutils)
+lint=(clang-tidy shellcheck)
+
+groups=("$@")
+((${#groups[@]})) || groups=(build guest)
+packages=()
+for group in "${groups[@]}"; do
+    case $group in
+        build) packages+=("${build[@]}") ;;
+        guest) packages+=("${guest[@]}") ;;
+        lint) packages+=("${lint[@]}") ;;
+        -h | --help) usage && exit ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+done
+
+die() {
+    echo "install_deps: $*" >&2
+    exit 1
+}
+
+# missing: those of the packages that are not installed.
+missing() {
+    # A name that dpkg does not know makes it return 1; it is missing then.
+    { dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2> /dev/null || :; } |
+        awk '$2 == "installed" {print $1}' | sort -u | comm -13 - <(printf '%s\n' "${packages[@]}" | sort -u)
+}
+
+command -v dpkg-query > /dev/null || die "this is not Debian; the packages to install here are those in this script, under other names"
+mapfile -t wanted < <(missing)
+((${#wanted[@]})) || exit 0
+as_root=()
+if ((EUID != 0)); then
+    command -v sudo > /dev/null || die "these packages are missing; install them as root: ${wanted[*]}"
+    as_root=(sudo)
+fi
+echo "install_deps: installing ${wanted[*]}"
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+        apt-get -qq -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@" < /dev/null
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# apt waits for dpkg's lock by itself, but not for the one on its lists.
+for ((attempt = 1; ; attempt++)); do
+    apt update > "$log" 2>&1 && break
+    if ! grep -q 'Could not get lock' "$log" || ((attempt == 60)); then
+        # One archive of several may be out of reach, and not be the one that is needed.
+        cat "$log" >&2
+        break
+    fi
+    sleep 5
+done
+apt install --no-install-recommends "${wanted[@]}" > "$log" 2>&1 || {
+    tail -n 40 "$log" >&2
+    die "apt-get could not install: ${wanted[*]}"
+}
+mapfile -t wanted < <(missing)
+((${#wanted[@]} == 0)) || die "these packages are still missing: ${wanted[*]}"
