@@ -132,7 +132,7 @@ else
     # All processors in one thread. With a thread for each, QEMU before 8.1 can translate code that another processor is
     # just patching and keep the breakpoint of the patch for ever: about one boot in fifty died of "Oops: int3". It is no
     # slower: two guests run side by side.
-    qemu_options+=(-accel tcg,thread=single -cpu max)
+    qemu_options+=(-accel "tcg,thread=single" -cpu max)
 fi
 
 # add_disk <serial number> <MiB>
@@ -166,7 +166,7 @@ done
 
 {
     while read -r name; do variables=("$name" "${variables[@]}"); done < <(compgen -e | grep -E '^(GTEST_|GLOG_|MC_|NVMEOF_TEST_)')
-    variables+=("NVMEOF_TEST_DIR=$test_dir" "GUEST_DISKS=${serials[*]}" "GUEST_SECONDS=$((limit > 10 ? limit * 9 / 10 - 5 : limit))")
+    variables+=("NVMEOF_TEST_DIR=$test_dir" "GUEST_DISKS=${serials[*]}" "GUEST_SECONDS=$limit")
     for variable in "${variables[@]}"; do
         [[ $variable == *=* ]] || variable+="=${!variable-}"
         [[ $variable =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] || vm_die "'$variable' does not name an environment variable"
