@@ -76,13 +76,13 @@ case_panic() {
 }
 
 case_limit() {
-    run 124 -t 30 <<< 'echo before; sleep 1000'
+    run 124 -t 40 <<< 'echo before; sleep 1000'
     says '^before$'
     says 'sleep \(thread [0-9]+, state S\)'
     # A guest whose processor never comes back to its init cannot end itself.
-    run 124 -t 15 -c 1 -p chrt <<< 'echo before; echo -1 > /proc/sys/kernel/sched_rt_runtime_us; chrt -f 99 sh -c "while :; do :; done"'
+    run 124 -t 30 -c 1 -p chrt <<< 'echo before; echo -1 > /proc/sys/kernel/sched_rt_runtime_us; chrt -f 99 sh -c "while :; do :; done"'
     says '^before$'
-    says 'the limit of 15 s is over; the last lines'
+    says 'the limit of 30 s is over; the last lines'
     silent_about 'what is still running'
 }
 
