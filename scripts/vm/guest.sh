@@ -126,6 +126,7 @@ qemu_options=(-nodefaults -no-user-config -m "$memory" -smp "$processors" -displ
     -chardev "file,id=output,path=$run/output" -device virtserialport,chardev=output,name=output,nr=1
     -chardev "file,id=report,path=$run/report" -device virtserialport,chardev=report,name=report,nr=2
     -device virtio-rng-pci)
+clock=''
 if [[ $accel == kvm ]]; then
     qemu_options+=(-accel kvm -cpu host)
 else
@@ -133,6 +134,9 @@ else
     # just patching and keep the breakpoint of the patch for ever: about one boot in fifty died of "Oops: int3". It is no
     # slower: two guests run side by side.
     qemu_options+=(-accel "tcg,thread=single" -cpu max)
+    # The time stamp counter is this machine's and the same for all processors; the kernel's tests of it and of the timer
+    # only measure how busy this machine is, and may end in a slow clock or a panic.
+    clock='tsc=reliable no_timer_check'
 fi
 
 # add_disk <serial number> <MiB>
@@ -181,7 +185,7 @@ rm -rf "$root"
 setpriv --pdeathsig KILL timeout --foreground --kill-after=2 "$limit" \
     setpriv --pdeathsig KILL qemu-system-x86_64 "${qemu_options[@]}" -append "console=ttyS0 loglevel=5 rdinit=/init \
 panic=-1 oops=panic mitigations=off log_buf_len=4M printk.devkmsg=on watchdog_thresh=60 \
-rcupdate.rcu_cpu_stall_timeout=120 cryptomgr.notests audit=0 apparmor=0 8250.nr_uarts=1" \
+rcupdate.rcu_cpu_stall_timeout=120 cryptomgr.notests audit=0 apparmor=0 8250.nr_uarts=1 $clock" \
     < /dev/null > "$run/qemu" 2>&1 &
 qemu=$!
 tail -n +1 -s 0.05 -f --pid=$qemu "$run/output" &
