@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/uio.h>
+
+#include "bounce_pool.h"
+#include "device.h"
+#include "grow_array.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+/// What one thread needs to submit a batch. The kernel copies the control blocks and the vectors
+/// before io_submit returns, so that one set serves all batches.
+struct Submission {
+    Batch batch;
+    std::array<iocb*, Batch::kMostOperations> controls;
+    GrowArray<iovec> vectors;
+};
+
+/// Fills in the control blocks of the batch's operations for their next system call each; copies
+/// what is to be written into the bounce buffers. Without memory for the vectors an operation asks
+/// for less than what is left of it.
+void prepare(const BouncePool& bounce, const Device& device, Submission& submission);
+
+}  // namespace mooncake::nvmeof_generic::io

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dispatcher.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace mooncake::nvmeof_generic::io {
+
+void Dispatcher::add(Seat& seat) {
+    std::lock_guard lock(mutex_);
+    seats_.push_back(&seat);
+}
+
+void Dispatcher::push(Device& device, Lane lane) {
+    Seat* sleeper = nullptr;
+    {
+        std::lock_guard lock(mutex_);
+        const size_t i = index(lane);
+        device.nextReady = nullptr;
+        (tail_[i] != nullptr ? tail_[i]->nextReady : head_[i]) = &device;
+        tail_[i] = &device;
+        readyCount_[i].fetch_add(1, std::memory_order_relaxed);
+        sleeper = sleeperFor(lane);
+        if (sleeper != nullptr) noteAwake(*sleeper);
+    }
+    wake(sleeper);
+}
+
+Device* Dispatcher::pop(const Seat& seat) {
+    if (!hasReady(seat)) return nullptr;
+    std::lock_guard lock(mutex_);
+    const size_t i = index(seat.lane);
+    Device* device = head_[i];
+    if (device != nullptr) {
+        head_[i] = device->nextReady;
+        if (head_[i] == nullptr) tail_[i] = nullptr;
+        readyCount_[i].fetch_sub(1, std::memory_order_relaxed);
+    }
+    return device;
+}
+
+bool Dispatcher::sleep(Seat& seat) {
+    std::lock_guard lock(mutex_);
+    if (stopping()) return false;
+    if (head_[index(seat.lane)] != nullptr && works(seat)) return false;
+    seat.asleep.store(true, std::memory_order_relaxed);
+    return true;
+}
+
+void Dispatcher::wakeUp(Seat& seat) {
+    if (!seat.asleep.load(std::memory_order_relaxed)) return;
+    std::lock_guard lock(mutex_);
+    if (seat.asleep.load(std::memory_order_relaxed)) noteAwake(seat);
+}
+
+void Dispatcher::setActive(uint32_t count) {
+    Seat* sleeper = nullptr;
+    {
+        std::lock_guard lock(mutex_);
+        conditions_.activeWorkers.store(count, std::memory_order_relaxed);
+        for (Seat* seat : seats_) {
+            const bool last = seat->lane == Lane::kCommon && seat->index + 1 == count;
+            if (last && seat->asleep.load(std::memory_order_relaxed)) sleeper = seat;
+        }
+        if (sleeper != nullptr) noteAwake(*sleeper);
+    }
+    wake(sleeper);
+}
+
+void Dispatcher::rouse() {
+    for (int i = 0; i < kLanes; ++i) {
+        Seat* sleeper = nullptr;
+        {
+            std::lock_guard lock(mutex_);
+            if (head_[i] == nullptr) continue;
+            for (Seat* seat : seats_) {
+                if (seat->lane == static_cast<Lane>(i) && works(*seat) &&
+                    seat->asleep.load(std::memory_order_relaxed)) {
+                    sleeper = seat;
+                    break;
+                }
+            }
+            if (sleeper != nullptr) noteAwake(*sleeper);
+        }
+        wake(sleeper);
+    }
+}
+
+void Dispatcher::stop() {
+    std::vector<Seat*> seats;
+    {
+        std::lock_guard lock(mutex_);
+        stopping_.store(true, std::memory_order_release);
+        monitorParked_ = false;
+        seats = seats_;
+    }
+    activity_.notify_all();
+    for (Seat* seat : seats) wake(seat);
+}
+
+bool Dispatcher::isQuiet(uint64_t seen) const {
+    std::lock_guard lock(mutex_);
+    return isQuietLocked(seen);
+}
+
+void Dispatcher::waitForActivity(uint64_t seen) {
+    std::unique_lock lock(mutex_);
+    if (!isQuietLocked(seen) || stopping()) return;
+    monitorParked_ = true;
+    activity_.wait(lock, [this] { return !monitorParked_; });
+}
+
+bool Dispatcher::isQuietLocked(uint64_t seen) const {
+    return wakeUps() == seen && std::all_of(seats_.begin(), seats_.end(), [](const Seat* seat) {
+               return seat->asleep.load(std::memory_order_relaxed);
+           });
+}
+
+void Dispatcher::waitFor(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    activity_.wait_for(lock, time, [this] { return stopping(); });
+}
+
+/// The first worker to wake for a lane, or null while one is awake.
+Dispatcher::Seat* Dispatcher::sleeperFor(Lane lane) {
+    Seat* sleeper = nullptr;
+    for (Seat* seat : seats_) {
+        if (seat->lane != lane || !works(*seat)) continue;
+        if (!seat->asleep.load(std::memory_order_relaxed)) return nullptr;
+        if (sleeper == nullptr) sleeper = seat;
+    }
+    return sleeper;
+}
+
+void Dispatcher::noteAwake(Seat& seat) {
+    seat.asleep.store(false, std::memory_order_relaxed);
+    wakeUps_.fetch_add(1, std::memory_order_relaxed);
+    if (monitorParked_) {
+        monitorParked_ = false;
+        activity_.notify_all();
+    }
+}
+
+void Dispatcher::wake(Seat* seat) {
+    if (seat == nullptr) return;
+    // The context keeps room for this one (Worker::open()): only a kernel short of memory refuses.
+    for (int result = -EAGAIN; result == -EAGAIN || result == -ENOMEM || result == -EINTR;) {
+        result = aio_.wake(seat->context);
+        if (result < 0) sched_yield();
+    }
+}
+
+}  // namespace mooncake::nvmeof_generic::io

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which devices have something to do, and which workers are awake to do it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "aio_syscalls.h"
+#include "conditions.h"
+#include "device.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+/// Devices are served in turn, first come, first served. A worker that is awake looks here before
+/// it sleeps, so a device that becomes ready wakes one only when none of its lane is awake: under a
+/// light load the first worker does it all.
+///
+/// Thread-safe. The mutex is a leaf, and not held over the system call that wakes a worker.
+class Dispatcher {
+ public:
+    /// A worker's place.
+    struct Seat {
+        uint32_t index = 0;  ///< of the common workers, those below Conditions::activeWorkers work
+        Lane lane = Lane::kCommon;
+        io_context_t context = nullptr;  ///< in which it waits
+        std::atomic<bool> asleep{true};  ///< changed under the mutex
+    };
+
+    Dispatcher(AioSyscalls& aio, Conditions& conditions) : aio_(aio), conditions_(conditions) {}
+
+    /// Adds a worker that will run from now on. Its seat counts as asleep. Seats of the common lane
+    /// come in the order of their index.
+    void add(Seat& seat);
+
+    /// Announces a device that is ready, once for each Readiness.
+    void push(Device& device, Lane lane);
+    void push(Device& device, Readiness ready) {
+        if (ready) push(device, *ready);
+    }
+
+    /// Whether pop() would find something; a hint.
+    bool hasReady(const Seat& seat) const {
+        return readyCount_[index(seat.lane)].load(std::memory_order_relaxed) > 0 && works(seat);
+    }
+
+    /// @return the device whose turn it is, or null
+    Device* pop(const Seat& seat);
+
+    /// Before a worker waits. @return false when it must look again instead
+    bool sleep(Seat& seat);
+
+    /// After it has waited.
+    void wakeUp(Seat& seat);
+
+    /// Lets the first `count` common workers work, and wakes the last of them.
+    void setActive(uint32_t count);
+
+    /// Wakes sleeping workers for devices that nobody has come for.
+    void rouse();
+
+    /// Lets every worker look whether it has to stop, and the monitor too.
+    void stop();
+    bool stopping() const { return stopping_.load(std::memory_order_acquire); }
+
+    /// How often a worker has been woken, so far.
+    uint64_t wakeUps() const { return wakeUps_.load(std::memory_order_relaxed); }
+
+    /// Whether no worker is awake and none has been woken since wakeUps() was `seen`.
+    bool isQuiet(uint64_t seen) const;
+
+    /// Waits until that is not so any more, or the pool stops.
+    void waitForActivity(uint64_t seen);
+
+    /// Waits for a time, or until the pool stops.
+    void waitFor(std::chrono::milliseconds time);
+
+ private:
+    static size_t index(Lane lane) { return static_cast<size_t>(lane); }
+    bool works(const Seat& seat) const {
+        return seat.lane == Lane::kApart ||
+               seat.index < conditions_.activeWorkers.load(std::memory_order_relaxed);
+    }
+    bool isQuietLocked(uint64_t seen) const;
+    Seat* sleeperFor(Lane lane);
+    void noteAwake(Seat& seat);
+    void wake(Seat* seat);
+
+    AioSyscalls& aio_;
+    Conditions& conditions_;
+    mutable std::mutex mutex_;
+    std::array<Device*, kLanes> head_{};
+    std::array<Device*, kLanes> tail_{};
+    std::array<std::atomic<uint32_t>, kLanes> readyCount_{};
+    std::vector<Seat*> seats_;
+    std::atomic<uint64_t> wakeUps_{0};
+    std::atomic<bool> stopping_{false};
+    bool monitorParked_ = false;
+    std::condition_variable activity_;
+};
+
+}  // namespace mooncake::nvmeof_generic::io

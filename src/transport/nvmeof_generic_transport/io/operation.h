@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// One I/O of the kernel: a contiguous range of a device, carried for one request or several.
+#pragma once
+
+#include <libaio.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "grow_array.h"
+#include "request.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+class Device;
+
+/// The part of a request that one operation carries.
+struct Piece {
+    Request* request;
+    char* memory;
+    uint32_t length;
+};
+
+enum class OperationKind : uint8_t {
+    kDirect,  ///< between the device and the requests' own memory
+    kStaged,  ///< through bounce buffers; a write covers whole blocks
+    kMerge,   ///< a write of a part of one block: the block is read, merged and written back
+};
+
+/// The pieces follow each other on the device without a gap, the first at `begin + lead`.
+struct Operation {
+    static constexpr uint32_t kMostChunks = 4;
+
+    iocb control;
+    Operation* next = nullptr;  ///< in an OperationQueue
+    Operation* nextWrite = nullptr;
+    Operation* previousWrite = nullptr;  ///< in the device's writes in flight
+    Device* device = nullptr;
+    uint64_t begin = 0;    ///< first byte of the transfer on the device; a multiple of the block
+    uint32_t length = 0;   ///< bytes of the transfer; a multiple of the block
+    uint32_t lead = 0;     ///< bytes of the transfer before the first piece
+    uint32_t done = 0;     ///< bytes that earlier system calls have moved; a multiple of the block
+    uint32_t asked = 0;    ///< bytes that the present system call is to move
+    uint8_t attempts = 0;  ///< system calls without progress that the kernel wants repeated
+    IoOp op = IoOp::kRead;
+    OperationKind kind = OperationKind::kDirect;
+    bool started = false;  ///< counts as in flight, holds its bounce buffers and its blocks
+    bool merged = false;   ///< of a merge: the block has been read, its write is next
+    uint8_t chunkCount = 0;
+    uint32_t chunks[kMostChunks];  ///< bounce buffers, see BouncePool
+    GrowArray<Piece> pieces;
+
+    uint64_t end() const { return begin + length; }
+    bool overlaps(const Operation& other) const {
+        return begin < other.end() && other.begin < end();
+    }
+};
+// A request that is in flight alone, with its operation, stays below 256 bytes.
+static_assert(sizeof(Operation) + sizeof(Request) <= 256);
+
+/// A chain of operations, first in, first out. It does not own them; an operation is in one at
+/// most.
+class OperationQueue {
+ public:
+    OperationQueue() = default;
+    OperationQueue(OperationQueue&& other) noexcept
+        : head_(std::exchange(other.head_, nullptr)), tail_(std::exchange(other.tail_, nullptr)) {}
+    OperationQueue& operator=(const OperationQueue&) = delete;
+
+    bool empty() const { return head_ == nullptr; }
+
+    void push(Operation* operation) {
+        operation->next = nullptr;
+        (tail_ != nullptr ? tail_->next : head_) = operation;
+        tail_ = operation;
+    }
+    Operation* pop() {
+        Operation* operation = head_;
+        if (operation != nullptr) {
+            head_ = operation->next;
+            if (head_ == nullptr) tail_ = nullptr;
+        }
+        return operation;
+    }
+    template <class Visit>
+    void forEach(Visit visit) const {
+        for (const Operation* each = head_; each != nullptr; each = each->next) visit(*each);
+    }
+    void append(OperationQueue&& other) {
+        if (other.empty()) return;
+        (tail_ != nullptr ? tail_->next : head_) = other.head_;
+        tail_ = other.tail_;
+        other.head_ = other.tail_ = nullptr;
+    }
+
+ private:
+    Operation* head_ = nullptr;
+    Operation* tail_ = nullptr;
+};
+
+}  // namespace mooncake::nvmeof_generic::io

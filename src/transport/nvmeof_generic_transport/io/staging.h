@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies between the memory of requests and the bounce buffers of their operation.
+#pragma once
+
+#include <cstdint>
+
+#include "bounce_pool.h"
+#include "operation.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+/// From the pieces into the bounce buffers.
+void copyIn(const BouncePool& bounce, const Operation& operation);
+
+/// From the bounce buffers into the pieces. @param valid  bytes at the start of the transfer that
+/// were read; what lies behind them is not touched
+void copyOut(const BouncePool& bounce, const Operation& operation, uint32_t valid);
+
+}  // namespace mooncake::nvmeof_generic::io

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <string>
+
+#include "completion.h"
+
+namespace mooncake::nvmeof_generic::io {
+namespace {
+
+constexpr int kMostEvents = 128;
+
+// A context smaller than this is not worth a worker.
+constexpr uint32_t kLeastEntries = 8;
+
+constexpr std::chrono::milliseconds kShortestPause{1};
+constexpr std::chrono::milliseconds kLongestPause{100};
+
+// How long the kernel may refuse I/O although it holds none of this worker.
+constexpr std::chrono::seconds kPatience{10};
+
+constexpr uint32_t kMostSpinsToSkip = 64;
+
+std::string firstLine(const char* path) {
+    std::ifstream file(path);
+    std::string line;
+    return std::getline(file, line) ? line : "unknown";
+}
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Worker::Worker(WorkerWorld& world, uint32_t index, Lane lane) : world_(world) {
+    seat_.index = index;
+    seat_.lane = lane;
+}
+
+Worker::~Worker() {
+    if (isOpen()) world_.aio.destroy(seat_.context);
+}
+
+Result<> Worker::open(uint32_t entries) {
+    entries = std::max(entries, kLeastEntries);
+    int result = 0;
+    for (uint32_t size = entries; size >= kLeastEntries; size /= 2) {
+        result = world_.aio.setup(size, &seat_.context);
+        if (result == 0) {
+            capacity_ = size - 1;  // one place for AioSyscalls::wake()
+            return {};
+        }
+        if (result != -EAGAIN && result != -ENOMEM) break;
+    }
+    seat_.context = nullptr;
+    if (result != -EAGAIN) {
+        return makeError(-result, "io_setup for " + std::to_string(kLeastEntries) + " I/Os",
+                         "the kernel must have asynchronous I/O (CONFIG_AIO) and free memory");
+    }
+    return makeError(
+        EAGAIN,
+        "io_setup for " + std::to_string(kLeastEntries) +
+            " I/Os (all processes together use fs.aio-nr=" + firstLine("/proc/sys/fs/aio-nr") +
+            " of fs.aio-max-nr=" + firstLine("/proc/sys/fs/aio-max-nr") + ")",
+        "raise the limit, for example: sysctl -w fs.aio-max-nr=1048576");
+}
+
+bool Worker::depose(uint64_t progress) {
+    return progress_.compare_exchange_strong(progress, progress + 1, std::memory_order_acq_rel);
+}
+
+int64_t Worker::cpuTime() const {
+    timespec time{};
+    if (!hasClock_.load(std::memory_order_acquire) ||
+        clock_gettime(cpuClock_.load(std::memory_order_relaxed), &time) != 0) {
+        return 0;
+    }
+    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+void Worker::run() {
+    clockid_t clock;
+    if (pthread_getcpuclockid(pthread_self(), &clock) == 0) {
+        cpuClock_.store(clock, std::memory_order_relaxed);
+        hasClock_.store(true, std::memory_order_release);
+    }
+    world_.dispatcher.wakeUp(seat_);
+    Tenure tenure{progress_.load(std::memory_order_acquire), {}};
+    while (turn(tenure)) {
+    }
+}
+
+/// @return false when the thread has to leave
+bool Worker::turn(Tenure& tenure) {
+    io_event events[kMostEvents];
+    int count = reap(events);
+    handle(events, count);
+    if (Device* device = world_.dispatcher.pop(seat_)) return serve(tenure, *device);
+    if (count > 0) return true;
+    if (world_.dispatcher.stopping()) return false;
+    count = rest(events);
+    handle(events, count);
+    return true;
+}
+
+int Worker::reap(io_event* events) {
+    return std::max(0, world_.aio.reap(seat_.context, kMostEvents, events));
+}
+
+void Worker::handle(io_event* events, int count) {
+    Harvest harvest;
+    Device* device = nullptr;
+    uint32_t ended = 0;
+    for (int i = 0; i < count; ++i) {
+        auto* operation = static_cast<Operation*>(events[i].data);
+        if (operation == nullptr) continue;  // AioSyscalls::wake()
+        if (operation->device != device) {
+            if (device != nullptr) deliver(*device, harvest);
+            device = operation->device;
+        }
+        ++ended;
+        complete(world_.bounce, *operation, static_cast<int64_t>(events[i].res), harvest);
+    }
+    if (device == nullptr) return;
+    deliver(*device, harvest);
+    inFlight_.fetch_sub(ended, std::memory_order_relaxed);
+    if (paused_ != nullptr) resumePaused();
+}
+
+/// Tells a device what has become of its I/O. It may be gone afterwards.
+void Worker::deliver(Device& device, Harvest& harvest) {
+    harvest.ended.forEach([&](const Operation& operation) {
+        if (operation.chunkCount == 0) return;
+        BounceAccount* waiting =
+            world_.bounce.release(device.bounceAccount(), operation.chunkCount, operation.chunks);
+        while (waiting != nullptr) {
+            Device& other = *waiting->device;
+            waiting = waiting->next;
+            world_.dispatcher.push(other, other.bounceFreed());
+        }
+    });
+    world_.dispatcher.push(device, device.gather(harvest));
+}
+
+bool Worker::serve(Tenure& tenure, Device& device) {
+    Batch& batch = tenure.submission.batch;
+    switch (device.take(freeSlots(), batch)) {
+        case Duty::kNone:
+            return true;
+        case Duty::kSubmit:
+            return submit(tenure, device);
+        case Duty::kPause:
+            pause(device);
+            return true;
+        case Duty::kCancel: {
+            Harvest harvest;
+            cancelQueued(device, harvest);
+            deliver(device, harvest);
+            world_.dispatcher.push(device, device.endTurn(batch, 0, Turn::kWell));
+            return true;
+        }
+        case Duty::kClose:
+            return closeDevice(tenure, device);
+    }
+    return true;
+}
+
+bool Worker::submit(Tenure& tenure, Device& device) {
+    Submission& submission = tenure.submission;
+    const size_t count = submission.batch.count;
+    prepare(world_.bounce, device, submission);
+
+    const uint64_t before = world_.conditions.tick.load(std::memory_order_relaxed);
+    Harvest harvest;
+    Turn how = Turn::kWell;
+    bool mine = true;
+    size_t at = 0;
+    while (at < count) {
+        const auto left = static_cast<uint32_t>(count - at);
+        const uint32_t others = inFlight_.fetch_add(left, std::memory_order_relaxed);
+        enterSystemCall(tenure);
+        const int result = world_.aio.submit(seat_.context, left, &submission.controls[at]);
+        mine = leaveSystemCall(tenure);
+        const auto taken = static_cast<uint32_t>(std::max(result, 0));
+        if (taken < left) inFlight_.fetch_sub(left - taken, std::memory_order_relaxed);
+        at += taken;
+        if (!mine) {
+            how = Turn::kSlow;
+            break;
+        }
+        if (taken > 0) {
+            // Of what follows after fewer than asked, the next call tells what is wrong with it.
+            refusedSince_.reset();
+            pauseTime_ = {};
+            continue;
+        }
+        if (result == -EINTR) continue;
+        if (result == 0 || result == -EAGAIN || result == -ENOMEM) {
+            if (!outOfPatience(others)) {
+                how = Turn::kPaused;
+                break;
+            }
+            complete(world_.bounce, *submission.batch.operations[at++], -ENOMEM, harvest);
+        } else {
+            // The first one's own error; the others have not been looked at.
+            complete(world_.bounce, *submission.batch.operations[at++], result, harvest);
+        }
+    }
+    if (how == Turn::kWell &&
+        world_.conditions.tick.load(std::memory_order_relaxed) - before >= 2) {
+        how = Turn::kSlow;
+    }
+    if (!harvest.empty()) deliver(device, harvest);
+    // Paused first: whoever is told of a device that is ready may be done with it at once.
+    const Readiness ready = device.endTurn(submission.batch, at, how);
+    if (how == Turn::kPaused) pause(device);
+    world_.dispatcher.push(device, ready);
+    return mine;
+}
+
+/// @param others  I/Os of this worker in the kernel
+bool Worker::outOfPatience(uint32_t others) {
+    const auto now = std::chrono::steady_clock::now();
+    if (others > 0 || !refusedSince_) {
+        refusedSince_ = now;
+        return false;
+    }
+    return now - *refusedSince_ > kPatience;
+}
+
+bool Worker::closeDevice(Tenure& tenure, Device& device) {
+    enterSystemCall(tenure);
+    device.close();
+    const bool mine = leaveSystemCall(tenure);
+    world_.registry.remove(device);
+    return mine;
+}
+
+void Worker::enterSystemCall(Tenure& tenure) {
+    // Release: who deposes this thread sees all that it has done to the worker.
+    progress_.store(++tenure.progress, std::memory_order_release);
+}
+
+/// @return whether the worker is still this thread's
+bool Worker::leaveSystemCall(Tenure& tenure) {
+    uint64_t expected = tenure.progress;
+    return progress_.compare_exchange_strong(expected, ++tenure.progress,
+                                             std::memory_order_acq_rel);
+}
+
+/// Waits for completions, for devices that become ready, or for the end of a pause.
+int Worker::rest(io_event* events) {
+    if (const int count = spin(events); count != 0) return count;
+    rested_.store(true, std::memory_order_relaxed);
+    if (!world_.dispatcher.sleep(seat_)) return 0;
+    timespec limit{0, static_cast<long>(std::chrono::nanoseconds(pauseTime_).count())};
+    const int count =
+        world_.aio.wait(seat_.context, kMostEvents, events, paused_ != nullptr ? &limit : nullptr);
+    world_.dispatcher.wakeUp(seat_);
+    if (paused_ != nullptr && count == 0) resumePaused();
+    return std::max(0, count);
+}
+
+/// Looks for completions for a while. The longer that has been in vain, the rarer it is done.
+int Worker::spin(io_event* events) {
+    if (world_.spin.count() == 0 || inFlight_.load(std::memory_order_relaxed) == 0) return 0;
+    if (spinsToSkip_ > 0) {
+        --spinsToSkip_;
+        return 0;
+    }
+    rested_.store(true, std::memory_order_relaxed);
+    const auto until = std::chrono::steady_clock::now() + world_.spin;
+    do {
+        const int count = reap(events);
+        if (count > 0 || world_.dispatcher.hasReady(seat_)) {
+            vainSpins_ = 0;
+            return count;
+        }
+        relax();
+    } while (std::chrono::steady_clock::now() < until);
+    vainSpins_ = std::min(vainSpins_ * 2 + 1, kMostSpinsToSkip);
+    spinsToSkip_ = vainSpins_;
+    return 0;
+}
+
+void Worker::pause(Device& device) {
+    if (paused_ == nullptr) {
+        pauseTime_ = std::clamp(pauseTime_ * 2, kShortestPause, kLongestPause);
+    }
+    device.nextPaused = paused_;
+    paused_ = &device;
+}
+
+void Worker::resumePaused() {
+    Device* device = paused_;
+    paused_ = nullptr;
+    while (device != nullptr) {
+        Device& each = *device;
+        device = each.nextPaused;
+        world_.dispatcher.push(each, each.resume());
+    }
+}
+
+size_t Worker::freeSlots() const {
+    const uint32_t used = inFlight_.load(std::memory_order_relaxed);
+    return used < capacity_ ? capacity_ - used : 0;
+}
+
+}  // namespace mooncake::nvmeof_generic::io
