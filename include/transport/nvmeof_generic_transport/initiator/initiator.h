@@ -14,13 +14,15 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// A use of the connection to one subsystem. The controller is shared by all uses in the process;
-/// with the last one it is disconnected, if this process made it (a controller connected by
-/// nvme-cli or another process is used and left alone).
+/// A use of the connection to one subsystem. The controller is shared by all uses on this host:
+/// with the last one in this process it is disconnected, if a process of this transport made it and
+/// no other one uses it still. A controller connected by nvme-cli or the like is used and left
+/// alone.
 class Connection {
  public:
-    virtual ~Connection() =
-        default;  ///< may block for seconds: not on an I/O worker or a caller's thread
+    /// May block for seconds (disconnecting from a target that does not answer): not on an I/O
+    /// worker or a caller's thread. Close the descriptors of openNamespace() before.
+    virtual ~Connection() = default;
     virtual const std::string& subsystemNqn() const = 0;
 };
 
@@ -39,29 +41,40 @@ class Fabrics;
 /// thread of its own. Thread-safe.
 class Initiator {
  public:
-    /// @param fabrics  nullptr: libnvme
-    /// @return ENOENT when nvme-fabrics is not there, EACCES when it may not be opened; the message
-    /// says what to load or change
+    /// Logs the host NQN that it will use.
+    /// @param fabrics  nullptr: libnvme and this machine's kernel
+    /// @return EINVAL for a bad option or a malformed file with the host's identity; ENOENT when
+    /// nvme-fabrics is not there, EACCES when it may not be opened; the message says what to load
+    /// or change
     static Result<std::unique_ptr<Initiator>> create(const InitiatorOptions& options,
                                                      std::shared_ptr<Fabrics> fabrics = nullptr);
     virtual ~Initiator() = default;
 
-    /// Connects to a subsystem or joins the existing connection. Checks address and NQN first.
-    /// @return EINVAL, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, EIO (NQN unknown there, or this host
-    /// is not allowed) ...
+    /// Connects to a subsystem or joins the existing connection, also one that the kernel is
+    /// restoring at the moment. A connection whose controller was deleted is never handed out: a
+    /// new one is made. Callers that ask for the same subsystem at the same time share one attempt
+    /// and its result. Checks address and NQN first.
+    /// @return EINVAL, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (no answer, or an existing controller
+    /// was not restored in time), EPROTO (not an NVMe/TCP target), EIO (NQN unknown there, or this
+    /// host is not allowed), ECANCELED (interrupt()) ...
     virtual Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
                                                         const std::string& subsystemNqn) = 0;
 
     /// Opens namespace `nsid` of a connected subsystem, waiting until `deadline` for it and its
     /// device node to appear, and checks the identity of the opened descriptor in sysfs: subsystem
     /// NQN, nsid, uuid (namespaceUuid()) and that the size is `size`.
+    /// @param connection  of this initiator
     /// @param size  bytes, as published by the target
     /// @param openFlags  O_DIRECT or 0, added to O_RDWR | O_CLOEXEC
-    /// @return ENXIO when it did not appear, ESTALE when the device is not the one expected (both
-    /// name what was found)
+    /// @return ENXIO when it did not appear, or the controller was deleted (connect() again);
+    /// ESTALE when the device is not the one expected (names what was found); EACCES; ECANCELED
     virtual Result<RemoteNamespace> openNamespace(
         const Connection& connection, uint32_t nsid, uint64_t size, int openFlags,
         std::chrono::steady_clock::time_point deadline) = 0;
+
+    /// Ends every wait under way, and each one from now on, with ECANCELED. What the kernel itself
+    /// waits for goes on to its end. Does not block.
+    virtual void interrupt() {}
 };
 
 }  // namespace mooncake::nvmeof_generic

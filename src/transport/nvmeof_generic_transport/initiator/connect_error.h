@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// The error for a connection that the kernel or the network refused: what was tried, the text of
+/// `code`, and the most likely remedy.
+/// @param code  positive errno value
+Error connectError(int code, const TransportAddress& address, const std::string& subsystemNqn,
+                   const std::string& hostNqn);
+
+}  // namespace mooncake::nvmeof_generic

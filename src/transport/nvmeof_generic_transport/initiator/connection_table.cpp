@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "connection_table.h"
+
+#include <cerrno>
+#include <utility>
+
+namespace mooncake::nvmeof_generic {
+
+ConnectionTable::Connected ConnectionTable::get(const std::string& subsystemNqn,
+                                                const std::stop_token& stop,
+                                                const std::function<Connected()>& make) {
+    std::shared_ptr<ControllerConnection> known;  // its end may take long: never under the lock
+    std::unique_lock lock(mutex_);
+    while (true) {
+        dropEnded();
+        Entry& entry = entries_[subsystemNqn];
+        if (entry.attempt) {
+            const auto attempt = entry.attempt;
+            if (!attemptEnded_.wait(lock, stop, [&] { return attempt->result != nullptr; })) {
+                return makeError(ECANCELED, "waiting for the connection to " + subsystemNqn);
+            }
+            return *attempt->result;
+        }
+        auto current = entry.connection.lock();
+        if (!current) return makeOne(lock, subsystemNqn, make);
+        lock.unlock();
+        known = std::move(current);
+        if (known->isUsable()) return known;
+        lock.lock();
+        // Unless another caller has replaced it meanwhile.
+        const auto again = entries_.find(subsystemNqn);
+        if (again != entries_.end() && again->second.connection.lock() == known) {
+            again->second.connection.reset();
+        }
+    }
+}
+
+ConnectionTable::Connected ConnectionTable::makeOne(std::unique_lock<std::mutex>& lock,
+                                                    const std::string& subsystemNqn,
+                                                    const std::function<Connected()>& make) {
+    const auto attempt = std::make_shared<Attempt>();
+    entries_[subsystemNqn].attempt = attempt;
+    lock.unlock();
+    Connected made = make();
+    lock.lock();
+    Entry& entry = entries_[subsystemNqn];
+    entry.attempt = nullptr;
+    if (made.ok()) entry.connection = made.value();
+    attempt->result = std::make_unique<Connected>(made);
+    attemptEnded_.notify_all();
+    lock.unlock();
+    return made;
+}
+
+void ConnectionTable::dropEnded() {
+    std::erase_if(entries_, [](const auto& entry) {
+        return !entry.second.attempt && entry.second.connection.expired();
+    });
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller_connection.h"
+
+#include <glog/logging.h>
+
+#include <utility>
+
+namespace mooncake::nvmeof_generic {
+
+ControllerConnection::ControllerConnection(std::string subsystemNqn, ControllerLease lease,
+                                           std::shared_ptr<Fabrics> fabrics)
+    : subsystemNqn_(std::move(subsystemNqn)),
+      lease_(std::move(lease)),
+      fabrics_(std::move(fabrics)) {}
+
+ControllerConnection::~ControllerConnection() {
+    // Others hold the gate for moments only, unless they are deleting the controller themselves.
+    constexpr std::chrono::seconds kGateLimit{2};
+    if (!lease_.endsLast(Poll(Clock::now() + kGateLimit, {}))) return;
+    if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name()); !gone.ok()) {
+        LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
+    } else {
+        LOG(INFO) << "disconnected controller " << lease_.name() << " of " << subsystemNqn_;
+    }
+}
+
+bool ControllerConnection::isUsable() const {
+    const auto info = SysfsNvme::describeController(lease_.dir(), lease_.name());
+    return info.ok() && info.value().state != ControllerState::kGoing;
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "controller_lease.h"
+#include "sysfs_nvme.h"
+#include "transport/nvmeof_generic_transport/initiator/fabrics.h"
+#include "transport/nvmeof_generic_transport/initiator/initiator.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// One controller in use by this process. Disconnects it at the end of its last use, if it is ours.
+class ControllerConnection final : public Connection {
+ public:
+    ControllerConnection(std::string subsystemNqn, ControllerLease lease,
+                         std::shared_ptr<Fabrics> fabrics);
+    ~ControllerConnection() override;
+    ControllerConnection(const ControllerConnection&) = delete;
+    ControllerConnection& operator=(const ControllerConnection&) = delete;
+
+    const std::string& subsystemNqn() const override { return subsystemNqn_; }
+    const std::string& controllerName() const { return lease_.name(); }
+    /// The controller's opened folder in sysfs.
+    int dir() const { return lease_.dir(); }
+    /// Whether the controller is there and not being deleted; it may be reconnecting.
+    bool isUsable() const;
+
+ private:
+    const std::string subsystemNqn_;
+    ControllerLease lease_;
+    const std::shared_ptr<Fabrics> fabrics_;
+};
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller_lease.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "sysfs_file.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+int tryLock(int fd, int kind) {
+    while (flock(fd, kind | LOCK_NB) != 0) {
+        if (errno != EINTR) return errno;
+    }
+    return 0;
+}
+
+Result<UniqueFd> enterGate(int dir, const std::string& name, Poll& poll) {
+    UniqueFd gate(openat(dir, "transport", O_RDONLY | O_CLOEXEC));
+    if (!gate.valid()) return makeError(errno, "cannot open controller " + name);
+    while (const int code = tryLock(gate.get(), LOCK_EX)) {
+        if (code != EWOULDBLOCK) return makeError(code, "cannot lock controller " + name);
+        if (!poll.wait()) {
+            return makeError(poll.stopped() ? ECANCELED : ETIMEDOUT,
+                             "controller " + name + " is being disconnected by another process");
+        }
+    }
+    return gate;
+}
+
+}  // namespace
+
+ControllerLease::ControllerLease(UniqueFd dir, std::string name, bool ours)
+    : dir_(std::move(dir)), name_(std::move(name)), ours_(ours) {}
+
+Result<ControllerLease> ControllerLease::ofMade(UniqueFd dir, std::string name, Poll poll) {
+    const auto gate = enterGate(dir.get(), name, poll);
+    if (!gate.ok() && isGone(gate.error().code)) return gate.error();
+    // Ours to disconnect also where a lock cannot be had.
+    tryLock(dir.get(), LOCK_SH);
+    return ControllerLease(std::move(dir), std::move(name), true);
+}
+
+Result<ControllerLease> ControllerLease::ofFound(UniqueFd dir, std::string name,
+                                                 Clock::time_point makerExpected, Poll poll) {
+    while (true) {
+        auto gate = enterGate(dir.get(), name, poll);
+        if (!gate.ok()) return gate.error();
+        // Whoever was behind the gate before may have deleted it.
+        const auto alive = readAttribute(dir.get(), "state");
+        if (!alive.ok()) return alive.error();
+        const bool ours = tryLock(dir.get(), LOCK_EX) == EWOULDBLOCK;
+        // Nobody takes the lock exclusively but behind the gate: this one can be had.
+        tryLock(dir.get(), ours ? LOCK_SH : LOCK_UN);
+        if (ours || Clock::now() >= makerExpected) {
+            return ControllerLease(std::move(dir), std::move(name), ours);
+        }
+        gate.value().reset();
+        if (!poll.wait()) {
+            return makeError(poll.stopped() ? ECANCELED : ETIMEDOUT, "controller " + name);
+        }
+    }
+}
+
+bool ControllerLease::endsLast(Poll poll) {
+    if (!ours_) return false;
+    auto gate = enterGate(dir(), name_, poll);
+    if (!gate.ok()) return false;
+    gate_ = gate.take();
+    return tryLock(dir(), LOCK_EX) != EWOULDBLOCK;
+}
+
+}  // namespace mooncake::nvmeof_generic

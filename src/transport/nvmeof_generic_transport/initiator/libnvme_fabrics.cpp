@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one file that knows libnvme, versions 1.0 to 1.16. Only what creates a controller is used:
+// - Nothing that scans the topology: in 1.3 a controller that vanishes meanwhile can crash the
+//   process, and scanning sends commands to devices that may not answer.
+// - A root of its own for each call, one call at a time: libnvme has no locking.
+// - Disconnecting is not here: it needs a scan first, or a controller's name, which may be
+//   another controller's by then. See kernel_fabrics.cpp.
+#include "libnvme_fabrics.h"
+
+#include <libnvme.h>
+#include <sys/mman.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "connect_error.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+constexpr int kFirstLibnvmeCode = 1000;  // enum nvme_connect_err begins here in every version
+
+std::mutex libnvmeMutex;
+
+struct FreeTree {
+    void operator()(nvme_root_t root) const { nvme_free_tree(root); }
+};
+struct CloseFile {
+    void operator()(FILE* file) const { fclose(file); }
+};
+using Tree = std::unique_ptr<nvme_root, FreeTree>;
+using File = std::unique_ptr<FILE, CloseFile>;
+
+// Takes libnvme's messages off the standard error stream. A real file, since from 1.10 on libnvme
+// writes to the descriptor behind the stream.
+File openMessages() {
+    const int fd = memfd_create("libnvme", MFD_CLOEXEC);
+    if (fd < 0) return nullptr;
+    File file(fdopen(fd, "w+"));
+    if (!file) {
+        const int code = errno;
+        close(fd);
+        errno = code;
+    }
+    return file;
+}
+
+std::string readMessages(const File& file) {
+    fflush(file.get());
+    std::string text(4096, '\0');
+    const ssize_t length = pread(fileno(file.get()), text.data(), text.size(), 0);
+    text.resize(length > 0 ? static_cast<size_t>(length) : 0);
+    return text;
+}
+
+// For most failures libnvme replaces the kernel's errno by a code of its own that means "some
+// error"; only its message still has the text.
+int kernelErrno(int code, std::string_view messages) {
+    if (code > 0 && code < kFirstLibnvmeCode) return code;
+    constexpr std::string_view kDevice = "/dev/nvme-fabrics: ";
+    constexpr int kLastErrno = 133;
+    if (const size_t start = messages.rfind(kDevice); start != std::string_view::npos) {
+        const std::string_view rest = messages.substr(start + kDevice.size());
+        const std::string_view text = rest.substr(0, rest.find('\n'));
+        char buffer[256];
+        for (int number = 1; number <= kLastErrno; ++number) {
+            if (text == strerror_r(number, buffer, sizeof(buffer))) return number;
+        }
+    }
+    return EIO;
+}
+
+// The controller that the kernel made, also where libnvme failed after that.
+std::string controllerName(nvme_ctrl_t controller, const std::string& messages) {
+    if (const char* name = nvme_ctrl_get_name(controller)) return name;
+    // "nvme3: nqn.... connected", from where libnvme knows the number.
+    constexpr std::string_view kEnd = " connected\n";
+    const size_t end = messages.find(kEnd);
+    if (end == std::string::npos) return {};
+    const size_t newline = messages.rfind('\n', end);
+    const size_t start = newline == std::string::npos ? 0 : newline + 1;
+    int instance = 0;
+    if (sscanf(messages.c_str() + start, "nvme%d:", &instance) != 1) return {};
+    return "nvme" + std::to_string(instance);
+}
+
+// The settings that libnvme's nvmf_default_config() fills and nvmf_add_ctrl() reads. The library at
+// run time may be newer than its header here and its struct larger; the members used below have
+// been at the same place in every version.
+union Settings {
+    nvme_fabrics_config config;
+    char room[1024];
+};
+
+}  // namespace
+
+Result<std::string> connectWithLibnvme(const TransportAddress& address,
+                                       const std::string& subsystemNqn, const HostIdentity& host,
+                                       const InitiatorOptions& options) {
+    const std::lock_guard lock(libnvmeMutex);
+    const auto failed = [&](int code) {
+        return connectError(code, address, subsystemNqn, host.nqn);
+    };
+    const File messages = openMessages();
+    if (!messages) return failed(errno);
+    const Tree root(nvme_create_root(messages.get(), LOG_INFO));
+    if (!root) return failed(ENOMEM);
+    const nvme_host_t self = nvme_lookup_host(root.get(), host.nqn.c_str(), host.id.c_str());
+    if (self == nullptr) return failed(ENOMEM);
+    const nvme_ctrl_t controller =
+        nvme_create_ctrl(root.get(), subsystemNqn.c_str(), address.trtype.c_str(),
+                         address.traddr.c_str(), nullptr, nullptr, address.trsvcid.c_str());
+    if (controller == nullptr) return failed(ENOMEM);
+
+    Settings settings{};
+    nvmf_default_config(&settings.config);
+    settings.config.keep_alive_tmo = static_cast<int>(options.keepAlive.count());
+    settings.config.reconnect_delay = static_cast<int>(options.reconnectDelay.count());
+    settings.config.fast_io_fail_tmo = static_cast<int>(options.fastIoFail.count());
+    settings.config.ctrl_loss_tmo = static_cast<int>(options.controllerLoss.count());
+    settings.config.nr_io_queues = static_cast<int>(options.ioQueues);
+    settings.config.queue_size = static_cast<int>(options.queueDepth);
+
+    errno = 0;
+    const int status = nvmf_add_ctrl(self, controller, &settings.config);
+    const int code = errno;
+    const std::string text = readMessages(messages);
+    const std::string name = controllerName(controller, text);
+    // The tree owns the controller from where it is part of a subsystem on.
+    if (nvme_ctrl_get_subsystem(controller) == nullptr) nvme_free_ctrl(controller);
+    if (!name.empty()) return name;
+    return failed(status < 0 ? kernelErrno(code, text) : ENODEV);
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "namespace_opener.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "sysfs_file.h"
+#include "transport/nvmeof_generic_transport/initiator/namespace_identity.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+// The kernel looks for new namespaces by itself when the target announces one. Should that message
+// have been lost, it is asked to look once.
+constexpr std::chrono::milliseconds kPatienceBeforeRescan{1000};
+
+}  // namespace
+
+Result<OpenedDevice> openBlockDevice(const std::string& path, int flags) {
+    UniqueFd fd(::open(path.c_str(), flags));
+    if (!fd.valid()) return makeError(errno, "cannot open " + path);
+    struct stat status {};
+    if (fstat(fd.get(), &status) != 0) return makeError(errno, "cannot inspect " + path);
+    if (!S_ISBLK(status.st_mode)) return makeError(ENOTBLK, path, "remove what lies there");
+    return OpenedDevice{std::move(fd), status.st_rdev};
+}
+
+NamespaceOpener::NamespaceOpener(std::string sysRoot, std::string devRoot, DeviceOpen open)
+    : sysRoot_(std::move(sysRoot)),
+      devRoot_(std::move(devRoot)),
+      open_(std::move(open)),
+      sysfs_(sysRoot_) {}
+
+Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connection,
+                                              const NamespaceRequest& request,
+                                              Clock::time_point deadline,
+                                              std::stop_token stop) const {
+    Poll poll(deadline, std::move(stop));
+    const auto start = Clock::now();
+    const auto rescanAt =
+        start + std::min<Clock::duration>(kPatienceBeforeRescan, (deadline - start) / 2);
+    bool rescanned = false;
+    while (true) {
+        auto opened = tryOpen(connection, request);
+        if (opened.ok()) return opened;
+        const Error& error = opened.error();
+        const bool transient = isGone(error.code) || error.code == ESTALE;
+        if (!transient) return opened;
+        const std::string what = "namespace " + std::to_string(request.nsid) + " of " +
+                                 connection.subsystemNqn() + " on controller " +
+                                 connection.controllerName();
+        if (!connection.isUsable()) {
+            return makeError(ENXIO, what, "the controller was deleted: connect again");
+        }
+        if (error.code != ESTALE && !rescanned && Clock::now() >= rescanAt) {
+            rescanned = true;
+            // No matter if it fails: a controller that is reconnecting looks by itself afterwards.
+            static_cast<void>(writeAttribute(connection.dir(), "rescan_controller", "1"));
+        }
+        if (!poll.wait()) {
+            if (poll.stopped()) return makeError(ECANCELED, "waiting for " + what);
+            if (error.code == ESTALE) return opened;
+            return Error{ENXIO, what + " did not appear in time: " + error.message};
+        }
+    }
+}
+
+Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& connection,
+                                                 const NamespaceRequest& request) const {
+    const std::string& nqn = connection.subsystemNqn();
+    const auto name =
+        sysfs_.findNamespace(connection.dir(), connection.controllerName(), nqn, request.nsid);
+    if (!name.ok()) return name.error();
+    // The device node can lag behind sysfs, or still be that of an earlier device of this name.
+    auto device = open_(devRoot_ + "/" + name.value(), O_RDWR | O_CLOEXEC | request.openFlags);
+    if (!device.ok()) {
+        const int code = device.error().code;
+        if (code != EACCES && code != EPERM) return device.error();
+        return Error{
+            code, device.error().message + " (using it needs root, or write access to the device)"};
+    }
+    const auto identity = readNamespaceIdentity(sysRoot_, device.value().number);
+    if (!identity.ok()) return identity.error();
+    const auto checked = checkNamespaceIdentity(identity.value(), nqn, request.nsid, request.size);
+    if (!checked.ok()) return checked.error();
+    return RemoteNamespace{std::move(device.value().fd), identity.value().deviceName,
+                           identity.value().size, identity.value().blockSize};
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sysfs_nvme.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "sysfs_file.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+size_t skipDigits(std::string_view text, size_t from) {
+    return std::min(text.find_first_not_of("0123456789", from), text.size());
+}
+
+// "nvme<n>n<m>": neither a hidden path "nvme<n>c<c>n<m>" nor a partition nor a character device.
+bool isNamespaceName(std::string_view name) {
+    constexpr std::string_view kHead = "nvme";
+    if (!name.starts_with(kHead)) return false;
+    const size_t middle = skipDigits(name, kHead.size());
+    if (middle == kHead.size() || middle == name.size() || name[middle] != 'n') return false;
+    const size_t end = skipDigits(name, middle + 1);
+    return end == name.size() && end > middle + 1;
+}
+
+ControllerState toState(const std::string& text) {
+    if (text == "live") return ControllerState::kLive;
+    if (text == "new" || text == "resetting" || text == "connecting") {
+        return ControllerState::kRestoring;
+    }
+    return ControllerState::kGoing;  // "deleting", "deleting (no IO)", "dead"
+}
+
+// The value of `key` in "traddr=127.0.0.1,trsvcid=4420,src_addr=127.0.0.1".
+std::string addressField(std::string_view address, std::string_view key) {
+    while (!address.empty()) {
+        const std::string_view field = address.substr(0, address.find(','));
+        address.remove_prefix(std::min(field.size() + 1, address.size()));
+        if (field.starts_with(key) && field.substr(key.size()).starts_with('=')) {
+            return std::string(field.substr(key.size() + 1));
+        }
+    }
+    return {};
+}
+
+// One text for all spellings of a numeric address; the text itself if it is none.
+std::string canonical(const std::string& traddr) {
+    const size_t percent = std::min(traddr.find('%'), traddr.size());
+    const std::string numeric = traddr.substr(0, percent);
+    std::array<unsigned char, sizeof(in6_addr)> binary{};
+    char text[INET6_ADDRSTRLEN];
+    for (const int family : {AF_INET, AF_INET6}) {
+        if (inet_pton(family, numeric.c_str(), binary.data()) == 1 &&
+            inet_ntop(family, binary.data(), text, sizeof(text)) != nullptr) {
+            return text + traddr.substr(percent);
+        }
+    }
+    return traddr;
+}
+
+// Among the block devices in a folder, the one with this nsid.
+Result<std::string> findIn(int dir, const std::string& path, uint32_t nsid) {
+    auto names = listFolder(dir, path);
+    if (!names.ok()) return names.error();
+    // The number after 'n' is the order of creation, which often is the order of the nsids: with a
+    // thousand namespaces, looking there first saves a thousand reads.
+    const std::string guess = "n" + std::to_string(nsid);
+    std::partition(names.value().begin(), names.value().end(),
+                   [&](const std::string& name) { return name.ends_with(guess); });
+    for (const std::string& name : names.value()) {
+        if (!isNamespaceName(name)) continue;
+        const auto found = readAttribute(dir, path + "/" + name + "/nsid");
+        if (found.ok() && found.value() == std::to_string(nsid)) return name;
+    }
+    return makeError(ENXIO, "namespace " + std::to_string(nsid) + " in " + path);
+}
+
+}  // namespace
+
+bool leadsTo(const ControllerInfo& controller, const TransportAddress& address,
+             const std::string& subsystemNqn) {
+    return controller.subsystemNqn == subsystemNqn && controller.trtype == address.trtype &&
+           controller.trsvcid == address.trsvcid &&
+           canonical(controller.traddr) == canonical(address.traddr);
+}
+
+SysfsNvme::SysfsNvme(std::string root) : root_(std::move(root)) {}
+
+Result<std::vector<ControllerInfo>> SysfsNvme::controllers() const {
+    std::vector<ControllerInfo> found;
+    auto names = listFolder(AT_FDCWD, root_ + "/class/nvme");
+    if (!names.ok()) {
+        // Without nvme_core there is no such class, and no controller.
+        if (names.error().code == ENOENT) return found;
+        return names.error();
+    }
+    for (const std::string& name : names.value()) {
+        auto dir = openController(name);
+        auto info = dir.ok() ? describeController(dir.value().get(), name) : dir.error();
+        if (info.ok()) {
+            found.push_back(info.take());
+        } else if (!isGone(info.error().code)) {
+            return info.error();
+        }
+    }
+    return found;
+}
+
+Result<UniqueFd> SysfsNvme::openController(const std::string& name) const {
+    return openFolder(AT_FDCWD, root_ + "/class/nvme/" + name);
+}
+
+Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string& name) {
+    ControllerInfo info;
+    info.name = name;
+    const std::pair<const char*, std::string*> needed[] = {{"subsysnqn", &info.subsystemNqn},
+                                                           {"transport", &info.trtype}};
+    for (const auto& [file, value] : needed) {
+        auto text = readAttribute(dir, file);
+        if (!text.ok()) return text.error();
+        *value = text.take();
+    }
+    // Not of every kernel and every kind of controller.
+    if (auto text = readAttribute(dir, "address"); text.ok()) {
+        info.traddr = addressField(text.value(), "traddr");
+        info.trsvcid = addressField(text.value(), "trsvcid");
+    }
+    if (auto text = readAttribute(dir, "hostnqn"); text.ok()) info.hostNqn = text.take();
+    if (auto text = readAttribute(dir, "hostid"); text.ok()) info.hostId = text.take();
+    // Last: what was read before is of a controller that still was there now.
+    auto state = readAttribute(dir, "state");
+    if (!state.ok()) return state.error();
+    info.state = toState(state.value());
+    return info;
+}
+
+Result<std::string> SysfsNvme::findNamespace(int dir, const std::string& name,
+                                             const std::string& subsystemNqn, uint32_t nsid) const {
+    auto own = findIn(dir, ".", nsid);
+    if (own.ok() || !isGone(own.error().code)) return own;
+
+    const std::string subsystems = root_ + "/class/nvme-subsystem";
+    auto names = listFolder(AT_FDCWD, subsystems);
+    if (!names.ok() && !isGone(names.error().code)) return names.error();
+    if (names.ok()) {
+        for (const std::string& subsystem : names.value()) {
+            auto folder = openFolder(AT_FDCWD, subsystems + "/" + subsystem);
+            if (!folder.ok()) {
+                if (isGone(folder.error().code)) continue;
+                return folder.error();
+            }
+            const int fd = folder.value().get();
+            const auto nqn = readAttribute(fd, "subsysnqn");
+            // Another host identity on this machine may make a subsystem of the same name.
+            if (!nqn.ok() || nqn.value() != subsystemNqn ||
+                faccessat(fd, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+                continue;
+            }
+            auto device = findIn(fd, ".", nsid);
+            if (device.ok()) return device;
+        }
+    }
+    return makeError(ENXIO,
+                     "namespace " + std::to_string(nsid) + " of " + subsystemNqn + " on " + name);
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's NVMe controllers and namespaces as sysfs shows them. Nothing is kept: each call looks
+// anew, and survives that what it looks at vanishes meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
+namespace mooncake::nvmeof_generic {
+
+enum class ControllerState {
+    kLive,
+    kRestoring,  ///< new, or the kernel is resetting or reconnecting it
+    kGoing,      ///< being deleted, or given up by the kernel
+};
+
+struct ControllerInfo {
+    std::string name;  ///< "nvme3"
+    std::string subsystemNqn;
+    std::string trtype;
+    std::string traddr;   ///< empty when it is no fabrics controller
+    std::string trsvcid;  ///< empty when it is no fabrics controller
+    std::string hostNqn;  ///< empty on kernels that do not show it
+    std::string hostId;   ///< empty on kernels that do not show it
+    ControllerState state;
+};
+
+/// Whether a controller connects to this subsystem at this address. Addresses are compared as
+/// numbers: "::1" is "0:0:0:0:0:0:0:1".
+bool leadsTo(const ControllerInfo& controller, const TransportAddress& address,
+             const std::string& subsystemNqn);
+
+/// Thread-safe.
+class SysfsNvme {
+ public:
+    /// @param root  "/sys", or another folder in unit tests
+    explicit SysfsNvme(std::string root);
+
+    /// All controllers; those that vanish during the look are left out.
+    Result<std::vector<ControllerInfo>> controllers() const;
+
+    /// Opens a controller's folder. The descriptor stays with this controller: when it is deleted,
+    /// its files are not found any more, even if another controller gets the same name.
+    Result<UniqueFd> openController(const std::string& name) const;
+
+    /// @param dir  of openController()
+    /// @return an error for which isGone() holds when the controller has gone
+    static Result<ControllerInfo> describeController(int dir, const std::string& name);
+
+    /// The name of the block device through which namespace `nsid` can be used. With native
+    /// multipath that is a device of the subsystem (the controller's own is hidden and must not be
+    /// used), otherwise one of the controller.
+    /// @param dir  of openController(), `name` the controller's name
+    /// @return ENXIO when there is none (yet)
+    Result<std::string> findNamespace(int dir, const std::string& name,
+                                      const std::string& subsystemNqn, uint32_t nsid) const;
+
+ private:
+    const std::string root_;
+};
+
+}  // namespace mooncake::nvmeof_generic

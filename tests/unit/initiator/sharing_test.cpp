@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several processes that use one controller. Two initiators stand for them: the locks that they
+// tell each other by belong to opened files, so they act inside one process as they do between two.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+#include <vector>
+
+#include "controller_lease.h"
+#include "fake_host.h"
+#include "sysfs_nvme.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SharingTest : public testing::Test {
+ protected:
+    FakeHost host;
+    std::shared_ptr<FakeFabrics> fabrics = std::make_shared<FakeFabrics>(host);
+    std::unique_ptr<Initiator> one = makeInitiator(host, fabrics);
+    std::unique_ptr<Initiator> two = makeInitiator(host, fabrics);
+
+    std::shared_ptr<Connection> connect(Initiator& initiator) {
+        auto connected = initiator.connect(kAddress, kNqn);
+        EXPECT_TRUE(connected.ok()) << connected.error().message;
+        return connected.ok() ? connected.take() : nullptr;
+    }
+    bool exists(const std::string& controller) {
+        return fs::exists(host.controllerDir(controller));
+    }
+};
+
+TEST_F(SharingTest, TheLastOneDisconnectsIfItIsTheMaker) {
+    auto first = connect(*one);
+    auto second = connect(*two);
+    EXPECT_EQ(fabrics->connects, 1);
+    second.reset();
+    EXPECT_TRUE(exists("nvme0"));
+    first.reset();
+    EXPECT_FALSE(exists("nvme0"));
+}
+
+TEST_F(SharingTest, TheLastOneDisconnectsIfItIsNotTheMaker) {
+    auto first = connect(*one);
+    auto second = connect(*two);
+    first.reset();
+    EXPECT_TRUE(exists("nvme0")) << "the other one still uses it";
+    EXPECT_EQ(fabrics->disconnects, 0);
+    second.reset();
+    EXPECT_FALSE(exists("nvme0"));
+}
+
+TEST_F(SharingTest, AForeignControllerStaysForeignForAll) {
+    host.addController({.name = "nvme0"});
+    auto first = connect(*one);
+    auto second = connect(*two);
+    second.reset();
+    first.reset();
+    EXPECT_TRUE(exists("nvme0"));
+    EXPECT_EQ(fabrics->disconnects, 0);
+}
+
+// A process that was killed leaves its controller. Nobody can tell it from a foreign one.
+TEST_F(SharingTest, TheControllerOfAKilledProcessIsUsed) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const auto connected = one->connect(kAddress, kNqn);
+        _exit(connected.ok() ? 0 : 1);  // as after SIGKILL: nothing is cleaned up
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+    ASSERT_TRUE(exists("nvme0"));
+    EXPECT_TRUE(connect(*two));
+    EXPECT_EQ(fabrics->connects, 0);
+}
+
+// Who asks while the last user disconnects gets a new controller, not the one that is going.
+TEST_F(SharingTest, NobodyIsGivenAControllerThatIsBeingDeleted) {
+    for (int round = 0; round < 50; ++round) {
+        auto first = connect(*one);
+        std::thread leaving([&] { first.reset(); });
+        auto second = connect(*two);
+        leaving.join();
+        ASSERT_TRUE(second);
+        EXPECT_TRUE(exists("nvme0")) << "round " << round;
+        second.reset();
+        EXPECT_FALSE(exists("nvme0")) << "round " << round;
+    }
+}
+
+// Case 44.
+TEST_F(SharingTest, ManyComeAndGo) {
+    constexpr int kInitiators = 4;
+    constexpr int kRounds = 30;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kInitiators; ++i) {
+        threads.emplace_back([&] {
+            const auto initiator = makeInitiator(host, fabrics);
+            for (int round = 0; round < kRounds; ++round) {
+                auto connection = connect(*initiator);
+                ASSERT_TRUE(connection);
+                // While somebody uses it, it is there.
+                bool there = false;
+                for (const char* name : {"nvme0", "nvme1", "nvme2", "nvme3"}) {
+                    there = there || exists(name);
+                }
+                EXPECT_TRUE(there);
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_TRUE(fs::is_empty(host.sys() / "class/nvme"));
+    EXPECT_EQ(fabrics->made, fabrics->disconnects);
+}
+
+// The maker of a controller has not marked it yet when another process looks at it.
+TEST_F(SharingTest, WaitsForTheMarkOfAnExpectedMaker) {
+    host.addController({.name = "nvme0"});
+    const SysfsNvme sysfs(host.sys());
+    const Poll poll(Clock::now() + std::chrono::seconds(20), {});
+    std::atomic<bool> looking{false};
+    bool ours = false;
+    std::thread other([&] {
+        looking = true;
+        auto lease = ControllerLease::ofFound(sysfs.openController("nvme0").take(), "nvme0",
+                                              Clock::now() + std::chrono::seconds(20), poll);
+        ours = lease.ok() && lease.value().isOurs();
+    });
+    ASSERT_TRUE(eventually([&] { return looking.load(); }));
+    auto maker = ControllerLease::ofMade(sysfs.openController("nvme0").take(), "nvme0", poll);
+    other.join();
+    ASSERT_TRUE(maker.ok());
+    EXPECT_TRUE(ours);
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sysfs_nvme.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <thread>
+
+#include "fake_host.h"
+#include "sysfs_file.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SysfsNvmeTest : public testing::Test {
+ protected:
+    FakeHost host;
+    SysfsNvme sysfs{host.sys()};
+
+    Result<std::string> find(const std::string& controller, uint32_t nsid) {
+        auto dir = sysfs.openController(controller);
+        if (!dir.ok()) return dir.error();
+        return sysfs.findNamespace(dir.value().get(), controller, kNqn, nsid);
+    }
+};
+
+TEST_F(SysfsNvmeTest, DescribesControllers) {
+    host.addController({.name = "nvme3"});
+    const auto all = sysfs.controllers();
+    ASSERT_TRUE(all.ok()) << all.error().message;
+    ASSERT_EQ(all.value().size(), 1u);
+    const ControllerInfo& controller = all.value()[0];
+    EXPECT_EQ(controller.name, "nvme3");
+    EXPECT_EQ(controller.subsystemNqn, kNqn);
+    EXPECT_EQ(controller.trtype, "tcp");
+    EXPECT_EQ(controller.traddr, "192.0.2.7");
+    EXPECT_EQ(controller.trsvcid, "4420");
+    EXPECT_EQ(controller.hostNqn, kHostNqn);
+    EXPECT_EQ(controller.hostId, kHostId);
+    EXPECT_EQ(controller.state, ControllerState::kLive);
+}
+
+TEST_F(SysfsNvmeTest, KnowsTheKernelsStates) {
+    const std::pair<const char*, ControllerState> states[] = {
+        {"live", ControllerState::kLive},           {"new", ControllerState::kRestoring},
+        {"resetting", ControllerState::kRestoring}, {"connecting", ControllerState::kRestoring},
+        {"deleting", ControllerState::kGoing},      {"deleting (no IO)", ControllerState::kGoing},
+        {"dead", ControllerState::kGoing}};
+    host.addController({.name = "nvme0"});
+    for (const auto& [text, state] : states) {
+        host.setState("nvme0", text);
+        const auto all = sysfs.controllers();
+        ASSERT_TRUE(all.ok());
+        EXPECT_EQ(all.value().at(0).state, state) << text;
+    }
+}
+
+TEST_F(SysfsNvmeTest, NoNvmeClassMeansNoController) {
+    fs::remove_all(host.sys() / "class");
+    const auto all = sysfs.controllers();
+    ASSERT_TRUE(all.ok());
+    EXPECT_TRUE(all.value().empty());
+}
+
+TEST_F(SysfsNvmeTest, APcieControllerHasNoFabricsAddress) {
+    host.addController({.name = "nvme0", .transport = "pcie", .address = "0000:00:04.0"});
+    const auto all = sysfs.controllers();
+    ASSERT_TRUE(all.ok());
+    EXPECT_EQ(all.value().at(0).traddr, "");
+    EXPECT_FALSE(leadsTo(all.value().at(0), kAddress, kNqn));
+}
+
+TEST_F(SysfsNvmeTest, ComparesAddressesAsNumbers) {
+    ControllerInfo controller{.name = "nvme0",
+                              .subsystemNqn = kNqn,
+                              .trtype = "tcp",
+                              .traddr = "2001:db8:0:0::1",
+                              .trsvcid = "4420",
+                              .hostNqn = {},
+                              .hostId = {},
+                              .state = ControllerState::kLive};
+    const TransportAddress address{"tcp", "ipv6", "2001:0DB8::1", "4420"};
+    EXPECT_TRUE(leadsTo(controller, address, kNqn));
+    EXPECT_FALSE(leadsTo(controller, address, kOtherNqn));
+    EXPECT_FALSE(leadsTo(controller, {"rdma", "ipv6", "2001:db8::1", "4420"}, kNqn));
+    EXPECT_FALSE(leadsTo(controller, {"tcp", "ipv6", "2001:db8::1", "4421"}, kNqn));
+    EXPECT_FALSE(leadsTo(controller, {"tcp", "ipv6", "2001:db8::2", "4420"}, kNqn));
+    controller.traddr = "fe80::1%eth0";
+    EXPECT_TRUE(leadsTo(controller, {"tcp", "ipv6", "fe80:0::1%eth0", "4420"}, kNqn));
+    EXPECT_FALSE(leadsTo(controller, {"tcp", "ipv6", "fe80::1%eth1", "4420"}, kNqn));
+}
+
+// Case 35: a controller vanishes during a look.
+TEST_F(SysfsNvmeTest, LeavesOutWhatIsHalfGone) {
+    for (const char* missing : {"subsysnqn", "transport", "state"}) {
+        host.addController({.name = "nvme0"});
+        host.addController({.name = "nvme1", .nqn = kOtherNqn});
+        fs::remove(host.controllerDir("nvme0") / missing);
+        const auto all = sysfs.controllers();
+        ASSERT_TRUE(all.ok()) << missing << ": " << all.error().message;
+        ASSERT_EQ(all.value().size(), 1u) << missing;
+        EXPECT_EQ(all.value()[0].name, "nvme1");
+        host.removeController("nvme0");
+        host.removeController("nvme1");
+    }
+}
+
+// Case 35: the same with real races.
+TEST_F(SysfsNvmeTest, SurvivesControllersThatComeAndGo) {
+    host.addController({.name = "nvme9", .nqn = kOtherNqn});
+    std::atomic<bool> done{false};
+    std::thread changer([&] {
+        while (!done) {
+            host.addController({.name = "nvme0"});
+            host.addDisk(host.controllerDir("nvme0"), kNqn, {.name = "nvme0n1", .nsid = 7});
+            host.removeController("nvme0");
+        }
+    });
+    for (int i = 0; i < 300; ++i) {
+        const auto all = sysfs.controllers();
+        ASSERT_TRUE(all.ok()) << all.error().message;
+        ASSERT_THAT(all.value().size(), testing::AnyOf(1u, 2u));
+        for (const auto& controller : all.value()) {
+            EXPECT_EQ(controller.subsystemNqn, controller.name == "nvme9" ? kOtherNqn : kNqn);
+        }
+        if (const auto found = find("nvme0", 7); found.ok()) {
+            EXPECT_EQ(found.value(), "nvme0n1");
+        } else {
+            EXPECT_TRUE(isGone(found.error().code)) << found.error().message;
+        }
+    }
+    done = true;
+    changer.join();
+}
+
+TEST_F(SysfsNvmeTest, AnOpenedFolderStaysWithItsController) {
+    host.addController({.name = "nvme0"});
+    const auto dir = sysfs.openController("nvme0");
+    ASSERT_TRUE(dir.ok());
+    host.removeController("nvme0");
+    host.addController({.name = "nvme0", .nqn = kOtherNqn});
+    const auto info = SysfsNvme::describeController(dir.value().get(), "nvme0");
+    ASSERT_FALSE(info.ok());
+    EXPECT_TRUE(isGone(info.error().code));
+}
+
+TEST_F(SysfsNvmeTest, FindsTheDeviceOfAControllerWithoutMultipath) {
+    host.addController({.name = "nvme2"});
+    host.addSubsystem("nvme-subsys5", kNqn, "nvme2");
+    host.addDisk(host.controllerDir("nvme2"), kNqn, {.name = "nvme2n1", .nsid = 40});
+    // The number in the name is the order of creation: here it is another one's nsid.
+    host.addDisk(host.controllerDir("nvme2"), kNqn, {.name = "nvme2n40", .nsid = 3, .minor = 2});
+    const auto found = find("nvme2", 40);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found.value(), "nvme2n1");
+    EXPECT_EQ(find("nvme2", 3).value(), "nvme2n40");
+}
+
+TEST_F(SysfsNvmeTest, FindsTheSubsystemsDeviceWithMultipathAndNeverTheHiddenPath) {
+    host.addController({.name = "nvme2"});
+    host.addSubsystem("nvme-subsys5", kNqn, "nvme2");
+    host.addDisk(host.controllerDir("nvme2"), kNqn, {.name = "nvme5c2n1", .nsid = 40});
+    EXPECT_EQ(find("nvme2", 40).error().code, ENXIO);
+    host.addDisk(host.subsystemDir("nvme-subsys5"), kNqn,
+                 {.name = "nvme5n1", .nsid = 40, .minor = 2});
+    const auto found = find("nvme2", 40);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found.value(), "nvme5n1");
+    EXPECT_EQ(find("nvme2", 41).error().code, ENXIO);
+}
+
+TEST_F(SysfsNvmeTest, TakesNoDeviceOfAnotherSubsystem) {
+    host.addController({.name = "nvme2"});
+    host.addController({.name = "nvme3", .nqn = kOtherNqn});
+    host.addSubsystem("nvme-subsys5", kNqn, "nvme2");
+    host.addSubsystem("nvme-subsys6", kOtherNqn, "nvme3");
+    // A subsystem of the same name to which our controller does not belong.
+    host.addSubsystem("nvme-subsys7", kNqn, "nvme3");
+    host.addDisk(host.subsystemDir("nvme-subsys6"), kOtherNqn, {.name = "nvme6n1", .nsid = 40});
+    host.addDisk(host.subsystemDir("nvme-subsys7"), kNqn,
+                 {.name = "nvme7n1", .nsid = 40, .minor = 2});
+    host.addDisk(host.controllerDir("nvme3"), kOtherNqn,
+                 {.name = "nvme3n1", .nsid = 40, .minor = 3});
+    EXPECT_EQ(find("nvme2", 40).error().code, ENXIO);
+}
+
+TEST_F(SysfsNvmeTest, TakesNoPartitionAndNoCharacterDevice) {
+    host.addController({.name = "nvme2"});
+    for (const char* name : {"ng2n1", "nvme2n1p1", "nvme2n", "nvmen1", "nvme2", "hwmon0"}) {
+        host.addDisk(host.controllerDir("nvme2"), kNqn, {.name = name, .nsid = 40});
+    }
+    EXPECT_EQ(find("nvme2", 40).error().code, ENXIO);
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
