@@ -5,6 +5,9 @@
 # Everything downloaded or prepared once lies here and may be deleted at any time.
 vm_cache=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/nvmeof-generic-guest
 
+# The modes of files here are the modes in the guest, where not every process is root.
+umask 022
+
 vm_say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; }
 
 vm_die() {

@@ -76,7 +76,7 @@ prepare() {
     mkdir -p "$new/work"
     download "$release" "$new/work"
     dpkg-deb --fsys-tarfile "$new"/work/*.deb | tar -x -C "$new" --no-same-owner \
-        --exclude=./usr/share "${kUnused[@]/#/--exclude=./lib/modules/*/kernel/}"
+        --exclude=./usr "${kUnused[@]/#/--exclude=./lib/modules/*/kernel/}"
     version=$(basename "$new"/lib/modules/*)
     echo "$version" > "$new/version"
     unpack_image "$new/boot/vmlinuz-$version" "$new/image"
