@@ -21,10 +21,10 @@ U
 case ${1-} in -h | --help) usage && exit ;; esac
 
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=scripts/vm/native.sh
-source "$here/vm/native.sh"
 # shellcheck source=scripts/vm/common.sh
 source "$here/vm/common.sh"
+# shellcheck source=scripts/vm/native.sh
+source "$here/vm/native.sh"
 
 flags=(--duration="${DURATION:-5}" --batch_size=256 --report_unit=MB "$@")
 duration=0 operations='write read' rdma=no previous=''

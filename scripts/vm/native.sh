@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # native_obstacle [kernel version]: prints why this machine's own kernel cannot serve for nvmet and nvme-tcp, or nothing
 # if it can, with its modules loaded. With a version (6.1) the kernel must be of it, unless NVMEOF_TEST_KERNEL is
-# "native". NVMEOF_TEST_KERNEL=guest is an obstacle of its own. To be sourced.
+# "native". NVMEOF_TEST_KERNEL=guest is an obstacle of its own. To be sourced after
+# common.sh.
+case ${NVMEOF_TEST_KERNEL-} in
+    '' | native | guest) ;;
+    *) vm_die "NVMEOF_TEST_KERNEL is '$NVMEOF_TEST_KERNEL'; it takes native or guest" ;;
+esac
+
 native_obstacle() {
     local wanted=${NVMEOF_TEST_KERNEL-} module release
     release=$(uname -r)
     if [[ $wanted == guest ]]; then
         echo "NVMEOF_TEST_KERNEL is guest"
-    elif [[ $wanted != '' && $wanted != native ]]; then
-        echo "NVMEOF_TEST_KERNEL is '$wanted', which is neither native nor guest"
     elif [[ ${1-} && $wanted != native && $release != "$1".* ]]; then
         echo "this machine's kernel is $release"
     elif ((EUID != 0)); then

@@ -114,6 +114,52 @@ case_killed() {
     rmdir "$folder" || fail "the killed run's folder is still there: $(ls "$folder")"
 }
 
+# The way of run_test.sh on a machine that has nvmet itself: a guest is such a machine.
+case_native() {
+    local scripts file options=(-k 6.1)
+    scripts=$(dirname "$guest")
+    for file in bash timeout losetup mountpoint flock sleep; do options+=(-p "$file"); done
+    for file in "$scripts"/*.sh; do options+=(-f "$file"); done
+    run 0 "${options[@]}" << EOF
+modprobe loop
+cat > /test << 'IN'
+#!/bin/sh
+echo "arguments \$*"
+echo "folder \$NVMEOF_TEST_DIR"
+dd if=/dev/zero of="\$NVMEOF_TEST_DIR/file" bs=4096 count=1 oflag=direct || exit 1
+[ -d /sys/kernel/config/nvmet/ports ] || exit 1
+for disk in \$NVMEOF_TEST_DISKS; do blockdev --getsize64 \$disk; done
+[ "\$1" != bug ] || echo "<1>BUG: made up for the test" > /dev/kmsg
+[ "\$1" != hang ] || sleep 1000
+exit "\$2"
+IN
+chmod +x /test
+try() {
+    wanted=\$1
+    shift
+    $scripts/run_test.sh -k 6.1 -d 16 -d 8 -t "\$@"
+    status=\$?
+    [ \$status = \$wanted ] || { echo "status \$status instead of \$wanted for \$*"; exit 1; }
+    [ -z "\$(losetup -a)" ] || { echo "a loop device is left behind"; exit 1; }
+    [ -z "\$(ls /var/tmp /data | grep nvmeof)" ] || { echo "a folder is left behind"; exit 1; }
+}
+echo "<1>BUG: of before the test" > /dev/kmsg
+try 0 60 /test 'two words' 0
+try 7 60 /test fails 7
+try 125 60 /test bug 0
+try 124 2 /test hang 0
+# What was made up must not be found at the end of the guest.
+dmesg -c > /dev/null
+EOF
+    says "on this machine's kernel 6\.1\."
+    says '^arguments two words 0$'
+    says '^folder /data/nvmeof-test\.[^/]*/data$'
+    says '^16777216$'
+    says '^8388608$'
+    says 'BUG: made up for the test'
+    silent_about 'BUG: of before the test'
+}
+
 case_two_guests() {
     local cable=test-$$ nqn=nqn.2024-01.test:two-guests target initiator
     "$guest" -k 6.1 -n "$cable:10.1.0.1" > "$work/out.target" 2>&1 << EOF &
