@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
     mooncake::MetadataServer server(limits);
     std::string error;
     if (!server.bind(FLAGS_host, FLAGS_port, &error)) {
-        std::fprintf(stderr, "%s; is another server running there? Choose with --host and --port\n",
+        std::fprintf(stderr, "%s; choose another with --host and --port\n",
                      error.c_str());
         return 1;
     }

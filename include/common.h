@@ -22,7 +22,7 @@
 namespace mooncake {
 
 // The segment of the process itself.
-const static int LOCAL_SEGMENT_ID = 0;
+inline constexpr int LOCAL_SEGMENT_ID = 0;
 
 // Where a server's name gives no port.
 inline uint16_t getDefaultHandshakePort() {

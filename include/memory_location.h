@@ -8,6 +8,6 @@
 namespace mooncake {
 
 // The location of memory that may lie on any NUMA node.
-const static std::string kWildcardLocation = "*";
+inline const std::string kWildcardLocation = "*";
 
 }  // namespace mooncake

@@ -141,9 +141,9 @@ class TransferMetadata {
     // of them failed; the cached one then stays.
     int syncSegmentCache(const std::string& segment_name);
 
-    // Makes `desc` the descriptor of `segment_id` (LOCAL_SEGMENT_ID for one's own) in the cache;
-    // publishes nothing. The caller must not change *desc afterwards. ERR_INVALID_ARGUMENT for null
-    // or a name that cannot be a key.
+    // Makes a copy of `desc` the descriptor of `segment_id` (LOCAL_SEGMENT_ID for one's own) in the
+    // cache, and lets go of `desc`; publishes nothing. ERR_INVALID_ARGUMENT for null or a name that
+    // cannot be part of a key.
     int addLocalSegment(SegmentID segment_id, const std::string& segment_name,
                         std::shared_ptr<SegmentDesc>&& desc);
 

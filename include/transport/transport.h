@@ -48,7 +48,7 @@ class Transport {
     using FileBufferID = TransferMetadata::FileBufferID;
     // The address of a BatchDesc.
     using BatchID = uint64_t;
-    const static BatchID INVALID_BATCH_ID = UINT64_MAX;
+    static constexpr BatchID INVALID_BATCH_ID = UINT64_MAX;
 
     using BufferDesc = TransferMetadata::BufferDesc;
     using SegmentDesc = TransferMetadata::SegmentDesc;

@@ -5,6 +5,9 @@
 // that takes nothing, has no side effect and returns a static description. Nothing of a plugin runs
 // before `create` is called; it defines no gflags, starts no logging, and exports nothing else.
 //
+// The library is unloaded after `destroy` of its last instance. Nothing may need its code by then:
+// no thread, no callback and no std::shared_ptr that was made in it.
+//
 // This header needs transport/transport.h and no other, so a plugin may be built against any engine
 // that has it.
 #pragma once

@@ -85,6 +85,8 @@ Status checkHttpUrl(const std::string& url) {
     if (!url.starts_with("http://") && !url.starts_with("https://")) {
         return bad(quoted + "has another scheme than http and https");
     }
+    // curl would take the path for the host.
+    if (url.find(":///") != std::string::npos) return bad(quoted + "has no host");
     if (hasPart(parsed.get(), CURLUPART_QUERY) || url.find('?') != std::string::npos) {
         return bad(quoted + "has a query");
     }

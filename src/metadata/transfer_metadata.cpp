@@ -173,6 +173,10 @@ int TransferMetadata::addLocalSegment(SegmentID segment_id, const std::string& s
                    << (status.ok() ? "there is no descriptor" : status.message());
         return ERR_INVALID_ARGUMENT;
     }
+    // A copy of our own: the caller may be a plugin, and the code that frees its object is unloaded
+    // with it.
+    auto own = std::make_shared<SegmentDesc>(*desc);
+    desc.reset();
     std::unique_lock lock(segment_lock_);
     // An id and a name belong together; whatever else either of them stood for goes.
     if (auto old = segments_.find(segment_id); old != segments_.end()) {
@@ -182,7 +186,7 @@ int TransferMetadata::addLocalSegment(SegmentID segment_id, const std::string& s
         segments_.erase(old->second);
     }
     segment_ids_[segment_name] = segment_id;
-    segments_[segment_id] = {std::move(desc), segment_name, 0, false};
+    segments_[segment_id] = {std::move(own), segment_name, 0, false};
     next_segment_id_ = std::max(next_segment_id_, segment_id + 1);
     return 0;
 }

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "multi_transport.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "fake_transport.h"
+#include "memory_storage.h"
+
+namespace mooncake::test {
+namespace {
+
+using std::chrono::steady_clock;
+using Request = Transport::TransferRequest;
+using TransferStatus = Transport::TransferStatus;
+
+constexpr std::chrono::seconds kLimit(60);
+
+class MultiTransportTest : public ::testing::Test {
+ protected:
+    MultiTransportTest()
+        : metadata_(std::make_shared<TransferMetadata>(std::make_shared<MemoryStorage>())),
+          transports_(std::make_unique<MultiTransport>(metadata_, "node")) {}
+
+    void addSegment(Transport::SegmentID id, const std::string& protocol) {
+        auto desc = std::make_shared<TransferMetadata::SegmentDesc>();
+        desc->name = "segment" + std::to_string(id);
+        desc->protocol = protocol;
+        const std::string name = desc->name;
+        ASSERT_EQ(metadata_->addLocalSegment(id, name, std::move(desc)), 0);
+    }
+
+    // The transport of protocol `proto`, with segment `id` of that protocol.
+    FakeTransport* add(Transport::SegmentID id, const std::string& proto,
+                       FakeTransport::Options options = {}) {
+        addSegment(id, proto);
+        auto transport = std::make_shared<FakeTransport>(std::move(options));
+        FakeTransport* const raw = transport.get();
+        EXPECT_EQ(transports_->addTransport(proto, std::move(transport), nullptr), 0);
+        return raw;
+    }
+
+    Request read(Transport::SegmentID segment, size_t length) {
+        return {Request::READ, buffer_.data(), segment, 0, length, 0, 1};
+    }
+
+    TransferStatus statusOf(Transport::BatchID batch, size_t task) {
+        TransferStatus status{};
+        EXPECT_TRUE(transports_->getTransferStatus(batch, task, status).ok());
+        return status;
+    }
+
+    TransferStatus waitForBatch(Transport::BatchID batch) {
+        const auto limit = steady_clock::now() + kLimit;
+        TransferStatus status{};
+        do {
+            EXPECT_TRUE(transports_->getBatchTransferStatus(batch, status).ok());
+            if (status.s != Transport::WAITING) return status;
+            std::this_thread::yield();
+        } while (steady_clock::now() < limit);
+        ADD_FAILURE() << "the batch did not end in time";
+        return status;
+    }
+
+    std::array<char, 65536> buffer_{};
+    std::shared_ptr<TransferMetadata> metadata_;
+    std::unique_ptr<MultiTransport> transports_;
+};
+
+TEST_F(MultiTransportTest, CompletesWithTheBytesOfEverySlice) {
+    add(1, "fake");
+    const auto batch = transports_->allocateBatchID(2);
+    ASSERT_NE(batch, Transport::INVALID_BATCH_ID);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10000), read(1, 1)}).ok());
+    const TransferStatus all = waitForBatch(batch);
+    EXPECT_EQ(all.s, Transport::COMPLETED);
+    EXPECT_EQ(all.transferred_bytes, 10001u);
+    EXPECT_EQ(statusOf(batch, 0).s, Transport::COMPLETED);
+    EXPECT_EQ(statusOf(batch, 0).transferred_bytes, 10000u);
+    EXPECT_EQ(statusOf(batch, 1).transferred_bytes, 1u);
+    // What the workers wrote is there without any other synchronisation than the poll.
+    for (size_t i = 0; i < 10000; ++i) ASSERT_EQ(buffer_[i], 0x5a) << i;
+    EXPECT_EQ(buffer_[10000], 0);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, OneFailedSliceFailsItsTaskAndNoOther) {
+    FakeTransport::Options options;
+    options.slice_bytes = 1000;
+    options.succeeds = [this](const Transport::Slice& slice) {
+        return slice.source_addr != buffer_.data() + 2000;
+    };
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(2);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 3500), read(1, 2000)}).ok());
+    const TransferStatus all = waitForBatch(batch);
+    EXPECT_EQ(all.s, Transport::FAILED);
+    EXPECT_EQ(all.transferred_bytes, 4500u);
+    EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
+    EXPECT_EQ(statusOf(batch, 0).transferred_bytes, 2500u);
+    EXPECT_EQ(statusOf(batch, 1).s, Transport::COMPLETED);
+    EXPECT_EQ(statusOf(batch, 1).transferred_bytes, 2000u);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, WaitsUntilEveryTaskHasEndedBeforeTheBatchFails) {
+    FakeTransport::Options held;
+    held.threads = 0;
+    FakeTransport* holding = add(1, "held", held);
+    FakeTransport::Options failing;
+    failing.succeeds = [](const Transport::Slice&) { return false; };
+    add(2, "failing", failing);
+    const auto batch = transports_->allocateBatchID(2);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10), read(2, 10)}).ok());
+    const auto limit = steady_clock::now() + kLimit;
+    while (statusOf(batch, 1).s == Transport::WAITING && steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(statusOf(batch, 1).s, Transport::FAILED);
+    TransferStatus all{};
+    ASSERT_TRUE(transports_->getBatchTransferStatus(batch, all).ok());
+    EXPECT_EQ(all.s, Transport::WAITING);
+    EXPECT_TRUE(transports_->freeBatchID(batch).IsBatchBusy());
+    holding->endAll(true);
+    EXPECT_EQ(waitForBatch(batch).s, Transport::FAILED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, ABatchWithoutTasksIsComplete) {
+    const auto batch = transports_->allocateBatchID(0);
+    ASSERT_NE(batch, Transport::INVALID_BATCH_ID);
+    TransferStatus status{Transport::WAITING, 1};
+    EXPECT_TRUE(transports_->getBatchTransferStatus(batch, status).ok());
+    EXPECT_EQ(status.s, Transport::COMPLETED);
+    EXPECT_EQ(status.transferred_bytes, 0u);
+    EXPECT_TRUE(transports_->getTransferStatus(batch, 0, status).IsInvalidArgument());
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, GivesNoBatchThatMemoryCannotHold) {
+    EXPECT_EQ(transports_->allocateBatchID(SIZE_MAX), Transport::INVALID_BATCH_ID);
+}
+
+TEST_F(MultiTransportTest, RefusesMoreTasksThanTheBatchHas) {
+    add(1, "fake");
+    const auto batch = transports_->allocateBatchID(3);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 1), read(1, 1)}).ok());
+    EXPECT_TRUE(transports_->submitTransfer(batch, {read(1, 1), read(1, 1)}).IsTooManyRequests());
+    TransferStatus status{};
+    EXPECT_TRUE(transports_->getTransferStatus(batch, 2, status).IsInvalidArgument());
+    EXPECT_TRUE(transports_->submitTransfer(batch, {read(1, 1)}).ok());
+    EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// Case 27: an unknown segment refuses the call before anything of it is submitted.
+TEST_F(MultiTransportTest, RefusesAnUnknownSegmentBeforeAnythingIsSubmitted) {
+    std::atomic<int> submissions{0};
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto&) {
+        ++submissions;
+        return Status::OK();
+    };
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(4);
+    const Status status = transports_->submitTransfer(batch, {read(1, 1), read(7, 1)});
+    EXPECT_TRUE(status.IsInvalidArgument()) << status;
+    EXPECT_NE(status.message().find("segment 7"), std::string_view::npos) << status;
+    EXPECT_EQ(submissions, 0);
+    TransferStatus all{};
+    ASSERT_TRUE(transports_->getBatchTransferStatus(batch, all).ok());
+    EXPECT_EQ(all.s, Transport::COMPLETED) << "a task was added";
+    EXPECT_TRUE(transports_->submitTransfer(batch, {}).IsInvalidArgument());
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, RefusesASegmentWithoutItsTransport) {
+    addSegment(1, "elsewhere");
+    const auto batch = transports_->allocateBatchID(1);
+    const Status status = transports_->submitTransfer(batch, {read(1, 1)});
+    EXPECT_TRUE(status.IsNotSupportedTransport()) << status;
+    EXPECT_NE(status.message().find("elsewhere"), std::string_view::npos) << status;
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, HandsEachTransportItsTasksInOneCall) {
+    std::vector<std::vector<size_t>> lengths_a;
+    std::vector<std::vector<size_t>> lengths_b;
+    const auto recordInto = [](std::vector<std::vector<size_t>>* calls) {
+        FakeTransport::Options options;
+        options.before_submit = [calls](const std::vector<Transport::TransferTask*>& tasks) {
+            auto& call = calls->emplace_back();
+            for (auto* task : tasks) call.push_back(task->request->length);
+            return Status::OK();
+        };
+        return options;
+    };
+    add(1, "a", recordInto(&lengths_a));
+    addSegment(2, "a");
+    add(3, "b", recordInto(&lengths_b));
+    const auto batch = transports_->allocateBatchID(5);
+    ASSERT_TRUE(transports_
+                    ->submitTransfer(
+                        batch, {read(1, 10), read(3, 20), read(2, 30), read(1, 40), read(3, 50)})
+                    .ok());
+    using Calls = std::vector<std::vector<size_t>>;
+    EXPECT_EQ(lengths_a, (Calls{{10, 30, 40}}));
+    EXPECT_EQ(lengths_b, (Calls{{20, 50}}));
+    waitForBatch(batch);
+    // Tasks are numbered by the order of the requests, whoever serves them.
+    for (size_t task = 0; task < 5; ++task) {
+        EXPECT_EQ(statusOf(batch, task).transferred_bytes, 10 * (task + 1));
+    }
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, KnowsABatchFromAnyOtherNumber) {
+    const auto batch = transports_->allocateBatchID(1);
+    ASSERT_TRUE(transports_->freeBatchID(batch).ok());
+    TransferStatus status{};
+    for (const Transport::BatchID bad :
+         {batch, Transport::BatchID{0}, Transport::BatchID{1}, Transport::BatchID{UINT64_MAX},
+          reinterpret_cast<Transport::BatchID>(&status)}) {
+        EXPECT_TRUE(transports_->freeBatchID(bad).IsInvalidArgument()) << bad;
+        EXPECT_TRUE(transports_->submitTransfer(bad, {read(1, 1)}).IsInvalidArgument()) << bad;
+        EXPECT_TRUE(transports_->getTransferStatus(bad, 0, status).IsInvalidArgument()) << bad;
+        EXPECT_TRUE(transports_->getBatchTransferStatus(bad, status).IsInvalidArgument()) << bad;
+    }
+}
+
+TEST_F(MultiTransportTest, FailsTheTasksThatATransportDoesNotAccept) {
+    FakeTransport::Options refusing;
+    refusing.before_submit = [](const auto&) { return Status::Context("out of service"); };
+    add(1, "refusing", refusing);
+    add(2, "fake");
+    const auto batch = transports_->allocateBatchID(2);
+    const Status status = transports_->submitTransfer(batch, {read(1, 10), read(2, 10)});
+    EXPECT_EQ(status, Status::Context("out of service"));
+    EXPECT_EQ(waitForBatch(batch).s, Transport::FAILED);
+    EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
+    EXPECT_EQ(statusOf(batch, 0).transferred_bytes, 0u);
+    EXPECT_EQ(statusOf(batch, 1).s, Transport::COMPLETED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, FailsATaskThatATransportForgot) {
+    add(1, "fake");
+    const auto batch = transports_->allocateBatchID(1);
+    // The fake makes no slice for it.
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 0)}).ok());
+    EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, KeepsABatchWhileASubmissionIsUnderWay) {
+    std::promise<void> entered;
+    std::promise<void> go_on;
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto&) {
+        entered.set_value();
+        go_on.get_future().wait();
+        return Status::Context("no");
+    };
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(1);
+    auto submitted = std::async(std::launch::async,
+                                [&] { return transports_->submitTransfer(batch, {read(1, 1)}); });
+    entered.get_future().wait();
+    EXPECT_TRUE(transports_->freeBatchID(batch).IsBatchBusy());
+    EXPECT_EQ(statusOf(batch, 0).s, Transport::WAITING);
+    go_on.set_value();
+    EXPECT_FALSE(submitted.get().ok());
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// Case 40, the engine's part: an uninstalled transport has ended every request, also those being
+// submitted.
+TEST_F(MultiTransportTest, UninstallReturnsWhenEveryRequestHasEnded) {
+    std::promise<void> entered;
+    std::promise<void> go_on;
+    std::atomic<bool> destroyed{false};
+    FakeTransport::Options options;
+    options.threads = 0;
+    options.before_submit = [&](const std::vector<Transport::TransferTask*>& tasks) {
+        if (tasks.size() == 2) {
+            entered.set_value();
+            go_on.get_future().wait();
+        }
+        return Status::OK();
+    };
+    options.on_destroy = [&] { destroyed = true; };
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(3);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    auto submitted = std::async(std::launch::async, [&] {
+        return transports_->submitTransfer(batch, {read(1, 10), read(1, 10)});
+    });
+    entered.get_future().wait();
+    auto uninstalled =
+        std::async(std::launch::async, [&] { return transports_->uninstallTransport("fake"); });
+    // Once it is out of the map, uninstall waits for the submission.
+    const auto limit = steady_clock::now() + kLimit;
+    while (transports_->getTransport("fake") != nullptr && steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).IsNotSupportedTransport());
+    EXPECT_FALSE(destroyed);
+    go_on.set_value();
+    EXPECT_EQ(uninstalled.get(), 0);
+    EXPECT_TRUE(destroyed);
+    EXPECT_TRUE(submitted.get().ok());
+    TransferStatus all{};
+    ASSERT_TRUE(transports_->getBatchTransferStatus(batch, all).ok());
+    EXPECT_EQ(all.s, Transport::FAILED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+    EXPECT_EQ(transports_->uninstallTransport("fake"), ERR_INVALID_ARGUMENT);
+}
+
+TEST_F(MultiTransportTest, InstallsOncePerProtocolAndAgainAfterUninstall) {
+    FakeTransport* first = add(1, "fake");
+    EXPECT_EQ(transports_->getTransport("fake"), first);
+    std::atomic<bool> destroyed{false};
+    FakeTransport::Options options;
+    options.on_destroy = [&] { destroyed = true; };
+    EXPECT_EQ(transports_->addTransport("fake", std::make_shared<FakeTransport>(options), nullptr),
+              ERR_INVALID_ARGUMENT);
+    EXPECT_TRUE(destroyed);
+    EXPECT_EQ(transports_->installTransportWithArgs("fake", nullptr), first);
+    EXPECT_EQ(transports_->uninstallTransport("fake"), 0);
+    EXPECT_EQ(transports_->getTransport("fake"), nullptr);
+    EXPECT_TRUE(transports_->listTransports().empty());
+    EXPECT_NE(add(1, "fake"), nullptr);
+    EXPECT_EQ(transports_->listTransports().size(), 1u);
+}
+
+TEST_F(MultiTransportTest, ATransportThatFailsToInstallIsDestroyed) {
+    std::atomic<bool> destroyed{false};
+    FakeTransport::Options options;
+    options.install_result = ERR_CONTEXT;
+    options.on_destroy = [&] { destroyed = true; };
+    EXPECT_EQ(transports_->addTransport("fake", std::make_shared<FakeTransport>(options), nullptr),
+              ERR_CONTEXT);
+    EXPECT_TRUE(destroyed);
+    EXPECT_EQ(transports_->getTransport("fake"), nullptr);
+}
+
+TEST_F(MultiTransportTest, AfterShutdownBatchesCanOnlyBePolledAndFreed) {
+    FakeTransport::Options options;
+    options.threads = 0;
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(2);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    transports_->shutdown();
+    EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
+    EXPECT_FALSE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    EXPECT_EQ(transports_->allocateBatchID(1), Transport::INVALID_BATCH_ID);
+    EXPECT_EQ(transports_->addTransport("fake", std::make_shared<FakeTransport>(options), nullptr),
+              ERR_INVALID_ARGUMENT);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, FreesForgottenBatchesWithItself) {
+    FakeTransport::Options options;
+    options.threads = 0;
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(1);
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    transports_.reset();  // the leak checker sees whether slices and batch went
+}
+
+// Case 43, the engine's part: a million outstanding requests.
+TEST_F(MultiTransportTest, AMillionRequestsComplete) {
+    add(1, "fake");
+    constexpr size_t kBatch = 100000;
+    std::vector<Transport::BatchID> batches;
+    const std::vector<Request> requests(kBatch, read(1, 8));
+    for (int i = 0; i < 10; ++i) {
+        batches.push_back(transports_->allocateBatchID(kBatch));
+        Request first = requests.front();
+        first.opcode = Request::WRITE;  // nobody writes to the shared buffer
+        ASSERT_TRUE(
+            transports_->submitTransfer(batches.back(), std::vector<Request>(kBatch, first)).ok());
+    }
+    for (const auto batch : batches) {
+        const TransferStatus all = waitForBatch(batch);
+        EXPECT_EQ(all.s, Transport::COMPLETED);
+        EXPECT_EQ(all.transferred_bytes, 8 * kBatch);
+        EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+    }
+}
+
+// Case 44, the engine's part: threads with batches of their own, and two that share one.
+TEST_F(MultiTransportTest, ServesManyThreadsAtOnce) {
+    FakeTransport::Options options;
+    options.slice_bytes = 16;
+    add(1, "fake", options);
+    Request write = read(1, 50);
+    write.opcode = Request::WRITE;
+    const auto use = [&] {
+        for (int round = 0; round < 200; ++round) {
+            const auto batch = transports_->allocateBatchID(8);
+            EXPECT_TRUE(transports_->submitTransfer(batch, {write, write, write}).ok());
+            EXPECT_TRUE(transports_->submitTransfer(batch, {write}).ok());
+            const TransferStatus all = waitForBatch(batch);
+            EXPECT_EQ(all.s, Transport::COMPLETED);
+            EXPECT_EQ(all.transferred_bytes, 200u);
+            EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+        }
+    };
+    constexpr size_t kShared = 400;
+    const auto shared = transports_->allocateBatchID(2 * kShared);
+    const auto submitToShared = [&] {
+        for (size_t i = 0; i < kShared; ++i) {
+            EXPECT_TRUE(transports_->submitTransfer(shared, {write}).ok());
+        }
+    };
+    std::atomic<bool> done{false};
+    const auto pollShared = [&] {
+        TransferStatus status{};
+        while (!done) {
+            EXPECT_TRUE(transports_->getBatchTransferStatus(shared, status).ok());
+            for (size_t task = 0; task < 2 * kShared; ++task) {
+                if (!transports_->getTransferStatus(shared, task, status).ok()) break;
+                // Never anything between: a task that is not counted yet is not done.
+                if (status.s == Transport::COMPLETED) {
+                    EXPECT_EQ(status.transferred_bytes, 50u);
+                }
+                EXPECT_NE(status.s, Transport::FAILED);
+            }
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back(use);
+    threads.emplace_back(submitToShared);
+    threads.emplace_back(submitToShared);
+    std::thread poller(pollShared);
+    for (auto& thread : threads) thread.join();
+    done = true;
+    poller.join();
+    EXPECT_EQ(waitForBatch(shared).transferred_bytes, 2 * kShared * 50);
+    EXPECT_TRUE(transports_->freeBatchID(shared).ok());
+}
+
+}  // namespace
+}  // namespace mooncake::test

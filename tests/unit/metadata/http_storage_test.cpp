@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Case 45: a metadata server that is down, silent, slow, or answers garbage.
+#include "http_storage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "scripted_server.h"
+
+namespace mooncake::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using Outcome = MetadataStorage::Outcome;
+using Server = ScriptedServer;
+
+// Short, so that the tests need not wait; small, so that an answer can be too large.
+HttpLimits limits() {
+    HttpLimits limits;
+    limits.total = std::chrono::milliseconds(300);
+    limits.response_bytes = 1000;
+    return limits;
+}
+
+HttpLimits patient() {
+    HttpLimits limits;
+    limits.total = std::chrono::milliseconds(60000);
+    limits.response_bytes = 1000;
+    return limits;
+}
+
+std::unique_ptr<HttpStorage> storageAt(const std::string& url, const HttpLimits& limits) {
+    std::unique_ptr<HttpStorage> storage;
+    EXPECT_TRUE(HttpStorage::create(url, limits, &storage).ok());
+    return storage;
+}
+
+std::string answerOf(const std::string& status, const std::string& body) {
+    return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) +
+           "\r\n\r\n" + body;
+}
+
+TEST(HttpStorageTest, SpeaksTheWireFormat) {
+    std::vector<std::string> requests;
+    const std::string url = [&] {
+        Server server([&](int fd) {
+            requests.push_back(Server::receiveRequest(fd));
+            Server::sendText(fd, answerOf("200 OK", "the value"));
+        });
+        auto storage = storageAt(server.url(), patient());
+        std::string value;
+        EXPECT_TRUE(storage->get("mooncake/ram/a b+c", &value).ok());
+        EXPECT_EQ(value, "the value");
+        EXPECT_TRUE(storage->set("mooncake/ram/a", "{\"x\":1}").ok());
+        EXPECT_TRUE(storage->remove("mooncake/ram/a").ok());
+        return server.url();
+    }();
+    ASSERT_EQ(requests.size(), 3u);
+    EXPECT_THAT(requests[0],
+                StartsWith("GET /metadata?key=mooncake%2Fram%2Fa%20b%2Bc HTTP/1.1\r\n"));
+    EXPECT_THAT(requests[1], AllOf(StartsWith("PUT /metadata?key=mooncake%2Fram%2Fa HTTP/1.1\r\n"),
+                                   HasSubstr("\r\nContent-Type: application/json\r\n"),
+                                   EndsWith("\r\n\r\n{\"x\":1}")));
+    EXPECT_THAT(requests[1], ::testing::Not(HasSubstr("Expect:")));
+    EXPECT_THAT(requests[2], StartsWith("DELETE /metadata?key=mooncake%2Fram%2Fa HTTP/1.1\r\n"));
+}
+
+TEST(HttpStorageTest, TellsAbsentFromRefusedFromFailed) {
+    std::string status;
+    Server server([&](int fd) {
+        Server::receiveRequest(fd);
+        Server::sendText(fd, answerOf(status, "because\x01"));
+    });
+    auto storage = storageAt(server.url(), patient());
+    const struct {
+        const char* status;
+        Outcome get;
+        Outcome set;
+        Outcome remove;
+    } cases[] = {
+        {"404 Not Found", Outcome::kNotFound, Outcome::kRefused, Outcome::kNotFound},
+        {"400 Bad Request", Outcome::kRefused, Outcome::kRefused, Outcome::kRefused},
+        {"413 Payload Too Large", Outcome::kRefused, Outcome::kRefused, Outcome::kRefused},
+        {"204 No Content", Outcome::kFailed, Outcome::kOk, Outcome::kOk},
+        {"429 Too Many Requests", Outcome::kFailed, Outcome::kFailed, Outcome::kFailed},
+        {"500 Internal Server Error", Outcome::kFailed, Outcome::kFailed, Outcome::kFailed},
+        {"507 Insufficient Storage", Outcome::kFailed, Outcome::kFailed, Outcome::kFailed},
+        {"302 Found\r\nLocation: file:///etc/hostname", Outcome::kFailed, Outcome::kFailed,
+         Outcome::kFailed},
+    };
+    for (const auto& one : cases) {
+        status = one.status;
+        std::string value = "untouched";
+        const auto got = storage->get("k", &value);
+        EXPECT_EQ(got.outcome, one.get) << one.status;
+        EXPECT_EQ(value, "untouched");
+        EXPECT_THAT(got.error, AllOf(HasSubstr(server.url()), HasSubstr(status.substr(0, 3))));
+        EXPECT_EQ(storage->set("k", "v").outcome, one.set) << one.status;
+        EXPECT_EQ(storage->remove("k").outcome, one.remove) << one.status;
+    }
+    status = "400 Bad Request";
+    EXPECT_THAT(storage->set("k", "v").error, HasSubstr("because.")) << "and no control character";
+}
+
+void expectFailure(const std::string& url, const HttpLimits& limits, const std::string& cause) {
+    auto storage = storageAt(url, limits);
+    std::string value = "untouched";
+    const auto got = storage->get("k", &value);
+    EXPECT_EQ(got.outcome, Outcome::kFailed);
+    EXPECT_EQ(value, "untouched");
+    EXPECT_THAT(got.error, AllOf(HasSubstr("GET " + url), HasSubstr(cause)));
+    EXPECT_EQ(storage->set("k", "v").outcome, Outcome::kFailed);
+    EXPECT_EQ(storage->remove("k").outcome, Outcome::kFailed);
+}
+
+TEST(HttpStorageTest, AServerThatIsDown) {
+    std::string url;
+    {
+        url = Server([](int) {}).url();
+    }
+    expectFailure(url, patient(), "connect");
+}
+
+TEST(HttpStorageTest, ASilentServer) {
+    Server server([](int fd) { Server::waitForClose(fd); });
+    expectFailure(server.url(), limits(), "imeout");
+}
+
+TEST(HttpStorageTest, AServerThatNeverFinishes) {
+    Server server([](int fd) {
+        Server::receiveRequest(fd);
+        Server::sendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nbegun");
+        Server::waitForClose(fd);
+    });
+    expectFailure(server.url(), limits(), "imeout");
+}
+
+TEST(HttpStorageTest, AServerThatGoesAwayInTheMiddle) {
+    Server server([](int fd) {
+        Server::receiveRequest(fd);
+        Server::sendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nbegun");
+    });
+    expectFailure(server.url(), patient(), "");
+}
+
+TEST(HttpStorageTest, AServerOfAnotherKind) {
+    Server server([](int fd) {
+        Server::sendText(fd, "SSH-2.0-OpenSSH_9.2\r\n");
+        shutdown(fd, SHUT_WR);
+        Server::waitForClose(fd);
+    });
+    expectFailure(server.url(), patient(), "");
+}
+
+TEST(HttpStorageTest, AnAnswerWithoutEnd) {
+    for (const char* header : {"Content-Length: 100000000", "Transfer-Encoding: chunked"}) {
+        Server server([header](int fd) {
+            Server::receiveRequest(fd);
+            Server::sendText(fd, "HTTP/1.1 200 OK\r\n" + std::string(header) + "\r\n\r\n");
+            while (Server::sendText(fd, "40\r\n" + std::string(64, 'a') + "\r\n")) {
+            }
+        });
+        expectFailure(server.url(), patient(), "larger than 1000 bytes");
+    }
+}
+
+TEST(HttpStorageTest, UsesNoProxy) {
+    Server server([](int fd) {
+        Server::receiveRequest(fd);
+        Server::sendText(fd, answerOf("200 OK", "direct"));
+    });
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    setenv("all_proxy", "http://127.0.0.1:1", 1);
+    std::string value;
+    EXPECT_TRUE(storageAt(server.url(), patient())->get("k", &value).ok());
+    EXPECT_EQ(value, "direct");
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+}
+
+TEST(HttpStorageTest, RefusesWhatIsNoUrlOfAServer) {
+    for (const std::string& bad :
+         {std::string("file:///etc/passwd"), std::string("ftp://h/metadata"),
+          std::string("http://"), std::string("http:///metadata"), std::string("http://h:0x/m"),
+          std::string("http://h:99999/m"), std::string("http://h/m?key=x"),
+          std::string("http://h/m?"), std::string("http://h/m#x"), std::string("http://h/m m"),
+          std::string("http://h/m\r\nX: y"), std::string("http://h/\0", 10),
+          std::string("h/metadata"), std::string()}) {
+        std::unique_ptr<HttpStorage> storage;
+        const Status status = HttpStorage::create(bad, HttpLimits(), &storage);
+        EXPECT_TRUE(status.IsInvalidArgument()) << bad;
+        EXPECT_EQ(storage, nullptr);
+    }
+    std::unique_ptr<HttpStorage> storage;
+    const Status status = HttpStorage::create("http://me:secret@h/m", HttpLimits(), &storage);
+    EXPECT_TRUE(status.IsInvalidArgument());
+    EXPECT_THAT(status.ToString(), ::testing::Not(HasSubstr("secret")));
+    for (const char* good :
+         {"http://h/metadata", "http://h:8080/metadata", "https://[::1]:1/x/y"}) {
+        EXPECT_TRUE(HttpStorage::create(good, HttpLimits(), &storage).ok()) << good;
+    }
+}
+
+TEST(HttpStorageTest, EncodesEveryByteOfAKey) {
+    EXPECT_EQ(percentEncode("AZaz09-._~"), "AZaz09-._~");
+    EXPECT_EQ(percentEncode("/ ?#&=+%"), "%2F%20%3F%23%26%3D%2B%25");
+    EXPECT_EQ(percentEncode(std::string("\0\x7f\xff\n", 4)), "%00%7F%FF%0A");
+}
+
+}  // namespace
+}  // namespace mooncake::test

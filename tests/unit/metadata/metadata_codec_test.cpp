@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Case 28: garbage, truncated, deeply nested and huge descriptors.
+#include "metadata_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace mooncake {
+namespace {
+
+using SegmentDesc = TransferMetadata::SegmentDesc;
+
+// As another node of the cluster would publish it.
+constexpr char kWire[] =
+    R"({"file_buffers":[{"align":4096,"id":1,"path":"/data/a","size":1048576},)"
+    R"({"align":0,"id":7,"path":"/dev/nvme0n1","size":18446744073}],)"
+    R"("name":"host:1234","nvmeof_generic_trid":{"adrfam":"ipv4",)"
+    R"("subnqn":"nqn.2014-08.org.nvmexpress:uuid:1","traddr":"10.0.0.1",)"
+    R"("trsvcid":"4420","trtype":"tcp"},"protocol":"nvmeof_generic",)"
+    R"("tcp_data_port":0,"timestamp":"2025-01-31 10:00:00.000001"})";
+
+Status decode(const std::string& text) {
+    SegmentDesc desc;
+    return decodeSegmentDesc(text, &desc);
+}
+
+std::string withFiles(const std::string& files) {
+    return R"({"name":"n","protocol":"p","file_buffers":)" + files + "}";
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+}
+
+TEST(SegmentCodecTest, ReadsWhatOtherNodesPublish) {
+    SegmentDesc desc;
+    ASSERT_TRUE(decodeSegmentDesc(kWire, &desc).ok());
+    EXPECT_EQ(desc.name, "host:1234");
+    EXPECT_EQ(desc.protocol, "nvmeof_generic");
+    EXPECT_EQ(desc.timestamp, "2025-01-31 10:00:00.000001");
+    EXPECT_EQ(desc.nvmeof_generic_trid.trtype, "tcp");
+    EXPECT_EQ(desc.nvmeof_generic_trid.adrfam, "ipv4");
+    EXPECT_EQ(desc.nvmeof_generic_trid.traddr, "10.0.0.1");
+    EXPECT_EQ(desc.nvmeof_generic_trid.trsvcid, "4420");
+    EXPECT_EQ(desc.nvmeof_generic_trid.subnqn, "nqn.2014-08.org.nvmexpress:uuid:1");
+    ASSERT_EQ(desc.file_buffers.size(), 2u);
+    EXPECT_EQ(desc.file_buffers[0].id, 1u);
+    EXPECT_EQ(desc.file_buffers[0].path, "/data/a");
+    EXPECT_EQ(desc.file_buffers[0].size, 1048576u);
+    EXPECT_EQ(desc.file_buffers[0].align, 4096u);
+    EXPECT_EQ(desc.file_buffers[1].id, 7u);
+    EXPECT_EQ(desc.file_buffers[1].size, 18446744073u);
+}
+
+TEST(SegmentCodecTest, WritesWhatItReads) {
+    SegmentDesc desc;
+    ASSERT_TRUE(decodeSegmentDesc(kWire, &desc).ok());
+    EXPECT_EQ(encodeSegmentDesc(desc, desc.timestamp), kWire);
+    // Text that JSON must escape, and the largest numbers.
+    desc.file_buffers[0] = {UINT32_MAX, "/\"quoted\"\\\n\t\xc3\xa4", INT64_MAX, INT64_MAX};
+    SegmentDesc again;
+    ASSERT_TRUE(decodeSegmentDesc(encodeSegmentDesc(desc, "now"), &again).ok());
+    EXPECT_EQ(again.timestamp, "now");
+    EXPECT_EQ(again.file_buffers[0].path, desc.file_buffers[0].path);
+    EXPECT_EQ(again.file_buffers[0].id, UINT32_MAX);
+    EXPECT_EQ(again.file_buffers[0].size, size_t{INT64_MAX});
+    EXPECT_EQ(again.file_buffers[0].align, size_t{INT64_MAX});
+}
+
+TEST(SegmentCodecTest, ADescriptorWithoutFilesIsAnInitiators) {
+    EXPECT_TRUE(decode(R"({"name":"n","protocol":"tcp"})").ok());
+    EXPECT_TRUE(decode(withFiles("[]")).ok());
+}
+
+TEST(SegmentCodecTest, IgnoresWhatItDoesNotKnow) {
+    EXPECT_TRUE(decode(replaced(kWire, "\"name\":", "\"more\":{\"x\":[1,{}]},\"name\":")).ok());
+    EXPECT_TRUE(decode(replaced(kWire, "\"id\":1,", "\"id\":1,\"more\":null,")).ok());
+}
+
+TEST(SegmentCodecTest, RefusesEveryMissingOrMistypedMember) {
+    for (const char* member : {"name", "protocol", "nvmeof_generic_trid", "trtype", "adrfam",
+                               "traddr", "trsvcid", "subnqn", "id", "path", "size"}) {
+        const std::string key = "\"" + std::string(member) + "\":";
+        const Status status = decode(replaced(kWire, key, "\"renamed\":"));
+        EXPECT_TRUE(status.IsMalformedJson()) << member;
+        EXPECT_NE(status.message().find(member), std::string_view::npos) << status;
+    }
+    for (const char* member :
+         {"name", "protocol", "nvmeof_generic_trid", "trtype", "adrfam", "traddr", "trsvcid",
+          "subnqn", "id", "path", "size", "align", "timestamp", "tcp_data_port", "file_buffers"}) {
+        for (const char* value : {"null", "true", "{\"a\":1}", "[[1]]", "1.5", "-1e99"}) {
+            const std::string key = "\"" + std::string(member) + "\":";
+            // The old value becomes that of an unknown member.
+            const std::string text = replaced(kWire, key, key + value + ",\"old\":");
+            EXPECT_TRUE(decode(text).IsMalformedJson()) << text;
+        }
+    }
+}
+
+TEST(SegmentCodecTest, RefusesNumbersOutOfRange) {
+    const auto file = [](const std::string& id, const std::string& size, const std::string& align) {
+        return withFiles(R"([{"id":)" + id + R"(,"path":"/a","size":)" + size + R"(,"align":)" +
+                         align + "}]");
+    };
+    EXPECT_TRUE(decode(file("1", "0", "0")).ok());
+    EXPECT_TRUE(decode(file("4294967295", "9223372036854775807", "0")).ok());
+    for (const char* id : {"0", "-1", "4294967296", "1.5", "99999999999999999999999", "\"1\""}) {
+        EXPECT_TRUE(decode(file(id, "1", "1")).IsMalformedJson()) << id;
+    }
+    for (const char* size :
+         {"-1", "9223372036854775808", "18446744073709551616", "1e300", "\"\""}) {
+        EXPECT_TRUE(decode(file("1", size, "1")).IsMalformedJson()) << size;
+        EXPECT_TRUE(decode(file("1", "1", size)).IsMalformedJson()) << size;
+    }
+}
+
+TEST(SegmentCodecTest, RefusesTwoFilesWithOneId) {
+    EXPECT_TRUE(
+        decode(withFiles(R"([{"id":3,"path":"/a","size":1},{"id":3,"path":"/b","size":1}])"))
+            .IsMalformedJson());
+}
+
+TEST(SegmentCodecTest, BoundsTextAndPaths) {
+    const auto path = [](size_t size) {
+        return withFiles(R"([{"id":1,"size":1,"path":")" + std::string(size, 'a') + "\"}]");
+    };
+    EXPECT_TRUE(decode(path(4096)).ok());
+    EXPECT_TRUE(decode(path(4097)).IsMalformedJson());
+    EXPECT_TRUE(decode(replaced(kWire, "10.0.0.1", std::string(1025, '1'))).IsMalformedJson());
+    EXPECT_TRUE(decode(replaced(kWire, "10.0.0.1", "10.0.0.1\\u0000x")).IsMalformedJson());
+}
+
+TEST(SegmentCodecTest, BoundsTheNumberOfFiles) {
+    std::string files = "[";
+    for (size_t id = 1; id <= kMaxFileBuffers; ++id) {
+        files += R"({"id":)" + std::to_string(id) + R"(,"path":"/file","size":1,"align":0},)";
+    }
+    files.back() = ']';
+    SegmentDesc desc;
+    ASSERT_TRUE(decodeSegmentDesc(withFiles(files), &desc).ok());
+    EXPECT_EQ(desc.file_buffers.size(), kMaxFileBuffers);
+    // Shorter elements, so that one more is refused for their number and not for the text's size.
+    files.back() = ',';
+    files += R"({"id":999999,"path":"","size":1}])";
+    const Status status = decodeSegmentDesc(withFiles(files), &desc);
+    EXPECT_TRUE(status.IsMalformedJson());
+    EXPECT_NE(status.message().find("65537 file buffers"), std::string_view::npos) << status;
+}
+
+TEST(SegmentCodecTest, BoundsSizeDepthAndNumberOfValues) {
+    const std::string good = kWire;
+    EXPECT_TRUE(decode(good + std::string(kMaxDescriptorBytes - good.size(), ' ')).ok());
+    EXPECT_TRUE(
+        decode(good + std::string(kMaxDescriptorBytes - good.size() + 1, ' ')).IsMalformedJson());
+    const auto nested = [](size_t levels) {
+        return R"({"name":"n","protocol":"p","x":)" + std::string(levels, '[') +
+               std::string(levels, ']') + "}";
+    };
+    EXPECT_TRUE(decode(nested(kMaxJsonDepth - 1)).ok());
+    EXPECT_TRUE(decode(nested(kMaxJsonDepth)).IsMalformedJson());
+    EXPECT_TRUE(decode(nested(4000000)).IsMalformedJson());
+    EXPECT_TRUE(decode(std::string(4000000, '{')).IsMalformedJson());
+    std::string many = R"({"name":"n","protocol":"p","x":[0)";
+    for (int i = 0; i < 4000000; ++i) many += ",0";
+    EXPECT_TRUE(decode(many + "]}").IsMalformedJson());
+    // Brackets in text are only text.
+    EXPECT_TRUE(decode(R"({"name":"[[[[[[[[[[[[[[[[[[[[\"[[[[","protocol":"p"})").ok());
+}
+
+TEST(SegmentCodecTest, RefusesWhatIsNoJsonObject) {
+    const std::string bad[] = {"",
+                               " ",
+                               "null",
+                               "1",
+                               "\"text\"",
+                               "[]",
+                               "[{}]",
+                               "{",
+                               "}",
+                               "{}",
+                               "{\"name\"}",
+                               "{'name':1}",
+                               "{\"name\":\"n\",\"protocol\":\"p\"} trailing",
+                               "{\"name\":\"n\",\"name\":\"m\",\"protocol\":\"p\"}",
+                               "{\"name\":\"n\",\"protocol\":\"p\",\"x\":NaN}",
+                               "/* */ {\"name\":\"n\",\"protocol\":\"p\"}",
+                               "<html>502</html>",
+                               std::string(100, '\0'),
+                               "\xff\xfe{\"",
+                               "{\"name\":\"\\ud800"};
+    for (const std::string& text : bad) EXPECT_TRUE(decode(text).IsMalformedJson()) << text;
+}
+
+TEST(SegmentCodecTest, RefusesEveryTruncation) {
+    const std::string wire = kWire;
+    for (size_t size = 0; size < wire.size(); ++size) {
+        EXPECT_TRUE(decode(wire.substr(0, size)).IsMalformedJson()) << size;
+    }
+}
+
+// Mutations of a good descriptor: an answer of either kind, and nothing else, for each of them.
+TEST(SegmentCodecTest, SurvivesMutations) {
+    std::mt19937 random(20250131);
+    const std::string pieces[] = {"{",       "}",
+                                  "[",       "]",
+                                  ",",       ":",
+                                  "\"",      "\\",
+                                  "null",    "-",
+                                  "1e999",   "18446744073709551616",
+                                  "\\u0000", std::string(1, '\0'),
+                                  "\xff",    "file_buffers",
+                                  "id",      "nvmeof_generic"};
+    size_t good = 0;
+    for (int round = 0; round < 20000; ++round) {
+        std::string text = kWire;
+        for (unsigned edits = 1 + random() % 4; edits > 0; --edits) {
+            const size_t at = random() % text.size();
+            switch (random() % 4) {
+                case 0:
+                    text[at] = static_cast<char>(random());
+                    break;
+                case 1:
+                    text.erase(at, 1 + random() % 8);
+                    break;
+                case 2:
+                    text.insert(at, pieces[random() % std::size(pieces)]);
+                    break;
+                default:
+                    text.insert(random() % text.size(), text.substr(at, random() % 64));
+                    break;
+            }
+            if (text.empty()) text = "x";
+        }
+        const Status status = decode(text);
+        EXPECT_TRUE(status.ok() || status.IsMalformedJson());
+        good += status.ok() ? 1 : 0;
+        TransferMetadata::RpcMetaDesc rpc;
+        EXPECT_TRUE(decodeRpcMeta(text, &rpc).IsMalformedJson());
+    }
+    EXPECT_GT(good, 0u) << "the mutations are too rough to reach anything behind the parser";
+}
+
+TEST(RpcMetaCodecTest, ReadsWhatItWrites) {
+    TransferMetadata::RpcMetaDesc rpc{"10.0.0.1", 65535, -1};
+    EXPECT_EQ(encodeRpcMeta(rpc), R"({"ip_or_host_name":"10.0.0.1","rpc_port":65535})");
+    TransferMetadata::RpcMetaDesc again;
+    ASSERT_TRUE(decodeRpcMeta(encodeRpcMeta(rpc), &again).ok());
+    EXPECT_EQ(again.ip_or_host_name, "10.0.0.1");
+    EXPECT_EQ(again.rpc_port, 65535);
+    for (const char* bad : {"{}", R"({"ip_or_host_name":1,"rpc_port":1})",
+                            R"({"ip_or_host_name":"a","rpc_port":65536})",
+                            R"({"ip_or_host_name":"a","rpc_port":-1})"}) {
+        EXPECT_TRUE(decodeRpcMeta(bad, &again).IsMalformedJson()) << bad;
+    }
+}
+
+}  // namespace
+}  // namespace mooncake

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metadata server, inside the test and as the program that users start.
+#include "metadata_server.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <vector>
+
+#include "http_storage.h"
+#include "server_thread.h"
+#include "transfer_metadata.h"
+
+namespace mooncake::test {
+namespace {
+
+using ::testing::HasSubstr;
+using Outcome = MetadataStorage::Outcome;
+
+long statusOf(HttpMethod method, const std::string& url, const std::string& body = "",
+              std::string* answer = nullptr) {
+    HttpResponse response;
+    const Status status = httpRequest(method, url, body, HttpLimits(), &response);
+    EXPECT_TRUE(status.ok()) << status;
+    if (answer != nullptr) *answer = response.body;
+    return response.status;
+}
+
+TEST(MetadataServerTest, AnswersAsTheNodesExpect) {
+    ServerThread server;
+    const std::string url = server.url() + "?key=mooncake%2Fram%2Fa";
+    std::string body;
+    EXPECT_EQ(statusOf(HttpMethod::kGet, url), 404);
+    EXPECT_EQ(statusOf(HttpMethod::kDelete, url), 404);
+    EXPECT_EQ(statusOf(HttpMethod::kPut, url, "{\"x\": 1}"), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, url, "", &body), 200);
+    EXPECT_EQ(body, "{\"x\": 1}");
+    EXPECT_EQ(statusOf(HttpMethod::kPut, url, "{\"x\": 2}"), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, url, "", &body), 200);
+    EXPECT_EQ(body, "{\"x\": 2}");
+    EXPECT_EQ(statusOf(HttpMethod::kDelete, url), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, url), 404);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/health")), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/elsewhere")), 404);
+}
+
+TEST(MetadataServerTest, RefusesARequestWithoutAKey) {
+    ServerThread server;
+    for (const char* query : {"", "?", "?key=", "?yek=a", "?key"}) {
+        EXPECT_EQ(statusOf(HttpMethod::kGet, server.url() + query), 400) << query;
+        EXPECT_EQ(statusOf(HttpMethod::kPut, server.url() + query, "x"), 400) << query;
+        EXPECT_EQ(statusOf(HttpMethod::kDelete, server.url() + query), 400) << query;
+    }
+}
+
+TEST(MetadataServerTest, KeepsToItsLimits) {
+    ServerThread server({.key_bytes = 10, .value_bytes = 1000, .keys = 2});
+    const std::string key = server.url() + "?key=";
+    EXPECT_EQ(statusOf(HttpMethod::kPut, key + "a", std::string(1000, 'x')), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kPut, key + "a", std::string(1001, 'x')), 413);
+    EXPECT_EQ(statusOf(HttpMethod::kPut, key + std::string(11, 'k'), "x"), 400);
+    EXPECT_EQ(statusOf(HttpMethod::kPut, key + "b", ""), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kPut, key + "c", "x"), 507);
+    std::string body;
+    EXPECT_EQ(statusOf(HttpMethod::kGet, key + "a", "", &body), 200);
+    EXPECT_EQ(body.size(), 1000u) << "a refused value changed what is stored";
+}
+
+TEST(MetadataServerTest, SaysWhyItCannotListen) {
+    ServerThread server;
+    MetadataServer second({});
+    std::string error;
+    EXPECT_FALSE(second.bind("127.0.0.1", server.port(), &error));
+    EXPECT_THAT(error, HasSubstr("127.0.0.1 port " + std::to_string(server.port())));
+    EXPECT_THAT(error, HasSubstr("in use"));
+    EXPECT_FALSE(second.bind("no.such.host.invalid", 0, &error));
+    EXPECT_THAT(error, HasSubstr("no.such.host.invalid"));
+}
+
+TEST(MetadataServerTest, StopBeforeServeIsNotLost) {
+    MetadataServer server({});
+    std::string error;
+    ASSERT_TRUE(server.bind("127.0.0.1", 0, &error)) << error;
+    server.stop();
+    EXPECT_TRUE(server.serve());
+}
+
+// The program in a process of its own.
+class ServerProgram {
+ public:
+    explicit ServerProgram(std::vector<std::string> arguments) {
+        std::array<int, 2> out = {};
+        EXPECT_EQ(pipe2(out.data(), O_CLOEXEC), 0);
+        arguments.insert(arguments.begin(), METADATA_SERVER_PROGRAM);
+        std::vector<char*> argv;
+        for (std::string& argument : arguments) argv.push_back(argument.data());
+        argv.push_back(nullptr);
+        pid_ = fork();
+        if (pid_ == 0) {
+            dup2(out[1], STDOUT_FILENO);
+            dup2(out[1], STDERR_FILENO);
+            execv(argv[0], argv.data());
+            _exit(127);
+        }
+        close(out[1]);
+        output_ = out[0];
+    }
+    ~ServerProgram() {
+        if (pid_ > 0) end(SIGKILL);
+        close(output_);
+    }
+
+    // The next line that it prints, empty at the end of its output.
+    std::string readLine() {
+        std::string line;
+        char c = 0;
+        pollfd ready = {output_, POLLIN, 0};
+        while (poll(&ready, 1, 60000) == 1 && read(output_, &c, 1) == 1 && c != '\n') line += c;
+        return line;
+    }
+    // Its exit status, or -1 where a signal ended it.
+    int end(int signal) {
+        if (signal != 0) kill(pid_, signal);
+        int status = 0;
+        EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
+        pid_ = -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
+ private:
+    pid_t pid_ = -1;
+    int output_ = -1;
+};
+
+std::string urlIn(const std::string& line) {
+    constexpr char kPrefix[] = "listening on ";
+    EXPECT_THAT(line, ::testing::StartsWith(kPrefix));
+    return line.substr(std::min(line.size(), sizeof(kPrefix) - 1));
+}
+
+TEST(MetadataServerProgramTest, ServesNodesUntilItIsAskedToStop) {
+    for (const int signal : {SIGTERM, SIGINT}) {
+        ServerProgram program({"--host=127.0.0.1", "--port=0"});
+        TransferMetadata metadata(urlIn(program.readLine()));
+        TransferMetadata::RpcMetaDesc rpc{"10.0.0.1", 4321, -1};
+        EXPECT_EQ(metadata.addRpcMetaEntry("node", rpc), 0);
+        TransferMetadata::RpcMetaDesc found;
+        EXPECT_EQ(metadata.getRpcMetaEntry("node", found), 0);
+        EXPECT_EQ(found.rpc_port, 4321);
+        TransferMetadata::SegmentDesc desc;
+        desc.name = "node";
+        desc.protocol = "nvmeof_generic";
+        desc.nvmeof_generic_trid = {"tcp", "ipv4", "127.0.0.1", "4420", "nqn.x"};
+        desc.file_buffers = {{1, "/a", 4096, 0}};
+        EXPECT_EQ(metadata.updateSegmentDesc("node", desc), 0);
+        const auto again = metadata.getSegmentDescByName("node");
+        ASSERT_TRUE(again);
+        EXPECT_EQ(again->nvmeof_generic_trid.subnqn, "nqn.x");
+        EXPECT_EQ(again->file_buffers.size(), 1u);
+        EXPECT_EQ(program.end(signal), 0);
+    }
+}
+
+// Case 45: the server dies and comes back under the same address.
+TEST(MetadataServerProgramTest, NodesSurviveItsDeath) {
+    auto program =
+        std::make_unique<ServerProgram>(std::vector<std::string>{"--host=127.0.0.1", "--port=0"});
+    const std::string url = urlIn(program->readLine());
+    const std::string port = url.substr(url.rfind(':') + 1, url.rfind('/') - url.rfind(':') - 1);
+    TransferMetadata metadata(url);
+    TransferMetadata::SegmentDesc desc;
+    desc.name = "node";
+    desc.protocol = "p";
+    ASSERT_EQ(metadata.updateSegmentDesc("node", desc), 0);
+    const auto id = metadata.getSegmentID("node");
+    ASSERT_EQ(id, 1u);
+
+    program->end(SIGKILL);
+    EXPECT_EQ(metadata.getSegmentDescByID(id, true), nullptr);
+    EXPECT_NE(metadata.getSegmentDescByID(id), nullptr) << "what is open stays open";
+    EXPECT_EQ(metadata.updateSegmentDesc("node", desc), ERR_METADATA);
+
+    program = std::make_unique<ServerProgram>(
+        std::vector<std::string>{"--host=127.0.0.1", "--port=" + port});
+    EXPECT_EQ(urlIn(program->readLine()), url);
+    EXPECT_EQ(metadata.getSegmentDescByID(id, true), nullptr) << "it forgot everything";
+    EXPECT_EQ(metadata.updateSegmentDesc("node", desc), 0);
+    EXPECT_NE(metadata.getSegmentDescByID(id, true), nullptr);
+
+    // Meanwhile the port is taken.
+    ServerProgram second({"--host=127.0.0.1", "--port=" + port});
+    EXPECT_THAT(second.readLine(), HasSubstr("in use"));
+    EXPECT_EQ(second.end(0), 1);
+}
+
+// Case 50
+TEST(MetadataServerProgramTest, RefusesMalformedFlags) {
+    for (const char* flag : {"--port=65536", "--port=-1", "--port=http", "--no_such_flag=1",
+                             "argument", "--max_keys=many"}) {
+        ServerProgram program({"--host=127.0.0.1", "--port=0", flag});
+        EXPECT_EQ(program.end(0), 1) << flag;
+    }
+}
+
+}  // namespace
+}  // namespace mooncake::test
