@@ -62,7 +62,7 @@ finish() {
     printf '\n'
     printf '%s\n' "${summary[@]}"
     local verdict="$executed tests in $((SECONDS / 60)) min $((SECONDS % 60)) s"
-    ((skipped == 0)) || verdict+=", $skipped skipped (their reasons are in $kLogs)"
+    ((skipped == 0)) || verdict+=", $skipped skipped (build/*/*-tests.xml says why)"
     if ((${#failed[@]})); then
         echo "FAILED: ${failed[*]}; $verdict"
         exit 1
