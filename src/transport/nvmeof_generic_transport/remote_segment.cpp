@@ -179,6 +179,8 @@ void RemoteSegment::noteFailure(std::unique_lock<std::mutex>& lock, const Error&
 }
 
 Result<> RemoteSegment::bringUp(bool fresh) {
+    // What the service said last is never replaced by what the engine's cache may hold from before.
+    if (!fresh && !descriptor_.subsystemNqn.empty()) return useConnection();
     Result<RemoteDescriptor> described = context_.describe(fresh);
     if (!described.ok() && !fresh) described = context_.describe(true);
     if (described.ok()) {
