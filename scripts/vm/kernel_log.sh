@@ -6,7 +6,7 @@ kernel_trouble() {
     local log line
     log=$(tr -d '\r')
     line=$(grep -anE -m 1 \
-        -e 'BUG: |kernel BUG at|WARNING: |Oops: |Oops\[|Kernel panic|general protection fault|divide error:' \
+        -e 'BUG: |kernel BUG at|WARNING: (CPU: |.* CPU#|possible |suspicious |inconsistent )|Oops: |Kernel panic|general protection fault|divide error:' \
         -e 'Unable to handle kernel|UBSAN: |KASAN: |refcount_t: |list_(add|del) corruption|Call Trace:' \
         -e 'INFO: task .* blocked for more than|INFO: rcu_.* detected stalls|soft lockup|hard LOCKUP' <<< "$log" |
         cut -d : -f 1)
