@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// nvmet's configfs tree on an ordinary folder: the rules that the target depends on, with the errno
+// values that Debian's 6.1 kernel gives for breaking them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "temp_dir.h"
+#include "transport/nvmeof_generic_transport/target/config_tree.h"
+#include "tree_snapshot.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Several may stand over one folder, also in forked processes.
+class FakeNvmet final : public ConfigTree {
+ public:
+    /// @param root  becomes the tree unless it is one
+    explicit FakeNvmet(const std::string& root);
+
+    int makeDir(const std::string& path) override;
+    int removeDir(const std::string& path) override;
+    int writeFile(const std::string& path, std::string_view value) override;
+    int readFile(const std::string& path, std::string& value) override;
+    int link(const std::string& target, const std::string& path) override;
+    int unlink(const std::string& path) override;
+    int list(const std::string& path, std::vector<std::string>& names) override;
+    int exists(const std::string& path) override;
+    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override;
+
+    const std::string& root() const { return root_; }
+
+    /// "address:port" on which a program that has nothing to do with nvmet listens.
+    std::set<std::string> taken;
+    /// Called before a namespace is disabled: where a hung disk hangs.
+    std::function<void(const std::string& path)> beforeDisable;
+    /// Called between the kernel's opening a file and the end of the enable.
+    std::function<void()> duringEnable;
+
+ private:
+    int makeDirLocked(const std::string& path);
+    int removeDirLocked(const std::string& path);
+    bool isLinked(const std::string& path) const;
+    int linkPort(const std::string& port);
+    int enable(const std::string& ns);
+    std::string read(const std::string& path);
+
+    const std::string root_;
+    const std::shared_ptr<ConfigTree> posix_;
+    std::mutex mutex_;  // makes each call one step, as the kernel's own locks do
+};
+
+}  // namespace mooncake::nvmeof_generic
