@@ -17,6 +17,7 @@ namespace {
 constexpr uint32_t kBlock = 4096;
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kSize = 1ULL << 40;
+constexpr uint64_t kHugePage = 2 << 20;
 
 char* at(uint64_t address) {
     return reinterpret_cast<char*>(address);
@@ -96,6 +97,29 @@ TEST(Planner, SplitsALargeRequestAtTheLargestIo) {
     EXPECT_EQ(plan.operations()[1]->length, kMiB);
     EXPECT_EQ(plan.operations()[1]->pieces[0].memory, at(0x1000000 + kMiB));
     EXPECT_EQ(plan.operations()[4]->length, 8192U);
+}
+
+// A write may not carry memory from one huge page into the next: it stops some kernels
+// (planner.cpp, kHugePage).
+TEST(Planner, EndsADirectWriteWithItsHugePage) {
+    Planning plan(rules());
+    plan.write(7 * kHugePage - 8192, 0, 16384);         // across
+    plan.write(9 * kHugePage - 4096, 1 << 20, 4096);    // up to the end ...
+    plan.write(9 * kHugePage, (1 << 20) + 4096, 4096);  // ... and on from there
+    plan.write(11 * kHugePage - 512, 4 << 20, 4096);    // a block that lies across
+    ASSERT_EQ(plan.planAll(), 5U);
+    EXPECT_EQ(plan.operations()[0]->length, 8192U);
+    EXPECT_EQ(plan.operations()[1]->length, 8192U);
+    EXPECT_EQ(plan.operations()[2]->length, 4096U);
+    EXPECT_EQ(plan.operations()[3]->length, 4096U);
+    EXPECT_EQ(plan.operations()[4]->kind, OperationKind::kStaged);
+}
+
+TEST(Planner, ReadsAcrossHugePages) {
+    Planning plan(rules());
+    plan.read(7 * kHugePage - 8192, 0, 16384);
+    EXPECT_EQ(plan.planAll(), 1U);
+    EXPECT_EQ(plan.operations()[0]->kind, OperationKind::kDirect);
 }
 
 TEST(Planner, KeepsToIovMax) {
@@ -285,6 +309,12 @@ TEST_P(PlannerProperties, EveryByteOnceInOrderWithinTheRules) {
                 ASSERT_EQ(position, want.offset + planned);
                 ASSERT_EQ(piece.memory, at(want.memory + planned));
                 ASSERT_GT(piece.length, 0U);
+                if (direct && operation.op == IoOp::kWrite) {
+                    const auto memory = reinterpret_cast<uint64_t>(piece.memory);
+                    ASSERT_EQ(memory / kHugePage, (memory + piece.length - 1) / kHugePage);
+                    ASSERT_TRUE(&piece == &operation.pieces[operation.pieces.size() - 1] ||
+                                (memory + piece.length) % kHugePage != 0);
+                }
                 if (direct) {
                     ASSERT_NE(r.mode, DirectIo::kOff);
                     ASSERT_EQ(reinterpret_cast<uint64_t>(piece.memory) % r.memoryAlignment, 0U);
@@ -316,6 +346,13 @@ TEST_P(PlannerProperties, EveryByteOnceInOrderWithinTheRules) {
             if (o + 1 == plan.operations().size() || joining == Joining::kForbidden) continue;
             const Operation& next = *plan.operations()[o + 1];
             const uint64_t most = direct ? r.maxDirectBytes : r.maxStagedBytes;
+            const Piece& last = operation.pieces[operation.pieces.size() - 1];
+            const bool hugePageEnds =
+                direct && operation.op == IoOp::kWrite &&
+                kHugePage -
+                        (reinterpret_cast<uint64_t>(last.memory) + last.length - 1) % kHugePage <=
+                    r.blockSize;
+            if (hugePageEnds) continue;
             if (next.op == operation.op && next.kind == operation.kind &&
                 operation.kind != OperationKind::kMerge && next.begin + next.lead == position &&
                 operation.pieces.size() < IOV_MAX - 64) {

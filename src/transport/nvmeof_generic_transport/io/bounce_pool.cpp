@@ -26,6 +26,9 @@ Result<std::unique_ptr<BouncePool>> BouncePool::create(size_t bytes) {
         return makeError(errno, "reserving " + std::to_string(bytes) + " bytes for bounce buffers",
                          "configure fewer");
     }
+    // Small pages only: two huge ones side by side may not be written as one piece (planner.cpp,
+    // kHugePage).
+    madvise(mapping, mappedBytes, MADV_NOHUGEPAGE);
     return std::unique_ptr<BouncePool>(new BouncePool(mapping, mappedBytes, total));
 }
 
