@@ -94,6 +94,7 @@ struct NVMeoFGenericTransport::Parts {
 NVMeoFGenericTransport::Parts::~Parts() {
     // No new I/O, then none in flight, then no connections, then no exports: a process that reads
     // its own segment would otherwise wait for a target that it has removed itself.
+    if (initiator) initiator->interrupt();
     for (auto& [id, segment] : segments) segment->stop();
     pool.reset();
     segments.clear();

@@ -16,6 +16,20 @@ std::string targetAddress(const std::string& trtype, int port) {
            " trsvcid=" + std::to_string(port);
 }
 
+namespace {
+
+// What the tests need of the kernel beyond what each test of this kind has.
+class Modules : public ::testing::Environment {
+    void SetUp() override {
+        test_support::ChildProcess modprobe({"modprobe", "loop"});
+        ASSERT_EQ(modprobe.wait(), 0) << modprobe.output();
+    }
+};
+
+[[maybe_unused]] const auto* const modules = ::testing::AddGlobalTestEnvironment(new Modules);
+
+}  // namespace
+
 std::string testFolder() {
     const char* folder = getenv("NVMEOF_TEST_DIR");
     if (folder == nullptr)
