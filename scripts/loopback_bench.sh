@@ -79,8 +79,8 @@ guest_options=(-k "${KERNEL:-6.1}" -t $((300 + 4 * duration)) -f "$here/loopback
 preparation='modprobe -a nvmet-tcp nvme-tcp'
 if [[ $rdma == yes ]]; then
     guest_options+=(-p ip -p rdma)
-    preparation='modprobe -a nvmet-rdma nvme-rdma rdma_rxe dummy && ip link add dummy0 type dummy &&
-        ip addr add 10.0.0.1/24 dev dummy0 && ip link set dummy0 up && rdma link add rxe0 type rxe netdev dummy0'
+    preparation='modprobe -a nvmet-rdma nvme-rdma rdma_rxe dummy && ip link add roce0 type dummy &&
+        ip addr add 10.0.0.1/24 dev roce0 && ip link set roce0 up && rdma link add rxe0 type rxe netdev roce0'
     flags=(--traddr=10.0.0.1 "${flags[@]}")
 fi
 exec "$here/vm/guest.sh" "${guest_options[@]}" << E
