@@ -16,7 +16,7 @@ U
 build=(
     build-essential cmake ninja-build pkg-config ccache git clang-format
     libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev zlib1g-dev
-    libnvme-dev libaio-dev uuid-dev
+    libnvme-dev libjson-c-dev libaio-dev uuid-dev
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
 )
