@@ -110,6 +110,9 @@ TEST_F(NamespaceIdentityTest, RefusesNumbersThatAreNone) {
         EXPECT_EQ(check(kNqn, 9, kSize).error().code, EINVAL) << text;
     }
     addDisk({.name = "nvme0n1", .nsid = 9});
+    // The kernel takes the size away first when a namespace is removed.
+    FakeHost::write(attribute("size"), "0");
+    EXPECT_EQ(check(kNqn, 9, 0).error().code, ENXIO);
     // 2^55 sectors are 2^64 bytes: a wrapped size must not look small.
     FakeHost::write(attribute("size"), "36028797018963968");
     EXPECT_EQ(check(kNqn, 9, 0).error().code, EOVERFLOW);

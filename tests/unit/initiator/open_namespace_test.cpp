@@ -93,13 +93,14 @@ TEST_F(OpenNamespaceTest, AsksTheKernelToLookAgainOnce) {
     EXPECT_EQ(FakeHost::read(host.controllerDir("nvme0") / "rescan_controller"), "1");
 }
 
-// Case 2: the same NQN and nsid with another uuid or size.
-TEST_F(OpenNamespaceTest, RefusesAnotherUuidOrSize) {
+// Case 2: the same NQN and nsid with another uuid or size. Waiting would not make it right.
+TEST_F(OpenNamespaceTest, RefusesAnotherUuidOrSizeAtOnce) {
+    const auto never = Clock::time_point::max();
     addDisk({.name = "nvme5n1", .nsid = kNsid, .uuid = "abcdef00-0000-4000-8000-000000000001"});
-    EXPECT_EQ(open(10ms).error().code, ESTALE);
+    EXPECT_EQ(initiator->openNamespace(*connection, kNsid, kSize, 0, never).error().code, ESTALE);
     fs::remove_all(host.subsystemDir("nvme-subsys5") / "nvme5n1");
     addDisk({.name = "nvme5n1", .nsid = kNsid, .sectors = 4096});
-    const auto opened = open(10ms);
+    const auto opened = initiator->openNamespace(*connection, kNsid, kSize, 0, never);
     ASSERT_FALSE(opened.ok());
     EXPECT_EQ(opened.error().code, ESTALE);
     EXPECT_THAT(opened.error().message, HasSubstr("2097152 bytes"));

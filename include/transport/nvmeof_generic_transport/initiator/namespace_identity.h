@@ -24,7 +24,8 @@ struct NamespaceIdentity {
 };
 
 /// Reads <sysRoot>/dev/block/<major>:<minor>. Thread-safe; does no I/O on the device.
-/// @return ENXIO when there is no such device any more, or it is not an NVMe namespace
+/// @return ENXIO when there is no such device any more, it has no size (its namespace was removed),
+/// or it is not an NVMe namespace
 Result<NamespaceIdentity> readNamespaceIdentity(const std::string& sysRoot, dev_t device);
 
 /// Whether `identity` is namespace `nsid` of `subsystemNqn`, with the uuid that follows from the

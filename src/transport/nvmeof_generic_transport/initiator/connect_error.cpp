@@ -6,12 +6,15 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
+constexpr char kNobodyListens[] =
+    "nothing listens at this address: check that the target runs and uses this port";
+
 // What each errno of a write to /dev/nvme-fabrics means (Linux 6.1 and 6.12, observed).
 std::string remedy(int code, const TransportAddress& address, const std::string& hostNqn) {
     const std::string module = "nvme-" + address.trtype;
     switch (code) {
         case ECONNREFUSED:
-            return "nothing listens at this address: check that the target runs and uses this port";
+            return kNobodyListens;
         case EHOSTUNREACH:
         case ENETUNREACH:
         case EHOSTDOWN:
@@ -27,8 +30,10 @@ std::string remedy(int code, const TransportAddress& address, const std::string&
             return "host NQN " + hostNqn +
                    " is connected to it already, by a controller that cannot be used here: see "
                    "/sys/class/nvme";
-        case EPROTO:
         case ECONNRESET:
+            if (address.trtype == "rdma") return kNobodyListens;
+            [[fallthrough]];
+        case EPROTO:
             return "what listens there is not an NVMe/TCP target, or it is one that asks for TLS";
         case EINVAL:
             return "the kernel refused the request, its log (dmesg) says why: module " + module +

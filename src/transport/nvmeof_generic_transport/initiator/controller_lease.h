@@ -29,8 +29,9 @@ class ControllerLease {
     static Result<ControllerLease> ofMade(UniqueFd dir, std::string name, Poll poll);
 
     /// Begins the use of a controller that was there.
-    /// @param makerExpected  until when its maker may still be about to take the lock: until then a
-    /// controller without a lock is not taken for somebody else's
+    /// @param makerExpected  until when its maker may still be about to take the lock, which it can
+    /// only do a moment after the kernel has shown the controller to all: until then one without a
+    /// lock is not taken for somebody else's
     /// @return isGone() codes when the controller was deleted; ETIMEDOUT or ECANCELED
     static Result<ControllerLease> ofFound(UniqueFd dir, std::string name,
                                            Clock::time_point makerExpected, Poll poll);

@@ -17,8 +17,9 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
-// How long a process that has just connected may need to mark its controller as one of ours.
-constexpr std::chrono::milliseconds kMakerDelay{500};
+// How long a process that is connecting may need to mark its new controller as one of ours, after
+// the kernel has shown it. Taking it for somebody else's would mean to lose it when its maker goes.
+constexpr std::chrono::seconds kMakerDelay{1};
 
 Result<> checkFabricsDevice(const std::string& path) {
     const UniqueFd device(open(path.c_str(), O_RDWR | O_CLOEXEC));
@@ -89,7 +90,7 @@ Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddres
 InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& address,
                                                    const std::string& subsystemNqn) {
     Poll poll(Clock::now() + options_.connectTimeout, stop_.get_token());
-    auto makerExpected = Clock::time_point::min();
+    auto tryAgainAt = Clock::time_point::min();
     while (true) {
         auto controllers = sysfs_.controllers();
         if (!controllers.ok()) return controllers.error();
@@ -101,18 +102,19 @@ InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& addre
         };
         const auto found = std::find_if(all.begin(), all.end(), usable);
         std::string waitingFor;
-        if (found == all.end() && Clock::now() < makerExpected) {
+        if (found == all.end() && Clock::now() < tryAgainAt) {
             waitingFor = "the controller of another process that connects to " + subsystemNqn;
         } else if (found == all.end()) {
             auto made = fabrics_->connect(address, subsystemNqn, agreeWith(host_, all), options_,
                                           stop_.get_token());
             if (made.ok()) return useMade(made.value(), subsystemNqn, poll);
             if (made.error().code != EALREADY) return made.error();
-            // Another process was faster: its controller appears now, if we can see it at all.
-            makerExpected = Clock::now() + kMakerDelay;
+            // Another process was faster: its controller appears now, if we can see it at all. Each
+            // attempt holds up the whole machine's connects.
+            tryAgainAt = Clock::now() + kMakerDelay;
             waitingFor = made.error().message;
         } else if (found->state == ControllerState::kLive) {
-            auto joined = use(found->name, subsystemNqn, poll, makerExpected);
+            auto joined = use(found->name, subsystemNqn, poll);
             if (joined.ok() || !isGone(joined.error().code)) return joined;
             waitingFor = joined.error().message;
         } else {
@@ -138,11 +140,10 @@ Result<UniqueFd> InitiatorImpl::openController(const std::string& controller,
 }
 
 InitiatorImpl::Connected InitiatorImpl::use(const std::string& controller,
-                                            const std::string& subsystemNqn, const Poll& poll,
-                                            Clock::time_point makerExpected) {
+                                            const std::string& subsystemNqn, const Poll& poll) {
     auto dir = openController(controller, subsystemNqn);
     if (!dir.ok()) return dir.error();
-    auto lease = ControllerLease::ofFound(dir.take(), controller, makerExpected, poll);
+    auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay, poll);
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
     auto connection = std::make_shared<ControllerConnection>(subsystemNqn, lease.take(), fabrics_);

@@ -31,8 +31,7 @@ class InitiatorImpl final : public Initiator {
     using Connected = ConnectionTable::Connected;
 
     Connected findOrMake(const TransportAddress& address, const std::string& subsystemNqn);
-    Connected use(const std::string& controller, const std::string& subsystemNqn, const Poll& poll,
-                  Clock::time_point makerExpected);
+    Connected use(const std::string& controller, const std::string& subsystemNqn, const Poll& poll);
     Connected useMade(const std::string& controller, const std::string& subsystemNqn,
                       const Poll& poll);
     Result<UniqueFd> openController(const std::string& controller,

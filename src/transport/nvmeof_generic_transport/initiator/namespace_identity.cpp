@@ -56,6 +56,8 @@ Result<NamespaceIdentity> readFrom(int dir) {
     if (sectors.value() > std::numeric_limits<uint64_t>::max() / kSectorBytes) {
         return makeError(EOVERFLOW, "size " + std::to_string(sectors.value()) + " sectors");
     }
+    // What the kernel does first with a device whose namespace was removed.
+    if (sectors.value() == 0) return makeError(ENXIO, "its size is 0");
     identity.size = sectors.value() * kSectorBytes;
     auto blockSize = readNumber<uint32_t>(dir, "queue/logical_block_size");
     if (!blockSize.ok()) return blockSize.error();

@@ -45,11 +45,10 @@ Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connec
         start + std::min<Clock::duration>(kPatienceBeforeRescan, (deadline - start) / 2);
     bool rescanned = false;
     while (true) {
-        auto opened = tryOpen(connection, request);
-        if (opened.ok()) return opened;
+        bool mayPass = false;
+        auto opened = tryOpen(connection, request, mayPass);
+        if (opened.ok() || !mayPass) return opened;
         const Error& error = opened.error();
-        const bool transient = isGone(error.code) || error.code == ESTALE;
-        if (!transient) return opened;
         const std::string what = "namespace " + std::to_string(request.nsid) + " of " +
                                  connection.subsystemNqn() + " on controller " +
                                  connection.controllerName();
@@ -70,23 +69,33 @@ Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connec
 }
 
 Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& connection,
-                                                 const NamespaceRequest& request) const {
+                                                 const NamespaceRequest& request,
+                                                 bool& mayPass) const {
     const std::string& nqn = connection.subsystemNqn();
+    const auto failed = [&](const Error& error) {
+        mayPass = isGone(error.code);
+        return error;
+    };
     const auto name =
         sysfs_.findNamespace(connection.dir(), connection.controllerName(), nqn, request.nsid);
-    if (!name.ok()) return name.error();
+    if (!name.ok()) return failed(name.error());
     // The device node can lag behind sysfs, or still be that of an earlier device of this name.
     auto device = open_(devRoot_ + "/" + name.value(), O_RDWR | O_CLOEXEC | request.openFlags);
     if (!device.ok()) {
         const int code = device.error().code;
-        if (code != EACCES && code != EPERM) return device.error();
+        if (code != EACCES && code != EPERM) return failed(device.error());
         return Error{
             code, device.error().message + " (using it needs root, or write access to the device)"};
     }
     const auto identity = readNamespaceIdentity(sysRoot_, device.value().number);
-    if (!identity.ok()) return identity.error();
+    if (!identity.ok()) return failed(identity.error());
     const auto checked = checkNamespaceIdentity(identity.value(), nqn, request.nsid, request.size);
-    if (!checked.ok()) return checked.error();
+    if (!checked.ok()) {
+        // Another namespace's device: the node of an earlier device of this name, which will be
+        // replaced. The right namespace with other contents stays what it is.
+        mayPass = identity.value().subsystemNqn != nqn || identity.value().nsid != request.nsid;
+        return checked.error();
+    }
     return RemoteNamespace{std::move(device.value().fd), identity.value().deviceName,
                            identity.value().size, identity.value().blockSize};
 }

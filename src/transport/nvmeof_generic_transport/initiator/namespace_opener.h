@@ -45,8 +45,9 @@ class NamespaceOpener {
                                  std::stop_token stop) const;
 
  private:
+    // `mayPass`: whether the error can be another one, or none, a moment later.
     Result<RemoteNamespace> tryOpen(const ControllerConnection& connection,
-                                    const NamespaceRequest& request) const;
+                                    const NamespaceRequest& request, bool& mayPass) const;
 
     const std::string sysRoot_;
     const std::string devRoot_;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plain_target.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "transport/nvmeof_generic_transport/common/nqn.h"
+
+namespace initiator_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kRoot = "/sys/kernel/config/nvmet/";
+
+void write(const std::string& file, const std::string& value) {
+    std::ofstream stream(file);
+    stream << value << std::flush;
+    if (!stream) throw std::runtime_error("cannot write '" + value + "' to " + file);
+}
+
+}  // namespace
+
+PlainTarget::PlainTarget(TransportAddress address)
+    : address_(std::move(address)),
+      nqn_(mooncake::nvmeof_generic::newSubsystemNqn()),
+      subsystem_(kRoot + "subsystems/" + nqn_) {
+    fs::create_directory(subsystem_);
+    write(subsystem_ + "/attr_allow_any_host", "1");
+    for (int id = 1; port_.empty(); ++id) {
+        const std::string port = kRoot + "ports/" + std::to_string(id);
+        if (fs::create_directory(port)) port_ = port;
+    }
+    write(port_ + "/addr_trtype", address_.trtype);
+    write(port_ + "/addr_adrfam", address_.adrfam);
+    write(port_ + "/addr_traddr", address_.traddr);
+    write(port_ + "/addr_trsvcid", address_.trsvcid);
+    fs::create_directory_symlink(subsystem_, port_ + "/subsystems/" + nqn_);
+}
+
+PlainTarget::~PlainTarget() {
+    std::error_code ignored;
+    fs::remove(port_ + "/subsystems/" + nqn_, ignored);
+    for (const uint32_t nsid : nsids_) {
+        fs::remove(subsystem_ + "/namespaces/" + std::to_string(nsid), ignored);
+    }
+    if (!host_.empty()) {
+        fs::remove(subsystem_ + "/allowed_hosts/" + fs::path(host_).filename().string(), ignored);
+        fs::remove(host_, ignored);
+    }
+    fs::remove(subsystem_, ignored);
+    fs::remove(port_, ignored);
+}
+
+void PlainTarget::addNamespace(uint32_t nsid, const std::string& path, const std::string& uuid) {
+    const std::string dir = subsystem_ + "/namespaces/" + std::to_string(nsid);
+    fs::create_directory(dir);
+    nsids_.push_back(nsid);
+    write(dir + "/device_uuid",
+          uuid.empty() ? mooncake::nvmeof_generic::namespaceUuid(nqn_, nsid) : uuid);
+    write(dir + "/device_path", path);
+    write(dir + "/enable", "1");
+}
+
+void PlainTarget::removeNamespace(uint32_t nsid) {
+    fs::remove(subsystem_ + "/namespaces/" + std::to_string(nsid));
+    std::erase(nsids_, nsid);
+}
+
+void PlainTarget::allowOnly(const std::string& hostNqn) {
+    host_ = kRoot + "hosts/" + hostNqn;
+    fs::create_directory(host_);
+    write(subsystem_ + "/attr_allow_any_host", "0");
+    fs::create_directory_symlink(host_, subsystem_ + "/allowed_hosts/" + hostNqn);
+}
+
+}  // namespace initiator_test
