@@ -186,6 +186,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
     if (exports) {
         auto address = parseAddress(static_cast<const char*>(args[0]));
         if (!address.ok()) return report("target address", address.error());
+        parts->options.target.segment = local_server_name_;
         auto target = Target::start(address.value(), parts->options.target);
         if (!target.ok()) return report("target", target.error());
         parts->target = target.take();

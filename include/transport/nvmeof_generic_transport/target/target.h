@@ -19,6 +19,8 @@ struct TargetOptions {
     std::vector<std::string> allowedHosts;
     /// Export block devices that are mounted, or held by LVM, RAID or swap, all the same.
     bool exportBusyDevices = false;
+    /// What the files belong to, for the operator's tool; may be empty.
+    std::string segment;
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests
     std::string devRoot = "/dev";                        ///< where the loop devices are
 };

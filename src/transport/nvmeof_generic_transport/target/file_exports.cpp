@@ -25,7 +25,10 @@ constexpr size_t kRemovalThreads = 16;
 
 FileExports::FileExports(const NvmetTree& tree, std::string subsystemNqn,
                          const TargetOptions& options)
-    : tree_(tree), subsystemNqn_(std::move(subsystemNqn)), options_(options) {}
+    : tree_(tree),
+      subsystemNqn_(std::move(subsystemNqn)),
+      options_(options),
+      record_(subsystemNqn_, options.segment) {}
 
 FileExports::~FileExports() {
     std::vector<Export*> all;
@@ -50,6 +53,7 @@ Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, ui
         forget(nsid);
         return exported;
     }
+    record_.put(nsid, openFileName(file.fd()), exported.value().size);
     std::lock_guard guard(mutex_);
     Export& entry = exports_.at(nsid);
     entry.ns = std::move(ns);
@@ -145,6 +149,7 @@ Result<> FileExports::remove(uint32_t nsid) {
     }
     auto removed = ns->remove();
     if (removed.ok()) {
+        record_.remove(nsid);
         forget(nsid);
     } else {
         std::lock_guard guard(mutex_);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "backing_file.h"
+#include "export_record.h"
 #include "namespace.h"
 #include "nsid_set.h"
 #include "nvmet_tree.h"
@@ -48,6 +49,7 @@ class FileExports {
     const NvmetTree tree_;
     const std::string subsystemNqn_;
     const TargetOptions options_;
+    ExportRecord record_;
 
     std::mutex
         mutex_;  // of what follows; references into exports_ stay good while others come and go

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "orphans.h"
 
-#include <glog/logging.h>
-
+#include <cerrno>
 #include <memory>
 #include <vector>
 
@@ -63,10 +62,10 @@ Result<> removeSubsystem(const NvmetTree& tree, Subsystem& subsystem,
     return subsystem.remove();
 }
 
-void removeUnusedPlaces(const NvmetTree& tree) {
+void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
     auto treeLock = TreeLock::acquire(tree);
     if (!treeLock.ok()) {
-        LOG(WARNING) << treeLock.error().message;
+        report.failures.push_back(treeLock.error());
         return;
     }
     std::vector<SharedDir::Place> places;
@@ -81,34 +80,34 @@ void removeUnusedPlaces(const NvmetTree& tree) {
     for (const SharedDir::Place& place : places) {
         const auto removed = SharedDir::removeUnused(tree, treeLock.value(), place, UniqueFd());
         if (removed.ok()) {
-            LOG(WARNING) << "Removed " << place.path << ", which a dead target left behind";
+            report.removed.push_back(place.path);
         } else if (removed.error().code != EBUSY) {
-            LOG(WARNING) << removed.error().message;
+            report.failures.push_back(removed.error());
         }
     }
 }
 
 }  // namespace
 
-size_t removeOrphans(const NvmetTree& tree) {
+OrphanReport removeOrphans(const NvmetTree& tree) {
+    OrphanReport report;
     auto orphans = claimOrphans(tree);
     if (!orphans.ok()) {
-        LOG(WARNING) << "Cannot look for subsystems of dead targets: " << orphans.error().message;
-        return 0;
+        report.failures.push_back(
+            {orphans.error().code,
+             "cannot look for what dead targets left: " + orphans.error().message});
+        return report;
     }
-    size_t count = 0;
     for (const auto& subsystem : orphans.value().subsystems) {
         const auto removed = removeSubsystem(tree, *subsystem, orphans.value().ports);
         if (removed.ok()) {
-            ++count;
-            LOG(WARNING) << "Removed subsystem " << subsystem->nqn()
-                         << ", which a dead target left behind";
+            report.removed.push_back(tree.subsystem(subsystem->nqn()));
         } else {
-            LOG(WARNING) << removed.error().message;
+            report.failures.push_back(removed.error());
         }
     }
-    removeUnusedPlaces(tree);
-    return count;
+    removeUnusedPlaces(tree, report);
+    return report;
 }
 
 }  // namespace mooncake::nvmeof_generic

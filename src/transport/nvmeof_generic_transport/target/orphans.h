@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
+#include <string>
+#include <vector>
 
 #include "nvmet_tree.h"
 
 namespace mooncake::nvmeof_generic {
 
+struct OrphanReport {
+    std::vector<std::string> removed;  ///< paths of the subsystems, ports and hosts that are gone
+    std::vector<Error> failures;       ///< what could not be looked for or removed
+};
+
 /// Removes what dead targets of this transport left in the tree: subsystems of ours that nobody has
 /// locked, with everything in them and their links from ports of ours; then ports and hosts of ours
 /// without users. Nothing else is touched. Waits for the I/O in flight of the orphans. What cannot
-/// be removed is logged.
-/// @return how many subsystems were removed
-size_t removeOrphans(const NvmetTree& tree);
+/// be removed is in the report, and left to the next call.
+OrphanReport removeOrphans(const NvmetTree& tree);
 
 }  // namespace mooncake::nvmeof_generic

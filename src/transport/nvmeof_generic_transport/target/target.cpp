@@ -58,6 +58,13 @@ class NvmetTarget final : public Target {
     std::unique_ptr<Objects> objects_;
 };
 
+void logOrphans(const OrphanReport& report) {
+    for (const std::string& path : report.removed) {
+        LOG(WARNING) << "Removed " << path << ", which a dead target left behind";
+    }
+    for (const Error& failure : report.failures) LOG(WARNING) << failure.message;
+}
+
 Result<> checkHosts(const std::vector<std::string>& hosts) {
     for (const std::string& host : hosts) {
         if (auto checked = checkNqn(host); !checked.ok()) {
@@ -76,7 +83,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     if (auto checked = checkHosts(options.allowedHosts); !checked.ok()) return checked.error();
     const NvmetTree nvmet{tree ? std::move(tree) : makePosixConfigTree(), options.nvmetRoot};
     if (auto usable = checkUsable(nvmet, address.trtype); !usable.ok()) return usable.error();
-    removeOrphans(nvmet);
+    logOrphans(removeOrphans(nvmet));
 
     const std::set<std::string> hosts(options.allowedHosts.begin(), options.allowedHosts.end());
     auto objects = std::make_unique<Objects>();
