@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "clean.h"
+
+#include <memory>
+#include <ostream>
+
+#include "planning_tree.h"
+#include "target/orphans.h"
+
+namespace mooncake::nvmeof_generic::admin {
+
+bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err) {
+    NvmetTree tree{makePosixConfigTree(), roots.nvmet()};
+    if (auto usable = checkUsable(tree, "tcp"); !usable.ok()) {
+        err << usable.error().message << '\n';
+        return false;
+    }
+    if (dryRun) tree.files = std::make_shared<PlanningTree>(tree.files, tree.root);
+    const OrphanReport report = removeOrphans(tree);
+    for (const std::string& path : report.removed) {
+        out << (dryRun ? "would remove " : "removed ") << path << '\n';
+    }
+    if (report.removed.empty() && report.failures.empty()) out << "nothing to remove\n";
+    for (const Error& failure : report.failures) err << failure.message << '\n';
+    return report.failures.empty();
+}
+
+}  // namespace mooncake::nvmeof_generic::admin

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <iosfwd>
+
+#include "roots.h"
+
+namespace mooncake::nvmeof_generic::admin {
+
+/// Removes what dead targets of this transport left in nvmet, as the next start of a target would,
+/// and prints each object. Objects of live targets and of others stay as they are. Waits for the
+/// I/O in flight of what it removes.
+/// @param dryRun  print what would be removed, and remove nothing
+/// @return whether nothing failed; failures are printed to `err`
+bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err);
+
+}  // namespace mooncake::nvmeof_generic::admin

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export_list.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+#include "lock_owner.h"
+#include "target/export_record.h"
+#include "target/nvmet_tree.h"
+#include "target/subsystem.h"
+#include "text_file.h"
+#include "transport/nvmeof_generic_transport/common/nqn.h"
+
+namespace mooncake::nvmeof_generic::admin {
+namespace {
+
+constexpr std::chrono::seconds kLockLimit{3};
+constexpr uint64_t kSectorBytes = 512;  // the unit of sysfs, whatever the device's blocks
+
+uint32_t numberOf(const std::string& text) {
+    uint32_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+// The owner's lock is tried under the lock of all targets, so that a target that is just being made
+// does not meet ours.
+OwnerState ownerState(const NvmetTree& tree, const Result<TreeLock>& treeLock,
+                      const std::string& nqn) {
+    if (!treeLock.ok()) return OwnerState::kUnknown;
+    const auto claimed = Subsystem::claim(tree, treeLock.value(), nqn);
+    if (claimed.ok()) return OwnerState::kDead;
+    return claimed.error().code == EWOULDBLOCK ? OwnerState::kAlive : OwnerState::kUnknown;
+}
+
+std::vector<ExportPort> portsOf(const NvmetTree& tree, const std::string& nqn) {
+    std::vector<ExportPort> ports;
+    for (const std::string& id : namesIn(tree.ports())) {
+        const std::string port = tree.port(id);
+        const auto links = namesIn(port + "/subsystems");
+        const bool serves = std::any_of(links.begin(), links.end(), [&](const std::string& link) {
+            return linkedName(port + "/subsystems/" + link) == nqn;
+        });
+        if (!serves) continue;
+        const auto field = [&](const char* name) {
+            return readLine(port + "/addr_" + name).value_or("");
+        };
+        ports.push_back(
+            {id, {field("trtype"), field("adrfam"), field("traddr"), field("trsvcid")}});
+    }
+    return ports;
+}
+
+// drivers/nvme/target/debugfs.c, in kernels from 6.11 on that are built with
+// CONFIG_NVME_TARGET_DEBUGFS.
+std::optional<std::vector<ConnectedHost>> connectedHosts(const Roots& roots,
+                                                         const std::string& nqn) {
+    const std::string folder = roots.sys + "/kernel/debug/nvmet/" + nqn;
+    if (!exists(folder)) return std::nullopt;
+    std::vector<ConnectedHost> hosts;
+    for (const std::string& name : namesIn(folder)) {
+        if (!name.starts_with("ctrl")) continue;
+        const auto host = readLine(folder + "/" + name + "/hostnqn");
+        if (!host) continue;
+        hosts.push_back({*host, readLine(folder + "/" + name + "/host_traddr").value_or("")});
+    }
+    return hosts;
+}
+
+// The size of what somebody else exports; nvmet exports the whole of it.
+std::optional<uint64_t> sizeOf(const Roots& roots, const std::string& path) {
+    struct stat status;
+    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+    if (S_ISREG(status.st_mode)) return static_cast<uint64_t>(status.st_size);
+    if (!S_ISBLK(status.st_mode)) return std::nullopt;
+    const auto sectors =
+        readLine(roots.sys + "/dev/block/" + std::to_string(major(status.st_rdev)) + ":" +
+                 std::to_string(minor(status.st_rdev)) + "/size");
+    if (!sectors) return std::nullopt;
+    uint64_t number = 0;
+    const auto parsed = std::from_chars(sectors->data(), sectors->data() + sectors->size(), number);
+    if (parsed.ec != std::errc()) return std::nullopt;
+    return number * kSectorBytes;
+}
+
+std::vector<ExportedNamespace> namespacesOf(const Roots& roots, const std::string& subsystem) {
+    std::vector<ExportedNamespace> namespaces;
+    for (const std::string& name : namesIn(subsystem + "/namespaces")) {
+        const std::string path = subsystem + "/namespaces/" + name;
+        ExportedNamespace ns;
+        ns.nsid = numberOf(name);
+        ns.enabled = readLine(path + "/enable") == "1";
+        const std::string device = readLine(path + "/device_path").value_or("");
+        // The number of a descriptor means nothing outside of the process that wrote it, and
+        // nothing inside either once that one has closed it.
+        if (device.starts_with('/') && !device.starts_with("/proc/")) {
+            ns.file = device;
+            ns.size = sizeOf(roots, device);
+        }
+        namespaces.push_back(std::move(ns));
+    }
+    std::sort(namespaces.begin(), namespaces.end(),
+              [](const auto& a, const auto& b) { return a.nsid < b.nsid; });
+    return namespaces;
+}
+
+// What only the live owner can tell.
+void askOwner(const Roots& roots, const std::string& path, ExportedSubsystem& subsystem) {
+    const auto pid = lockOwner(roots.proc, path);
+    if (!pid) return;
+    const auto command = readLine(roots.proc + "/" + std::to_string(*pid) + "/comm");
+    if (!command) return;
+    subsystem.owner.pid = *pid;
+    subsystem.owner.command = *command;
+    const auto names = readExportRecord(roots.proc, *pid, subsystem.nqn);
+    if (!names) return;
+    if (!names->segment.empty()) subsystem.segment = names->segment;
+    for (ExportedNamespace& ns : subsystem.namespaces) {
+        const auto file = names->files.find(ns.nsid);
+        if (file == names->files.end()) continue;
+        ns.file = file->second.path;
+        ns.size = file->second.size;
+    }
+}
+
+void addNotes(ExportList& list) {
+    const auto any = [&](auto predicate) {
+        return std::any_of(list.subsystems.begin(), list.subsystems.end(), predicate);
+    };
+    if (any([](const ExportedSubsystem& s) { return !s.connectedHosts.has_value(); })) {
+        list.notes.push_back(
+            "connected hosts are not known: this takes root, a mounted debugfs and a kernel "
+            "(6.11 or newer) with CONFIG_NVME_TARGET_DEBUGFS");
+    }
+    if (any([](const ExportedSubsystem& s) { return s.owner.state == OwnerState::kDead; })) {
+        list.notes.push_back(
+            "subsystems of dead owners still serve their files: 'nvmeof_generic_admin clean' "
+            "removes them");
+    }
+    if (any([](const ExportedSubsystem& s) {
+            return s.owner.state == OwnerState::kAlive && s.owner.pid == 0;
+        })) {
+        list.notes.push_back(
+            "a live owner is not in sight, and so neither are its segment and files: run this in "
+            "the host's PID namespace");
+    }
+}
+
+}  // namespace
+
+Result<ExportList> listExports(const Roots& roots, bool all) {
+    const NvmetTree tree{makePosixConfigTree(), roots.nvmet()};
+    if (auto usable = checkUsable(tree, "tcp"); !usable.ok()) return usable.error();
+    std::vector<std::string> nqns;
+    if (const int code = tree.files->list(tree.subsystems(), nqns); code != 0) {
+        return treeError(code, "cannot list " + tree.subsystems());
+    }
+    ExportList list;
+    {
+        const auto treeLock = TreeLock::acquire(tree, kLockLimit);
+        for (const std::string& nqn : nqns) {
+            const bool own = isOwnSubsystemNqn(nqn);
+            if (!own && !all) continue;
+            ExportedSubsystem subsystem;
+            subsystem.nqn = nqn;
+            subsystem.owner.state = own ? ownerState(tree, treeLock, nqn) : OwnerState::kForeign;
+            list.subsystems.push_back(std::move(subsystem));
+        }
+        if (!treeLock.ok()) {
+            list.notes.push_back("which owners live is not known: " + treeLock.error().message);
+        }
+    }
+    for (ExportedSubsystem& subsystem : list.subsystems) {
+        const std::string path = tree.subsystem(subsystem.nqn);
+        subsystem.anyHost = readLine(path + "/attr_allow_any_host") == "1";
+        subsystem.allowedHosts = namesIn(path + "/allowed_hosts");
+        subsystem.ports = portsOf(tree, subsystem.nqn);
+        subsystem.connectedHosts = connectedHosts(roots, subsystem.nqn);
+        subsystem.namespaces = namespacesOf(roots, path);
+        if (subsystem.owner.state == OwnerState::kAlive) askOwner(roots, path, subsystem);
+    }
+    // Removed while we looked.
+    std::erase_if(list.subsystems, [&](const ExportedSubsystem& subsystem) {
+        return !exists(tree.subsystem(subsystem.nqn));
+    });
+    addNotes(list);
+    return list;
+}
+
+}  // namespace mooncake::nvmeof_generic::admin

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export_report.h"
+
+#include <json/json.h>
+
+#include <algorithm>
+#include <ostream>
+
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+
+namespace mooncake::nvmeof_generic::admin {
+namespace {
+
+constexpr size_t kNameWidth = 12;
+
+std::string spaces(size_t width, const std::string& text) {
+    return std::string(text.size() < width ? width - text.size() : 0, ' ');
+}
+
+const char* nameOf(OwnerState state) {
+    switch (state) {
+        case OwnerState::kAlive:
+            return "alive";
+        case OwnerState::kDead:
+            return "dead";
+        case OwnerState::kForeign:
+            return "foreign";
+        case OwnerState::kUnknown:
+            break;
+    }
+    return "unknown";
+}
+
+std::string ownerText(const Owner& owner) {
+    if (owner.state == OwnerState::kForeign) return "not made by this transport";
+    std::string text = nameOf(owner.state);
+    if (owner.pid != 0) {
+        text += ", process " + std::to_string(owner.pid) + " " + quoted(owner.command);
+    }
+    return text;
+}
+
+// The first line of a subsystem's property has its name in front.
+class Property {
+ public:
+    Property(std::ostream& out, std::string name) : out_(out), name_(std::move(name)) {}
+    void line(const std::string& text) {
+        out_ << "  " << name_ << spaces(kNameWidth, name_) << text << '\n';
+        name_.clear();
+    }
+
+ private:
+    std::ostream& out_;
+    std::string name_;
+};
+
+void printHosts(const ExportedSubsystem& subsystem, std::ostream& out) {
+    Property allowed(out, "allowed");
+    if (subsystem.anyHost) allowed.line("any host");
+    for (const std::string& host : subsystem.allowedHosts) allowed.line(quoted(host));
+    if (!subsystem.anyHost && subsystem.allowedHosts.empty()) allowed.line("no host");
+
+    if (!subsystem.connectedHosts) return;
+    Property connected(out, "connected");
+    for (const ConnectedHost& host : *subsystem.connectedHosts) {
+        connected.line(quoted(host.nqn) +
+                       (host.address.empty() ? "" : " from " + quoted(host.address)));
+    }
+    if (subsystem.connectedHosts->empty()) connected.line("no host");
+}
+
+void printNamespaces(const ExportedSubsystem& subsystem, std::ostream& out) {
+    if (subsystem.namespaces.empty()) {
+        Property(out, "files").line("none");
+        return;
+    }
+    const auto row = [&](const std::string& nsid, const std::string& enabled,
+                         const std::string& size, const std::string& file) {
+        out << spaces(12, nsid) << nsid << "  " << enabled << spaces(7, enabled) << "  "
+            << spaces(16, size) << size << "  " << file << '\n';
+    };
+    row("NSID", "ENABLED", "BYTES", "FILE");
+    for (const ExportedNamespace& ns : subsystem.namespaces) {
+        row(std::to_string(ns.nsid), ns.enabled ? "yes" : "no",
+            ns.size ? std::to_string(*ns.size) : "unknown", ns.file ? quoted(*ns.file) : "unknown");
+    }
+}
+
+template <class T>
+Json::Value jsonOf(const std::optional<T>& value) {
+    return value ? Json::Value(*value) : Json::Value();
+}
+
+Json::Value jsonOf(const ConnectedHost& host) {
+    Json::Value json;
+    json["nqn"] = host.nqn;
+    json["address"] = host.address.empty() ? Json::Value() : Json::Value(host.address);
+    return json;
+}
+
+Json::Value jsonOf(const ExportPort& port) {
+    Json::Value json;
+    json["id"] = port.id;
+    json["trtype"] = port.address.trtype;
+    json["adrfam"] = port.address.adrfam;
+    json["traddr"] = port.address.traddr;
+    json["trsvcid"] = port.address.trsvcid;
+    return json;
+}
+
+Json::Value jsonOf(const ExportedNamespace& ns) {
+    Json::Value json;
+    json["nsid"] = ns.nsid;
+    json["enabled"] = ns.enabled;
+    json["file"] = jsonOf(ns.file);
+    json["size"] = ns.size ? Json::Value(static_cast<Json::UInt64>(*ns.size)) : Json::Value();
+    return json;
+}
+
+Json::Value jsonOf(const Owner& owner) {
+    Json::Value json;
+    json["state"] = nameOf(owner.state);
+    json["pid"] = owner.pid == 0 ? Json::Value() : Json::Value(owner.pid);
+    json["command"] = owner.command.empty() ? Json::Value() : Json::Value(owner.command);
+    return json;
+}
+
+Json::Value jsonOf(const ExportedSubsystem& subsystem);
+
+template <class T>
+Json::Value arrayOf(const std::vector<T>& items) {
+    Json::Value json(Json::arrayValue);
+    for (const T& item : items) {
+        if constexpr (std::is_same_v<T, std::string>) {
+            json.append(item);
+        } else {
+            json.append(jsonOf(item));
+        }
+    }
+    return json;
+}
+
+Json::Value jsonOf(const ExportedSubsystem& subsystem) {
+    Json::Value json;
+    json["nqn"] = subsystem.nqn;
+    json["owner"] = jsonOf(subsystem.owner);
+    json["segment"] = jsonOf(subsystem.segment);
+    json["ports"] = arrayOf(subsystem.ports);
+    json["any_host"] = subsystem.anyHost;
+    json["allowed_hosts"] = arrayOf(subsystem.allowedHosts);
+    json["connected_hosts"] =
+        subsystem.connectedHosts ? arrayOf(*subsystem.connectedHosts) : Json::Value();
+    json["namespaces"] = arrayOf(subsystem.namespaces);
+    return json;
+}
+
+}  // namespace
+
+void printTable(const ExportList& list, std::ostream& out) {
+    if (list.subsystems.empty()) out << "nothing is exported\n";
+    for (const ExportedSubsystem& subsystem : list.subsystems) {
+        out << "subsystem " << quoted(subsystem.nqn) << '\n';
+        Property(out, "owner").line(ownerText(subsystem.owner));
+        if (subsystem.owner.state != OwnerState::kForeign) {
+            Property(out, "segment")
+                .line(subsystem.segment ? quoted(*subsystem.segment) : "unknown");
+        }
+        Property port(out, "port");
+        for (const ExportPort& used : subsystem.ports) {
+            port.line(used.id + ": " + toString(used.address));
+        }
+        if (subsystem.ports.empty()) port.line("none: no host can reach it");
+        printHosts(subsystem, out);
+        printNamespaces(subsystem, out);
+        out << '\n';
+    }
+    for (const std::string& note : list.notes) out << "note: " << note << '\n';
+}
+
+void printJson(const ExportList& list, std::ostream& out) {
+    Json::Value json;
+    json["subsystems"] = arrayOf(list.subsystems);
+    json["notes"] = arrayOf(list.notes);
+    Json::StreamWriterBuilder builder;
+    builder["indentation"] = "  ";
+    out << Json::writeString(builder, json) << '\n';
+}
+
+}  // namespace mooncake::nvmeof_generic::admin
