@@ -38,5 +38,11 @@ install(FILES ${PROJECT_BINARY_DIR}/TransferEngineConfig.cmake
               ${PROJECT_BINARY_DIR}/TransferEngineConfigVersion.cmake
         DESTINATION ${package_folder})
 
+# Relative, so that the installation can be moved as a whole.
+file(RELATIVE_PATH pkgconfig_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+set(pkgconfig_definitions)
+if(USE_NVMEOF_GENERIC)
+  set(pkgconfig_definitions -DUSE_NVMEOF_GENERIC)
+endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/transfer_engine.pc.in ${PROJECT_BINARY_DIR}/transfer_engine.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/transfer_engine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -2,20 +2,45 @@
 // Small helpers that programs written for file segments find in Mooncake's header of the same name.
 #pragma once
 
+// More than this header needs: programs that include Mooncake's get these with it and may count on
+// that.
 #include <arpa/inet.h>
+#include <errno.h>
 #include <glog/logging.h>
+#include <limits.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <queue>
+#include <shared_mutex>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "error.h"
 

@@ -224,13 +224,18 @@ int TransferMetadata::updateSegmentDesc(const std::string& segment_name, const S
 int TransferMetadata::publishDesc(const std::string& segment_name, const SegmentDesc& desc) {
     Status status = storage_ ? checkSegmentName(segment_name) : status_;
     std::string text;
+    // What is larger than this nobody could read.
+    if (status.ok() && desc.file_buffers.size() > kMaxFileBuffers) {
+        status = Status::InvalidArgument("it has " + std::to_string(desc.file_buffers.size()) +
+                                         " files; at most " + std::to_string(kMaxFileBuffers) +
+                                         " are allowed");
+    }
     if (status.ok()) {
         text = encodeSegmentDesc(desc, getCurrentDateTime());
-        // Nobody could read it.
-        if (text.size() > kMaxDescriptorBytes || desc.file_buffers.size() > kMaxFileBuffers) {
-            status = Status::InvalidArgument("it has " + std::to_string(desc.file_buffers.size()) +
-                                             " files and " + std::to_string(text.size()) +
-                                             " bytes, more than a descriptor may have");
+        if (text.size() > kMaxDescriptorBytes) {
+            status = Status::InvalidArgument("it has " + std::to_string(text.size()) +
+                                             " bytes; at most " +
+                                             std::to_string(kMaxDescriptorBytes) + " are allowed");
         }
     }
     if (!status.ok()) {

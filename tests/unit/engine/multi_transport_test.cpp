@@ -45,8 +45,9 @@ class MultiTransportTest : public ::testing::Test {
         return raw;
     }
 
-    Request read(Transport::SegmentID segment, size_t length) {
-        return {Request::READ, buffer_.data(), segment, 0, length, 0, 1};
+    // Writes, as a rule: they may all come from one buffer.
+    Request write(Transport::SegmentID segment, size_t length) {
+        return {Request::WRITE, buffer_.data(), segment, 0, length, 0, 1};
     }
 
     TransferStatus statusOf(Transport::BatchID batch, size_t task) {
@@ -76,7 +77,9 @@ TEST_F(MultiTransportTest, CompletesWithTheBytesOfEverySlice) {
     add(1, "fake");
     const auto batch = transports_->allocateBatchID(2);
     ASSERT_NE(batch, Transport::INVALID_BATCH_ID);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10000), read(1, 1)}).ok());
+    Request read = write(1, 10000);
+    read.opcode = Request::READ;
+    ASSERT_TRUE(transports_->submitTransfer(batch, {read, write(1, 1)}).ok());
     const TransferStatus all = waitForBatch(batch);
     EXPECT_EQ(all.s, Transport::COMPLETED);
     EXPECT_EQ(all.transferred_bytes, 10001u);
@@ -97,7 +100,7 @@ TEST_F(MultiTransportTest, OneFailedSliceFailsItsTaskAndNoOther) {
     };
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(2);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 3500), read(1, 2000)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 3500), write(1, 2000)}).ok());
     const TransferStatus all = waitForBatch(batch);
     EXPECT_EQ(all.s, Transport::FAILED);
     EXPECT_EQ(all.transferred_bytes, 4500u);
@@ -116,7 +119,7 @@ TEST_F(MultiTransportTest, WaitsUntilEveryTaskHasEndedBeforeTheBatchFails) {
     failing.succeeds = [](const Transport::Slice&) { return false; };
     add(2, "failing", failing);
     const auto batch = transports_->allocateBatchID(2);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10), read(2, 10)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 10), write(2, 10)}).ok());
     const auto limit = steady_clock::now() + kLimit;
     while (statusOf(batch, 1).s == Transport::WAITING && steady_clock::now() < limit) {
         std::this_thread::yield();
@@ -149,11 +152,11 @@ TEST_F(MultiTransportTest, GivesNoBatchThatMemoryCannotHold) {
 TEST_F(MultiTransportTest, RefusesMoreTasksThanTheBatchHas) {
     add(1, "fake");
     const auto batch = transports_->allocateBatchID(3);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 1), read(1, 1)}).ok());
-    EXPECT_TRUE(transports_->submitTransfer(batch, {read(1, 1), read(1, 1)}).IsTooManyRequests());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 1), write(1, 1)}).ok());
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(1, 1), write(1, 1)}).IsTooManyRequests());
     TransferStatus status{};
     EXPECT_TRUE(transports_->getTransferStatus(batch, 2, status).IsInvalidArgument());
-    EXPECT_TRUE(transports_->submitTransfer(batch, {read(1, 1)}).ok());
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(1, 1)}).ok());
     EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
 }
@@ -168,7 +171,7 @@ TEST_F(MultiTransportTest, RefusesAnUnknownSegmentBeforeAnythingIsSubmitted) {
     };
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(4);
-    const Status status = transports_->submitTransfer(batch, {read(1, 1), read(7, 1)});
+    const Status status = transports_->submitTransfer(batch, {write(1, 1), write(7, 1)});
     EXPECT_TRUE(status.IsInvalidArgument()) << status;
     EXPECT_NE(status.message().find("segment 7"), std::string_view::npos) << status;
     EXPECT_EQ(submissions, 0);
@@ -182,7 +185,7 @@ TEST_F(MultiTransportTest, RefusesAnUnknownSegmentBeforeAnythingIsSubmitted) {
 TEST_F(MultiTransportTest, RefusesASegmentWithoutItsTransport) {
     addSegment(1, "elsewhere");
     const auto batch = transports_->allocateBatchID(1);
-    const Status status = transports_->submitTransfer(batch, {read(1, 1)});
+    const Status status = transports_->submitTransfer(batch, {write(1, 1)});
     EXPECT_TRUE(status.IsNotSupportedTransport()) << status;
     EXPECT_NE(status.message().find("elsewhere"), std::string_view::npos) << status;
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
@@ -205,8 +208,8 @@ TEST_F(MultiTransportTest, HandsEachTransportItsTasksInOneCall) {
     add(3, "b", recordInto(&lengths_b));
     const auto batch = transports_->allocateBatchID(5);
     ASSERT_TRUE(transports_
-                    ->submitTransfer(
-                        batch, {read(1, 10), read(3, 20), read(2, 30), read(1, 40), read(3, 50)})
+                    ->submitTransfer(batch, {write(1, 10), write(3, 20), write(2, 30), write(1, 40),
+                                             write(3, 50)})
                     .ok());
     using Calls = std::vector<std::vector<size_t>>;
     EXPECT_EQ(lengths_a, (Calls{{10, 30, 40}}));
@@ -227,7 +230,7 @@ TEST_F(MultiTransportTest, KnowsABatchFromAnyOtherNumber) {
          {batch, Transport::BatchID{0}, Transport::BatchID{1}, Transport::BatchID{UINT64_MAX},
           reinterpret_cast<Transport::BatchID>(&status)}) {
         EXPECT_TRUE(transports_->freeBatchID(bad).IsInvalidArgument()) << bad;
-        EXPECT_TRUE(transports_->submitTransfer(bad, {read(1, 1)}).IsInvalidArgument()) << bad;
+        EXPECT_TRUE(transports_->submitTransfer(bad, {write(1, 1)}).IsInvalidArgument()) << bad;
         EXPECT_TRUE(transports_->getTransferStatus(bad, 0, status).IsInvalidArgument()) << bad;
         EXPECT_TRUE(transports_->getBatchTransferStatus(bad, status).IsInvalidArgument()) << bad;
     }
@@ -239,7 +242,7 @@ TEST_F(MultiTransportTest, FailsTheTasksThatATransportDoesNotAccept) {
     add(1, "refusing", refusing);
     add(2, "fake");
     const auto batch = transports_->allocateBatchID(2);
-    const Status status = transports_->submitTransfer(batch, {read(1, 10), read(2, 10)});
+    const Status status = transports_->submitTransfer(batch, {write(1, 10), write(2, 10)});
     EXPECT_EQ(status, Status::Context("out of service"));
     EXPECT_EQ(waitForBatch(batch).s, Transport::FAILED);
     EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
@@ -252,7 +255,7 @@ TEST_F(MultiTransportTest, FailsATaskThatATransportForgot) {
     add(1, "fake");
     const auto batch = transports_->allocateBatchID(1);
     // The fake makes no slice for it.
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 0)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 0)}).ok());
     EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
 }
@@ -269,7 +272,7 @@ TEST_F(MultiTransportTest, KeepsABatchWhileASubmissionIsUnderWay) {
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(1);
     auto submitted = std::async(std::launch::async,
-                                [&] { return transports_->submitTransfer(batch, {read(1, 1)}); });
+                                [&] { return transports_->submitTransfer(batch, {write(1, 1)}); });
     entered.get_future().wait();
     EXPECT_TRUE(transports_->freeBatchID(batch).IsBatchBusy());
     EXPECT_EQ(statusOf(batch, 0).s, Transport::WAITING);
@@ -296,9 +299,9 @@ TEST_F(MultiTransportTest, UninstallReturnsWhenEveryRequestHasEnded) {
     options.on_destroy = [&] { destroyed = true; };
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(3);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 10)}).ok());
     auto submitted = std::async(std::launch::async, [&] {
-        return transports_->submitTransfer(batch, {read(1, 10), read(1, 10)});
+        return transports_->submitTransfer(batch, {write(1, 10), write(1, 10)});
     });
     entered.get_future().wait();
     auto uninstalled =
@@ -308,7 +311,7 @@ TEST_F(MultiTransportTest, UninstallReturnsWhenEveryRequestHasEnded) {
     while (transports_->getTransport("fake") != nullptr && steady_clock::now() < limit) {
         std::this_thread::yield();
     }
-    EXPECT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).IsNotSupportedTransport());
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(1, 10)}).IsNotSupportedTransport());
     EXPECT_FALSE(destroyed);
     go_on.set_value();
     EXPECT_EQ(uninstalled.get(), 0);
@@ -354,10 +357,10 @@ TEST_F(MultiTransportTest, AfterShutdownBatchesCanOnlyBePolledAndFreed) {
     options.threads = 0;
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(2);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 10)}).ok());
     transports_->shutdown();
     EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
-    EXPECT_FALSE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    EXPECT_FALSE(transports_->submitTransfer(batch, {write(1, 10)}).ok());
     EXPECT_EQ(transports_->allocateBatchID(1), Transport::INVALID_BATCH_ID);
     EXPECT_EQ(transports_->addTransport("fake", std::make_shared<FakeTransport>(options), nullptr),
               ERR_INVALID_ARGUMENT);
@@ -369,7 +372,7 @@ TEST_F(MultiTransportTest, FreesForgottenBatchesWithItself) {
     options.threads = 0;
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(1);
-    ASSERT_TRUE(transports_->submitTransfer(batch, {read(1, 10)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 10)}).ok());
     transports_.reset();  // the leak checker sees whether slices and batch went
 }
 
@@ -378,13 +381,10 @@ TEST_F(MultiTransportTest, AMillionRequestsComplete) {
     add(1, "fake");
     constexpr size_t kBatch = 100000;
     std::vector<Transport::BatchID> batches;
-    const std::vector<Request> requests(kBatch, read(1, 8));
+    const std::vector<Request> requests(kBatch, write(1, 8));
     for (int i = 0; i < 10; ++i) {
         batches.push_back(transports_->allocateBatchID(kBatch));
-        Request first = requests.front();
-        first.opcode = Request::WRITE;  // nobody writes to the shared buffer
-        ASSERT_TRUE(
-            transports_->submitTransfer(batches.back(), std::vector<Request>(kBatch, first)).ok());
+        ASSERT_TRUE(transports_->submitTransfer(batches.back(), requests).ok());
     }
     for (const auto batch : batches) {
         const TransferStatus all = waitForBatch(batch);
@@ -399,13 +399,12 @@ TEST_F(MultiTransportTest, ServesManyThreadsAtOnce) {
     FakeTransport::Options options;
     options.slice_bytes = 16;
     add(1, "fake", options);
-    Request write = read(1, 50);
-    write.opcode = Request::WRITE;
+    const Request request = write(1, 50);
     const auto use = [&] {
         for (int round = 0; round < 200; ++round) {
             const auto batch = transports_->allocateBatchID(8);
-            EXPECT_TRUE(transports_->submitTransfer(batch, {write, write, write}).ok());
-            EXPECT_TRUE(transports_->submitTransfer(batch, {write}).ok());
+            EXPECT_TRUE(transports_->submitTransfer(batch, {request, request, request}).ok());
+            EXPECT_TRUE(transports_->submitTransfer(batch, {request}).ok());
             const TransferStatus all = waitForBatch(batch);
             EXPECT_EQ(all.s, Transport::COMPLETED);
             EXPECT_EQ(all.transferred_bytes, 200u);
@@ -416,7 +415,7 @@ TEST_F(MultiTransportTest, ServesManyThreadsAtOnce) {
     const auto shared = transports_->allocateBatchID(2 * kShared);
     const auto submitToShared = [&] {
         for (size_t i = 0; i < kShared; ++i) {
-            EXPECT_TRUE(transports_->submitTransfer(shared, {write}).ok());
+            EXPECT_TRUE(transports_->submitTransfer(shared, {request}).ok());
         }
     };
     std::atomic<bool> done{false};

@@ -161,10 +161,10 @@ TEST(SegmentCodecTest, BoundsSizeDepthAndNumberOfValues) {
     };
     EXPECT_TRUE(decode(nested(kMaxJsonDepth - 1)).ok());
     EXPECT_TRUE(decode(nested(kMaxJsonDepth)).IsMalformedJson());
-    EXPECT_TRUE(decode(nested(4000000)).IsMalformedJson());
-    EXPECT_TRUE(decode(std::string(4000000, '{')).IsMalformedJson());
+    EXPECT_TRUE(decode(nested(1000000)).IsMalformedJson());
+    EXPECT_TRUE(decode(std::string(1000000, '{')).IsMalformedJson());
     std::string many = R"({"name":"n","protocol":"p","x":[0)";
-    for (int i = 0; i < 4000000; ++i) many += ",0";
+    for (int i = 0; i < 1000000; ++i) many += ",0";
     EXPECT_TRUE(decode(many + "]}").IsMalformedJson());
     // Brackets in text are only text.
     EXPECT_TRUE(decode(R"({"name":"[[[[[[[[[[[[[[[[[[[[\"[[[[","protocol":"p"})").ok());
@@ -214,7 +214,7 @@ TEST(SegmentCodecTest, SurvivesMutations) {
                                   "\xff",    "file_buffers",
                                   "id",      "nvmeof_generic"};
     size_t good = 0;
-    for (int round = 0; round < 20000; ++round) {
+    for (int round = 0; round < 5000; ++round) {
         std::string text = kWire;
         for (unsigned edits = 1 + random() % 4; edits > 0; --edits) {
             const size_t at = random() % text.size();

@@ -248,14 +248,15 @@ TEST_F(TransferMetadataTest, AFileThatCannotBePublishedIsNotThere) {
 }
 
 TEST_F(TransferMetadataTest, RefusesToPublishWhatNobodyCouldRead) {
-    auto desc = std::make_shared<SegmentDesc>();
-    desc->name = "local";
-    desc->protocol = "p";
-    for (uint32_t id = 1; id <= kMaxFileBuffers; ++id)
-        desc->file_buffers.push_back({id, "/", 1, 0});
-    ASSERT_EQ(metadata_.addLocalSegment(LOCAL_SEGMENT_ID, "local", std::move(desc)), 0);
-    EXPECT_EQ(metadata_.updateLocalSegmentDesc(), 0);
-    EXPECT_EQ(metadata_.addFileBuffer({999999, "/", 1, 0}, true), ERR_METADATA);
+    SegmentDesc many;
+    many.file_buffers.resize(kMaxFileBuffers + 1);
+    EXPECT_EQ(metadata_.updateSegmentDesc("node", many), ERR_METADATA);
+    SegmentDesc large;
+    large.file_buffers.resize(2000, {1, std::string(4096, 'a'), 1, 0});
+    EXPECT_EQ(metadata_.updateSegmentDesc("node", large), 0);
+    large.file_buffers.resize(2100, {1, std::string(4096, 'a'), 1, 0});
+    EXPECT_EQ(metadata_.updateSegmentDesc("node", large), ERR_METADATA);
+    EXPECT_EQ(storage_->history().size(), 1u);
 }
 
 // Case 44: an older state is never published after a newer one.
