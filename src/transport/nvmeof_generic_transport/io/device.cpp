@@ -91,8 +91,8 @@ Duty Device::take(size_t freeSlots, Batch& batch) {
         if (!shared) return Duty::kNone;
     }
 
-    const size_t toLeave = inFlight_;
-    const size_t room = freeSlots > toLeave ? freeSlots - toLeave : 0;
+    // As long as it uses no more than it leaves.
+    const size_t room = freeSlots > inFlight_ ? (freeSlots - inFlight_ + 1) / 2 : 0;
     const size_t most = std::min(room, Batch::kMostOperations);
     uint64_t bytes = 0;
     starved_ = false;
@@ -122,7 +122,7 @@ Readiness Device::endTurn(const Batch& batch, size_t submitted, Turn turn) {
     left.append(std::move(again_));
     again_.append(std::move(left));
     --submitters_;
-    if (turn == Turn::kSlow) {
+    if (turn == Turn::kBlocked) {
         const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
         if (tick >= apartUntil_) {
             LOG(WARNING) << name_

@@ -55,8 +55,8 @@ enum class Duty {
 /// How a turn to submit went.
 enum class Turn {
     kWell,
-    kSlow,    ///< io_submit blocked
-    kPaused,  ///< the kernel could not take more for now: resume() has to follow
+    kBlocked,  ///< io_submit blocked, and another thread took the worker over
+    kPaused,   ///< the kernel could not take more for now: resume() has to follow
 };
 
 /// The lane in which a device must be made ready, or nothing.

@@ -76,7 +76,7 @@ void Monitor::lookForStuck() {
         const uint64_t progress = worker.progress();
         const bool stuck = Worker::inSystemCall(progress) && progress == seen_[i].progress;
         seen_[i].progress = progress;
-        if (!stuck) continue;
+        if (!stuck || !worker.threadWaits()) continue;
         // Before the next one blocks there, too: where it does is to be kept away from the others.
         if (!world_.conditions.apart.load(std::memory_order_relaxed) &&
             bringIn(workers_.size() - 1)) {

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -79,9 +80,19 @@ bool Worker::depose(uint64_t progress) {
     return progress_.compare_exchange_strong(progress, progress + 1, std::memory_order_acq_rel);
 }
 
+bool Worker::threadWaits() const {
+    const std::string thread = std::to_string(thread_.load(std::memory_order_acquire));
+    std::ifstream file("/proc/self/task/" + thread + "/stat");
+    std::string line;
+    std::getline(file, line);
+    // The state follows the name, which stands in parentheses and may contain anything.
+    const size_t name = line.rfind(") ");
+    return name == std::string::npos || line[name + 2] != 'R';
+}
+
 int64_t Worker::cpuTime() const {
     timespec time{};
-    if (!hasClock_.load(std::memory_order_acquire) ||
+    if (thread_.load(std::memory_order_acquire) == 0 ||
         clock_gettime(cpuClock_.load(std::memory_order_relaxed), &time) != 0) {
         return 0;
     }
@@ -92,8 +103,8 @@ void Worker::run() {
     clockid_t clock;
     if (pthread_getcpuclockid(pthread_self(), &clock) == 0) {
         cpuClock_.store(clock, std::memory_order_relaxed);
-        hasClock_.store(true, std::memory_order_release);
     }
+    thread_.store(gettid(), std::memory_order_release);
     world_.dispatcher.wakeUp(seat_);
     Tenure tenure{progress_.load(std::memory_order_acquire), {}};
     while (turn(tenure)) {
@@ -180,7 +191,6 @@ bool Worker::submit(Tenure& tenure, Device& device) {
     const size_t count = submission.batch.count;
     prepare(world_.bounce, device, submission);
 
-    const uint64_t before = world_.conditions.tick.load(std::memory_order_relaxed);
     Harvest harvest;
     Turn how = Turn::kWell;
     bool mine = true;
@@ -195,7 +205,7 @@ bool Worker::submit(Tenure& tenure, Device& device) {
         if (taken < left) inFlight_.fetch_sub(left - taken, std::memory_order_relaxed);
         at += taken;
         if (!mine) {
-            how = Turn::kSlow;
+            how = Turn::kBlocked;
             break;
         }
         if (taken > 0) {
@@ -215,10 +225,6 @@ bool Worker::submit(Tenure& tenure, Device& device) {
             // The first one's own error; the others have not been looked at.
             complete(world_.bounce, *submission.batch.operations[at++], result, harvest);
         }
-    }
-    if (how == Turn::kWell &&
-        world_.conditions.tick.load(std::memory_order_relaxed) - before >= 2) {
-        how = Turn::kSlow;
     }
     if (!harvest.empty()) deliver(device, harvest);
     // Paused first: whoever is told of a device that is ready may be done with it at once.

@@ -2,6 +2,8 @@
 // A worker: a context of the kernel, and what a thread does that runs it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -60,6 +62,8 @@ class Worker {
     /// Takes the worker away from a thread that is still where progress() said it was; run() is
     /// then for another one. @return false when the thread has come back meanwhile
     bool depose(uint64_t progress);
+    /// Whether the thread waits for something, in contrast to working or waiting for a processor.
+    bool threadWaits() const;
     /// Whether it has run out of things to do since the last call.
     bool tookRest() { return rested_.exchange(false, std::memory_order_relaxed); }
     /// CPU time of the thread that runs it, in nanoseconds; 0 when there is none.
@@ -94,8 +98,8 @@ class Worker {
     std::atomic<uint32_t> inFlight_{0};  // of them; a deposed thread settles its share late
     std::atomic<uint64_t> progress_{0};
     std::atomic<bool> rested_{false};
-    std::atomic<clockid_t> cpuClock_;
-    std::atomic<bool> hasClock_{false};
+    std::atomic<clockid_t> cpuClock_{};
+    std::atomic<pid_t> thread_{0};  // the one that runs it
 
     // Of the thread that runs the worker.
     Device* paused_ = nullptr;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the pool costs, per request, without a device and without the kernel's part: queueing,
+// planning, submission, completion and the hand-over between threads.
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "completion.h"
+#include "pool.h"
+
+namespace mooncake::nvmeof_generic::io {
+namespace {
+
+/// Completes everything at once, in full.
+class InstantAio final : public AioSyscalls {
+ public:
+    int setup(unsigned, io_context_t* context) override {
+        *context = reinterpret_cast<io_context_t>(this);
+        return 0;
+    }
+    void destroy(io_context_t) override {}
+    int submit(io_context_t, long count, iocb** controls) override {
+        for (long i = 0; i < count; ++i) {
+            const iocb& control = *controls[i];
+            unsigned long bytes = control.u.c.nbytes;
+            if (control.aio_lio_opcode == IO_CMD_PREADV) {
+                const auto* vectors = static_cast<const iovec*>(control.u.c.buf);
+                bytes = 0;
+                for (unsigned long v = 0; v < control.u.c.nbytes; ++v) bytes += vectors[v].iov_len;
+            }
+            events_.push_back({control.data, nullptr, bytes, 0});
+        }
+        return static_cast<int>(count);
+    }
+    int reap(io_context_t, long most, io_event* events) override {
+        int count = 0;
+        while (count < most && !events_.empty()) {
+            events[count++] = events_.front();
+            events_.pop_front();
+        }
+        return count;
+    }
+    int wait(io_context_t, long, io_event*, timespec*) override {
+        std::unique_lock lock(mutex_);
+        woken_.wait(lock, [this] { return wake_; });
+        wake_ = false;
+        return 0;
+    }
+    int wake(io_context_t) override {
+        std::lock_guard lock(mutex_);
+        wake_ = true;
+        woken_.notify_one();
+        return 0;
+    }
+
+ private:
+    std::deque<io_event> events_;  // of the one worker
+    std::mutex mutex_;
+    std::condition_variable woken_;
+    bool wake_ = false;
+};
+
+class Counter : public IoListener {
+ public:
+    void onIoDone(void*, int, uint64_t) noexcept override {
+        if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_one();
+    }
+    void expect(size_t count) { left_.store(count, std::memory_order_release); }
+    void wait() {
+        for (size_t left = left_.load(); left != 0; left = left_.load()) left_.wait(left);
+    }
+
+ private:
+    std::atomic<size_t> left_{0};
+};
+
+double cpuSeconds() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+/// @param step  from one request to the next, in bytes
+void submitAndComplete(benchmark::State& state, uint64_t step) {
+    const auto batch = static_cast<size_t>(state.range(0));
+    IoOptions options;
+    options.numWorkers = 1;
+    auto pool = createPool(options, std::make_unique<InstantAio>()).take();
+    char path[] = "/tmp/io-bench-XXXXXX";
+    UniqueFd fd(mkostemp(path, O_DIRECT | O_CLOEXEC));
+    std::remove(path);
+    auto counter = std::make_shared<Counter>();
+    auto added = pool->addDevice({std::move(fd), "bench", 1ULL << 40, 4096, counter});
+    if (!added.ok()) {
+        state.SkipWithError(added.error().message.c_str());
+        return;
+    }
+    std::vector<IoRequest> requests;
+    for (size_t i = 0; i < batch; ++i) {
+        requests.push_back(
+            {IoOp::kRead, reinterpret_cast<void*>(0x10000000 + i * 8192), i * step, 4096, nullptr});
+    }
+    const double before = cpuSeconds();
+    for (auto _ : state) {
+        counter->expect(batch);
+        pool->submit(added.value(), requests.data(), batch);
+        counter->wait();
+    }
+    const auto done = static_cast<double>(state.iterations() * batch);
+    state.SetItemsProcessed(static_cast<int64_t>(done));
+    // Of all threads, which is what a request costs.
+    state.counters["cpu_ns/request"] = (cpuSeconds() - before) * 1e9 / done;
+}
+
+BENCHMARK_CAPTURE(submitAndComplete, Scattered4K, 8192)->Arg(1)->Arg(32)->Arg(4096)->UseRealTime();
+BENCHMARK_CAPTURE(submitAndComplete, Sequential4K, 4096)->Arg(256)->Arg(4096)->UseRealTime();
+
+/// The end of operations of one piece each, without threads.
+void completion(benchmark::State& state) {
+    constexpr size_t kBatch = 64;
+    auto bounce = BouncePool::create(1 << 20).take();
+    Conditions conditions;
+    auto counter = std::make_shared<Counter>();
+    const PlanRules rules{DirectIo::kAuto, 4096, 512, 1 << 20, 256 << 10};
+    Device device({UniqueFd(), "bench", 1ULL << 40, 4096, counter}, rules, kBatch, false, *bounce,
+                  conditions);
+    std::vector<IoRequest> requests;
+    for (size_t i = 0; i < kBatch; ++i) {
+        requests.push_back(
+            {IoOp::kRead, reinterpret_cast<void*>(0x10000000 + i * 8192), i * 8192, 4096, nullptr});
+    }
+    Batch batch;
+    Harvest harvest;
+    counter->expect(SIZE_MAX);
+    for (auto _ : state) {
+        device.admit(requests.data(), kBatch);
+        device.take(2 * kBatch, batch);
+        for (size_t i = 0; i < batch.count; ++i) {
+            batch.operations[i]->asked = batch.operations[i]->length;
+            complete(*bounce, *batch.operations[i], 4096, harvest);
+        }
+        device.endTurn(batch, batch.count, Turn::kWell);
+        device.gather(harvest);
+    }
+    state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kBatch));
+}
+BENCHMARK(completion);
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic::io
