@@ -9,8 +9,9 @@
 
 namespace mooncake::nvmeof_generic::admin {
 
-bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err) {
-    NvmetTree tree{makePosixConfigTree(), roots.nvmet()};
+bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err,
+           std::shared_ptr<ConfigTree> files) {
+    NvmetTree tree{files ? std::move(files) : makePosixConfigTree(), roots.nvmet()};
     if (auto usable = checkUsable(tree, "tcp"); !usable.ok()) {
         err << usable.error().message << '\n';
         return false;

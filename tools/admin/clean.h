@@ -2,8 +2,10 @@
 #pragma once
 
 #include <iosfwd>
+#include <memory>
 
 #include "roots.h"
+#include "transport/nvmeof_generic_transport/target/config_tree.h"
 
 namespace mooncake::nvmeof_generic::admin {
 
@@ -11,7 +13,9 @@ namespace mooncake::nvmeof_generic::admin {
 /// and prints each object. Objects of live targets and of others stay as they are. Waits for the
 /// I/O in flight of what it removes.
 /// @param dryRun  print what would be removed, and remove nothing
+/// @param tree  nullptr: the real file system
 /// @return whether nothing failed; failures are printed to `err`
-bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err);
+bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err,
+           std::shared_ptr<ConfigTree> tree = nullptr);
 
 }  // namespace mooncake::nvmeof_generic::admin

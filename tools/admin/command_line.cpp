@@ -47,6 +47,15 @@ std::string nameOf(int wanted) {
     return "";
 }
 
+// @param argument  where getopt_long() stands: past it, unless it is one of several short ones
+Error unknownOption(const char* argument) {
+    if (optopt > 0 && optopt < kJson) {
+        return usageError("there is no option -" + std::string(1, static_cast<char>(optopt)));
+    }
+    if (optopt != 0) return usageError(quoted(argument) + ": this option takes no value");
+    return usageError("there is no option " + quoted(argument));
+}
+
 Result<> takeOption(int found, CommandLine& line) {
     const std::string_view value = optarg == nullptr ? "" : optarg;
     switch (found) {
@@ -110,13 +119,12 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
     std::set<int> given;
     optind = 0;  // from the start, also in a process that has parsed another line before
     while (true) {
-        const int at = optind == 0 ? 1 : optind;
         // The colon: no messages, and a missing value told apart from an unknown option.
         const int found = ::getopt_long(argc, argv, ":h", kOptions, nullptr);
         if (found == -1) break;
         if (found == kHelpOption) return CommandLine{};
         if (found == ':') return usageError(quoted(argv[optind - 1]) + " lacks its value");
-        if (found == '?') return usageError("there is no option " + quoted(argv[at]));
+        if (found == '?') return unknownOption(argv[optind - 1]);
         if (auto taken = takeOption(found, line); !taken.ok()) return taken.error();
         given.insert(found);
     }

@@ -18,7 +18,7 @@
 namespace mooncake::nvmeof_generic::admin {
 namespace {
 
-constexpr std::chrono::seconds kLockLimit{3};
+constexpr std::chrono::seconds kLockLimit{1};
 constexpr uint64_t kSectorBytes = 512;  // the unit of sysfs, whatever the device's blocks
 
 uint32_t numberOf(const std::string& text) {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin_fixture.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "admin.h"
+
+namespace mooncake::nvmeof_generic::admin {
+
+namespace fs = std::filesystem;
+
+Json::Value Outcome::json() const {
+    Json::Value value;
+    std::istringstream text(out);
+    std::string errors;
+    EXPECT_TRUE(Json::parseFromStream(Json::CharReaderBuilder(), text, &value, &errors))
+        << errors << out;
+    return value;
+}
+
+void putFile(const std::string& path, const std::string& content) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path) << content;
+}
+
+AdminTest::AdminTest() {
+    const std::string root = machine_.path();
+    roots_ = {root + "/config", root + "/proc", root + "/sys",
+              root + "/dev",    root + "/etc",  root + "/modules"};
+    nvmet_ = std::make_shared<FakeNvmet>(roots_.nvmet());
+    putFile(roots_.proc + "/locks", "1: POSIX  ADVISORY  READ 7 00:01:7 0 EOF\n");
+    options_.nvmetRoot = roots_.nvmet();
+    options_.devRoot = roots_.dev;
+    options_.segment = "shelf";
+}
+
+Outcome AdminTest::run(std::vector<std::string> arguments, uid_t euid) const {
+    arguments.insert(arguments.begin(), "nvmeof_generic_admin");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::ostringstream out, err;
+    const int status =
+        admin::run(static_cast<int>(arguments.size()), argv.data(), roots_, euid, out, err);
+    return {status, out.str(), err.str()};
+}
+
+std::unique_ptr<TargetProcess> AdminTest::startTarget() {
+    for (const char* name : {"1", "2"}) files_.file(name, 8192);
+    pid_t pid = 0;
+    int ends[2];
+    if (pipe(ends) != 0) return nullptr;
+    auto process = std::make_unique<TargetProcess>([&] {
+        const pid_t own = getpid();
+        if (write(ends[1], &own, sizeof(own)) != sizeof(own)) return std::string();
+        auto started = Target::start({"tcp", "ipv4", "127.0.0.1", "4420"}, options_, nvmet_);
+        if (!started.ok()) return std::string();
+        static std::unique_ptr<Target> kept = started.take();
+        for (uint32_t nsid : {1, 2}) {
+            if (!kept->addFile(nsid, file(std::to_string(nsid)), 8192).ok()) return std::string();
+        }
+        return kept->subsystemNqn();
+    });
+    EXPECT_NE(process->nqn(), "");
+    EXPECT_EQ(read(ends[0], &pid, sizeof(pid)), static_cast<ssize_t>(sizeof(pid)));
+    close(ends[0]);
+    close(ends[1]);
+
+    struct stat status;
+    EXPECT_EQ(stat((roots_.nvmet() + "/subsystems/" + process->nqn()).c_str(), &status), 0);
+    char line[128];
+    std::snprintf(line, sizeof(line), "2: FLOCK  ADVISORY  WRITE %d %02x:%02x:%lu 0 EOF\n", pid,
+                  major(status.st_dev), minor(status.st_dev), status.st_ino);
+    std::ofstream(roots_.proc + "/locks", std::ios::app) << line;
+    const std::string number = std::to_string(pid);
+    fs::create_symlink("/proc/" + number, roots_.proc + "/" + number);
+    return process;
+}
+
+void AdminTest::makeForeignObjects() {
+    const std::string root = roots_.nvmet(), subsystem = root + "/subsystems/" + kForeignNqn;
+    const std::string host = root + "/hosts/" + kForeignHost, port = root + "/ports/1";
+    for (const std::string& made : {subsystem, subsystem + "/namespaces/1", host, port}) {
+        ASSERT_EQ(nvmet_->makeDir(made), 0) << made;
+    }
+    files_.file("foreign", 12288);
+    for (const auto& [path, value] :
+         {std::pair{subsystem + "/namespaces/1/device_path", file("foreign")},
+          {subsystem + "/namespaces/1/enable", "1"},
+          {port + "/addr_trtype", "tcp"},
+          {port + "/addr_adrfam", "ipv4"},
+          {port + "/addr_traddr", "127.0.0.1"},
+          {port + "/addr_trsvcid", "4430"}}) {
+        ASSERT_EQ(nvmet_->writeFile(path, value), 0) << path;
+    }
+    putFile(host + "/dhchap_key", "DHHC-1:00:c2VjcmV0\n");
+    ASSERT_EQ(nvmet_->link(host, subsystem + "/allowed_hosts/" + kForeignHost), 0);
+    ASSERT_EQ(nvmet_->link(subsystem, port + "/subsystems/any-name"), 0);
+}
+
+}  // namespace mooncake::nvmeof_generic::admin
