@@ -36,7 +36,7 @@ class BatchRunnerTest : public ::testing::Test {
         }
     }
     // The given blocks meet that fate, the others complete.
-    void decree(Fate fate, std::vector<uint64_t> blocks) {
+    void decree(Fate fate, const std::vector<uint64_t>& blocks) {
         api_.fate = [=](const TransferRequest& request) {
             for (uint64_t block : blocks) {
                 if (request.target_offset == block * kBlock) return fate;

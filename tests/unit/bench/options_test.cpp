@@ -158,8 +158,8 @@ TEST(Options, BlocksAndThreadsMustFitTheFile) {
     flags.threads = 4;
     Options options{};
     ASSERT_FALSE(checkFlags(flags, options).has_value());
-    EXPECT_FALSE(checkFileSize(options, "/tmp/a", 4 * 4096).has_value());
-    const MaybeFailure threads = checkFileSize(options, "/tmp/a", 4 * 4096 - 1);
+    EXPECT_FALSE(checkFileSize(options, "/tmp/a", 16384).has_value());
+    const MaybeFailure threads = checkFileSize(options, "/tmp/a", 16383);
     ASSERT_TRUE(threads.has_value());
     EXPECT_EQ(threads->code, ExitCode::kUsage);
     EXPECT_THAT(threads->message, HasSubstr("--threads=4"));

@@ -52,7 +52,7 @@ class Program : public ::testing::Test {
     }
 
     std::string makeFile(const std::string& name, uint64_t size = kFileSize) const {
-        const std::string path = folder_ + "/" + name;
+        std::string path = folder_ + "/" + name;
         std::ofstream(path).close();
         std::filesystem::resize_file(path, size);
         return path;
@@ -259,6 +259,7 @@ TEST_F(Program, ProgressEachSecondOnATerminalOnly) {
     if (child == 0) {
         setenv("MC_TRANSPORT_PLUGIN_PATH", FILE_TRANSPORT, 1);
         std::vector<char*> argv;
+        argv.reserve(all.size() + 1);
         for (std::string& argument : all) argv.push_back(argument.data());
         argv.push_back(nullptr);
         execv(argv[0], argv.data());

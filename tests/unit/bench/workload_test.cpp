@@ -50,7 +50,7 @@ void waitOnly(Workload&, Phase, int doneFd) {
 }
 
 // Lets the transfer go on until `reached`.
-Workload::Watch until(std::function<bool()> reached) {
+Workload::Watch until(const std::function<bool()>& reached) {
     return [reached](Workload& workload, Phase phase, int doneFd) {
         if (phase == Phase::kTransfer) {
             const auto limit = std::chrono::steady_clock::now() + 60s;
