@@ -56,8 +56,7 @@ int main(int argc, char** argv) {
     mooncake::MetadataServer server(limits);
     std::string error;
     if (!server.bind(FLAGS_host, FLAGS_port, &error)) {
-        std::fprintf(stderr, "%s; choose another with --host and --port\n",
-                     error.c_str());
+        std::fprintf(stderr, "%s; choose another with --host and --port\n", error.c_str());
         return 1;
     }
     const bool is_ipv6 = FLAGS_host.find(':') != std::string::npos;

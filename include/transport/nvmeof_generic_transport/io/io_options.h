@@ -18,10 +18,10 @@ namespace mooncake::nvmeof_generic {
 /// IoDevice that never loses bytes of another write; two initiators that write different bytes of
 /// the same block at the same time can lose one of the writes.
 enum class DirectIo {
-    kOn,   ///< always the caller's memory; misaligned requests fail with EINVAL
-    kOff,  ///< never the caller's memory: every byte is copied through a buffer of the pool, so
-           ///< that memory which changes during I/O, or a process that forks, cannot disturb a
-           ///< transfer
+    kOn,    ///< always the caller's memory; misaligned requests fail with EINVAL
+    kOff,   ///< never the caller's memory: every byte is copied through a buffer of the pool, so
+            ///< that memory which changes during I/O, or a process that forks, cannot disturb a
+            ///< transfer
     kAuto,  ///< the caller's memory; a bounce buffer where memory, offset or length are not aligned
 };
 
