@@ -103,6 +103,7 @@ bool FakeNvmet::isLinked(const std::string& path) const {
 }
 
 int FakeNvmet::removeDir(const std::string& path) {
+    if (beforeRemoval) beforeRemoval(path);
     std::lock_guard guard(mutex_);
     return removeDirLocked(path);
 }
@@ -125,7 +126,6 @@ int FakeNvmet::removeDirLocked(const std::string& path) {
 }
 
 int FakeNvmet::writeFile(const std::string& path, std::string_view value) {
-    if (lastPart(path) == "enable" && value == "0" && beforeDisable) beforeDisable(path);
     std::lock_guard guard(mutex_);
     if (value.empty()) return EFAULT;
     if (const int code = posix_->exists(path); code != 0) return code;

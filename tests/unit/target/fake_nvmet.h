@@ -35,8 +35,8 @@ class FakeNvmet final : public ConfigTree {
 
     /// "address:port" on which a program that has nothing to do with nvmet listens.
     std::set<std::string> taken;
-    /// Called before a namespace is disabled: where a hung disk hangs.
-    std::function<void(const std::string& path)> beforeDisable;
+    /// Called before a namespace is removed: where a hung disk hangs.
+    std::function<void(const std::string& path)> beforeRemoval;
     /// Called between the kernel's opening a file and the end of the enable.
     std::function<void()> duringEnable;
 

@@ -213,15 +213,15 @@ TEST_F(TargetTest, ExportsWhatItJudged) {
     EXPECT_EQ(exported, judged);
 }
 
-// Case 19: a file whose disk hangs holds up nobody else.
+// Case 19: no lock of ours is held while the kernel waits for a hung disk.
 TEST_F(TargetTest, AHungRemovalHoldsUpNobody) {
     auto target = start();
     ASSERT_TRUE(target->addFile(1, files_.file("hung", 4096), 4096).ok());
     ASSERT_TRUE(target->addFile(2, files_.file("good", 4096), 4096).ok());
     std::promise<void> hanging, recover;
-    const std::string hung = target->subsystemNqn() + "/namespaces/1/";
-    nvmet_->beforeDisable = [&, recovered = recover.get_future().share()](const std::string& path) {
-        if (path.find(hung) == std::string::npos) return;
+    const std::string hung = target->subsystemNqn() + "/namespaces/1";
+    nvmet_->beforeRemoval = [&, recovered = recover.get_future().share()](const std::string& path) {
+        if (!path.ends_with(hung)) return;
         hanging.set_value();
         recovered.wait();
     };
@@ -237,7 +237,7 @@ TEST_F(TargetTest, AHungRemovalHoldsUpNobody) {
 
     recover.set_value();
     EXPECT_TRUE(removal.get());
-    nvmet_->beforeDisable = nullptr;
+    nvmet_->beforeRemoval = nullptr;
     EXPECT_TRUE(target->addFile(4, files_.path() + "/hung", 4096).ok());
 }
 

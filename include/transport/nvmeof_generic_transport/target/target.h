@@ -70,7 +70,8 @@ class Target {
     ///     behind
     virtual Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) = 0;
 
-    /// Takes a file back. Waits for its I/O in flight, without holding up other files.
+    /// Takes a file back. Waits for its I/O in flight. Until then the kernel lets other calls of
+    /// addFile() and removeFile() on this target wait as well; I/O on other files goes on.
     /// @return ENOENT when `nsid` is not exported, EBUSY while another call adds or removes it;
     ///     after any other error it is still held and may be removed again
     virtual Result<> removeFile(uint32_t nsid) = 0;

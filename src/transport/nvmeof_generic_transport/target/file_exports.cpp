@@ -4,12 +4,10 @@
 #include <glog/logging.h>
 
 #include <cerrno>
-#include <vector>
 
 #include "export_plan.h"
 #include "file_space.h"
 #include "loop_device.h"
-#include "parallel.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -19,7 +17,6 @@ namespace {
 // NVMET_MAX_NAMESPACES in drivers/nvme/target/nvmet.h.
 constexpr size_t kMaxFiles = 1024;
 constexpr uint32_t kMaxNsid = 0xfffffffe;  // the one above means all namespaces
-constexpr size_t kRemovalThreads = 16;
 
 }  // namespace
 
@@ -29,12 +26,6 @@ FileExports::FileExports(const NvmetTree& tree, std::string subsystemNqn,
       subsystemNqn_(std::move(subsystemNqn)),
       options_(options),
       record_(subsystemNqn_, options.segment) {}
-
-FileExports::~FileExports() {
-    std::vector<Export*> all;
-    for (auto& [nsid, exported] : exports_) all.push_back(&exported);
-    forEachInParallel(all.size(), kRemovalThreads, [&](size_t i) { all[i]->ns.reset(); });
-}
 
 Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, uint64_t size) {
     if (nsid == 0 || nsid > kMaxNsid) {

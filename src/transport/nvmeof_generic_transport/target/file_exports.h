@@ -17,13 +17,12 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// The files that one subsystem exports. Thread-safe; no lock is held over a system call, so a file
-/// that hangs holds up nobody but its own caller.
+/// The files that one subsystem exports; removed with it. Thread-safe; no lock is held over a
+/// system call.
 class FileExports {
  public:
     FileExports(const NvmetTree& tree, std::string subsystemNqn, const TargetOptions& options);
-    /// Removes them all, several at a time.
-    ~FileExports();
+
     FileExports(const FileExports&) = delete;
     FileExports& operator=(const FileExports&) = delete;
 

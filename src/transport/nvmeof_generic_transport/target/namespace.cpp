@@ -4,29 +4,23 @@
 #include <glog/logging.h>
 
 #include <cerrno>
-#include <mutex>
-
-#include "parallel.h"
+#include <vector>
 
 namespace mooncake::nvmeof_generic {
 namespace {
-
-constexpr size_t kRemovalThreads = 16;
 
 std::string namespacesPath(const NvmetTree& tree, const std::string& subsystemNqn) {
     return tree.subsystem(subsystemNqn) + "/namespaces";
 }
 
-// Disabling comes first and by itself: rmdir would do it too, but with the lock of the folder held
-// that every other namespace's mkdir and rmdir needs, for as long as a hung disk pleases.
+// The kernel disables a namespace in the course of its rmdir. To write 0 to `enable` first would do
+// the waiting under nvmet_config_sem (since 6.10, and 6.1.93 and 6.6.33 before it): with a hung
+// disk, no host could connect to any target of this machine any more, and nothing be exported or
+// taken back. rmdir waits with this subsystem's `namespaces` folder locked, which is the least
+// there is.
 Result<> removeNamespace(const NvmetTree& tree, const std::string& path) {
-    if (const int code = unlessGone(tree.files->writeFile(path + "/enable", "0")); code != 0) {
-        return treeError(code, "cannot disable " + path);
-    }
-    if (const int code = unlessGone(tree.files->removeDir(path)); code != 0) {
-        return treeError(code, "cannot remove " + path);
-    }
-    return {};
+    const int code = unlessGone(tree.files->removeDir(path));
+    return code == 0 ? Result<>() : treeError(code, "cannot remove " + path);
 }
 
 Error enableError(int code, const Namespace::Settings& settings) {
@@ -74,14 +68,11 @@ Result<> Namespace::removeAll(const NvmetTree& tree, const std::string& subsyste
     if (const int code = unlessGone(tree.files->list(folder, nsids)); code != 0) {
         return treeError(code, "cannot list " + folder);
     }
-    std::mutex mutex;
     Result<> result;
-    forEachInParallel(nsids.size(), kRemovalThreads, [&](size_t i) {
-        const auto removed = removeNamespace(tree, folder + "/" + nsids[i]);
-        if (removed.ok()) return;
-        std::lock_guard guard(mutex);
-        if (result.ok()) result = removed;
-    });
+    for (const std::string& nsid : nsids) {
+        auto removed = removeNamespace(tree, folder + "/" + nsid);
+        if (!removed.ok() && result.ok()) result = std::move(removed);
+    }
     return result;
 }
 

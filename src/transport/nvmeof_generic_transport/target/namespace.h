@@ -25,9 +25,8 @@ class Namespace {
                                                      const std::string& subsystemNqn,
                                                      const Settings& settings);
 
-    /// Disables and removes all namespaces of a subsystem, several at a time: each waits for its
-    /// I/O in flight and for an RCU grace period (30 ms apiece, measured). @return the first
-    /// failure
+    /// Removes all namespaces of a subsystem. Each waits for its I/O in flight and for RCU grace
+    /// periods (30 ms in all, measured). @return the first failure
     static Result<> removeAll(const NvmetTree& tree, const std::string& subsystemNqn);
 
     /// Does what remove() does, if that has not succeeded yet.
@@ -35,8 +34,8 @@ class Namespace {
     Namespace(const Namespace&) = delete;
     Namespace& operator=(const Namespace&) = delete;
 
-    /// Disables it, which waits for its I/O in flight, and removes it. Nothing else waits
-    /// meanwhile.
+    /// Disables and removes it, which waits for its I/O in flight. Meanwhile create() and remove()
+    /// wait too in this subsystem, but nothing else does: no I/O, no other subsystem.
     Result<> remove();
 
  private:

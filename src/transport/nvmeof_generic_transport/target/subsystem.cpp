@@ -51,7 +51,7 @@ Result<> Subsystem::remove() {
     const int code = unlessGone(tree_.files->removeDir(path));
     if (code == EBUSY) {
         return makeError(code, "cannot remove " + path,
-                         "somebody else linked it to a port: remove that link");
+                         "a port still has a link to it that this target did not make");
     }
     if (code != 0) return treeError(code, "cannot remove " + path);
     removeAtEnd_ = false;

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Block devices: what is exported of them, and which are refused.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/mount.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "file_pattern.h"
+#include "kernel_fixture.h"
+#include "remote_host.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+using test_support::AlignedBuffer;
+using test_support::comparePattern;
+using test_support::fillPattern;
+using test_support::readDirect;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class DeviceTest : public KernelTargetTest {
+ protected:
+    DeviceTest() { disk_ = disks().at(0); }
+
+    uint64_t sizeOf(const std::string& device) {
+        return deviceSize(UniqueFd(::open(device.c_str(), O_RDONLY | O_CLOEXEC)).get());
+    }
+    void expectBusy(const std::string& device) {
+        auto target = start();
+        const TreeSnapshot before = snapshot();
+        const Error error = errorOf(target->addFile(1, device, kMiB));
+        EXPECT_EQ(error.code, EBUSY) << error.message;
+        EXPECT_THAT(error.message, HasSubstr(device));
+        EXPECT_EQ(snapshot(), before);
+    }
+
+    // "dm-0": there need be no udev to make friendlier names.
+    static std::string mapperName(const std::string& volume) {
+        for (const auto& entry : std::filesystem::directory_iterator("/sys/block")) {
+            if (readAttribute(entry.path() / "dm/name") == volume) return entry.path().filename();
+        }
+        ADD_FAILURE() << "no device of " << volume;
+        return "";
+    }
+
+    // Where a thread of this process waits in the kernel.
+    static std::string kernelStack(pid_t thread) {
+        std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stack");
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+
+    std::string disk_;
+};
+
+TEST_F(DeviceTest, IsExportedAndClaimed) {
+    const uint64_t size = sizeOf(disk_);
+    auto target = start();
+    const auto exported = target->addFile(1, disk_, size);
+    ASSERT_TRUE(exported.ok()) << exported.error().message;
+    EXPECT_EQ(exported.value().size, size);
+    EXPECT_EQ(exported.value().blockSize, 512u);
+    EXPECT_THAT(loops(), IsEmpty());
+    {
+        RemoteHost host(kLoopback, target->subsystemNqn());
+        UniqueFd device = host.open(1);
+        EXPECT_EQ(deviceSize(device.get()), size);
+        AlignedBuffer buffer(8192);
+        fillPattern(3, kMiB, buffer.data(), buffer.size());
+        ASSERT_EQ(pwrite(device.get(), buffer.data(), buffer.size(), kMiB), 8192);
+        const std::vector<uint8_t> local = readDirect(disk_, kMiB, 8192);
+        EXPECT_EQ(comparePattern(3, kMiB, local.data(), local.size()), "");
+    }
+    // Nobody mounts it meanwhile, and no other target exports it.
+    EXPECT_FALSE(UniqueFd(::open(disk_.c_str(), O_RDWR | O_EXCL | O_CLOEXEC)).valid());
+    auto other = start();
+    EXPECT_EQ(errorOf(other->addFile(1, disk_, size)).code, EBUSY);
+    ASSERT_TRUE(target->removeFile(1).ok());
+    EXPECT_TRUE(other->addFile(1, disk_, size).ok());
+}
+
+// Case 12: the same device by another name.
+TEST_F(DeviceTest, IsExportedOnce) {
+    options_.exportBusyDevices = true;  // or its own claim would be in the way first
+    auto target = start();
+    const std::string link = dir_.path() + "/link";
+    ASSERT_EQ(symlink(disk_.c_str(), link.c_str()), 0);
+    ASSERT_TRUE(target->addFile(1, disk_, kMiB).ok());
+    EXPECT_EQ(errorOf(target->addFile(2, link, kMiB)).code, EEXIST);
+}
+
+// Case 8, for a device.
+TEST_F(DeviceTest, IsCutToSize) {
+    auto target = start();
+    const auto exported = target->addFile(1, disk_, kMiB + 513);
+    ASSERT_TRUE(exported.ok()) << exported.error().message;
+    EXPECT_EQ(exported.value().size, kMiB + 512);
+    RemoteHost host(kLoopback, target->subsystemNqn());
+    EXPECT_EQ(deviceSize(host.open(1).get()), kMiB + 512);
+    EXPECT_FALSE(UniqueFd(::open(disk_.c_str(), O_RDWR | O_EXCL | O_CLOEXEC)).valid());
+}
+
+// Case 7, for a device.
+TEST_F(DeviceTest, HasASize) {
+    auto target = start();
+    EXPECT_EQ(errorOf(target->addFile(1, disk_, sizeOf(disk_) + 1)).code, EINVAL);
+    EXPECT_EQ(errorOf(target->addFile(1, disk_, 0)).code, EINVAL);
+    EXPECT_EQ(errorOf(target->addFile(1, disk_, 511)).code, EINVAL);
+}
+
+// Case 11: mounted.
+TEST_F(DeviceTest, IsRefusedWhileItIsMounted) {
+    const std::string mount = dir_.path() + "/mount";
+    makeFolder(mount);
+    ASSERT_EQ(run("mkfs.ext4 -q -F " + disk_), 0);
+    ASSERT_EQ(::mount(disk_.c_str(), mount.c_str(), "ext4", 0, nullptr), 0);
+    expectBusy(disk_);
+    options_.exportBusyDevices = true;  // who knows better may
+    {
+        auto target = start();
+        const auto exported = target->addFile(1, disk_, sizeOf(disk_));
+        EXPECT_TRUE(exported.ok()) << exported.error().message;
+    }
+    EXPECT_EQ(umount(mount.c_str()), 0);
+}
+
+// Case 11: swap, on a device and in a file.
+TEST_F(DeviceTest, IsRefusedWhileItIsSwap) {
+    ASSERT_EQ(run("mkswap " + disk_ + " > /dev/null"), 0);
+    ASSERT_EQ(swapon(disk_.c_str(), 0), 0);
+    expectBusy(disk_);
+    EXPECT_EQ(swapoff(disk_.c_str()), 0);
+
+    const std::string file = dir_.file("swap", 4 * kMiB);
+    ASSERT_EQ(run("mkswap " + file + " > /dev/null"), 0);
+    sync();
+    ASSERT_EQ(swapon(file.c_str(), 0), 0);
+    {
+        auto target = start();
+        const Error error = errorOf(target->addFile(1, file, 4 * kMiB));
+        EXPECT_EQ(error.code, ETXTBSY) << error.message;
+    }
+    EXPECT_EQ(swapoff(file.c_str()), 0);
+}
+
+// Case 11: held by the device mapper, as a volume group holds its disks.
+TEST_F(DeviceTest, IsRefusedWhileItIsInAVolume) {
+    const std::string sectors = std::to_string(sizeOf(disk_) / 512);
+    ASSERT_EQ(run("dmsetup create --noudevsync nvmeof-held --table '0 " + sectors + " linear " +
+                  disk_ + " 0'"),
+              0);
+    expectBusy(disk_);
+    EXPECT_EQ(run("dmsetup remove --noudevsync nvmeof-held"), 0);
+}
+
+/// A disk that answers reads, but holds every write back for ten minutes, or until release().
+class HungVolume {
+ public:
+    explicit HungVolume(const std::string& disk, uint64_t size) {
+        const std::string table =
+            "0 " + std::to_string(size / 512) + " delay " + disk + " 0 0 " + disk + " 0 600000";
+        EXPECT_EQ(run("dmsetup create --noudevsync nvmeof-hung --table '" + table + "'"), 0);
+    }
+    ~HungVolume() {
+        release();
+        EXPECT_EQ(run("dmsetup remove --noudevsync nvmeof-hung"), 0);
+    }
+    /// To suspend a volume is to let through what it holds.
+    void release() {
+        EXPECT_EQ(run("dmsetup suspend --noudevsync nvmeof-hung"), 0);
+        EXPECT_EQ(run("dmsetup resume --noudevsync nvmeof-hung"), 0);
+    }
+    bool holdsWrites() {  // the status ends in the numbers of held reads, writes and flushes
+        return run("dmsetup status nvmeof-hung | grep -q ' delay [0-9]* [1-9]'") == 0;
+    }
+};
+
+// Case 19: I/O in flight on a disk that hangs.
+TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
+    std::unique_ptr<Target> target = start();
+    HungVolume volume(disk_, sizeOf(disk_));
+    const std::string hung = "/dev/" + mapperName("nvmeof-hung");
+    ASSERT_TRUE(target->addFile(1, hung, sizeOf(hung)).ok());
+    ASSERT_TRUE(target->addFile(2, dir_.file("good", kMiB), kMiB).ok());
+
+    std::optional<RemoteHost> host(std::in_place, kLoopback, target->subsystemNqn());
+    UniqueFd device = host->open(1), neighbour = host->open(2);
+    AlignedBuffer buffer(4096), buffer2(4096);
+    std::future<ssize_t> write;
+    std::future<bool> removal;
+    struct Release {  // also when a check fails, or all that waits for the volume would wait on
+        HungVolume& volume;
+        ~Release() { volume.release(); }
+    };
+    {
+        Release release{volume};
+        write = std::async(std::launch::async,
+                           [&] { return pwrite(device.get(), buffer.data(), 4096, 0); });
+        ASSERT_TRUE(waitFor([&] { return volume.holdsWrites(); }));
+
+        std::atomic<pid_t> thread = 0;
+        removal = std::async(std::launch::async, [&] {
+            thread = gettid();
+            return target->removeFile(1).ok();
+        });
+        // The kernel has taken it out of service, and waits for the write.
+        ASSERT_TRUE(waitFor(
+            [&] { return kernelStack(thread).find("nvmet_ns_disable") != std::string::npos; }));
+
+        // Another file of the segment goes on serving, also hosts that come only now.
+        ASSERT_EQ(pread(neighbour.get(), buffer2.data(), 4096, 0), 4096);
+        RemoteHost newHost(kLoopback, target->subsystemNqn(), "nqn.2014-08.org.nvmexpress:new");
+        EXPECT_TRUE(newHost.connected());
+        // Another engine of this host comes, serves and goes.
+        auto other = start();
+        ASSERT_NE(other, nullptr);
+        EXPECT_TRUE(other->addFile(1, dir_.file("other", kMiB), kMiB).ok());
+        {
+            RemoteHost otherHost(kLoopback, other->subsystemNqn());
+            ASSERT_EQ(pread(otherHost.open(1).get(), buffer2.data(), 4096, 0), 4096);
+        }
+        EXPECT_TRUE(other->removeFile(1).ok());
+        other.reset();
+        EXPECT_EQ(errorOf(target->removeFile(1)).code, EBUSY);
+        EXPECT_EQ(removal.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+    }
+    EXPECT_TRUE(removal.get());
+    write.get();  // either way: the removal may have overtaken its answer
+    device.reset();
+    neighbour.reset();
+    host.reset();
+    target.reset();
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
