@@ -32,7 +32,8 @@ std::string summaryLine(const RunResult& run, const Options& options) {
 }
 
 std::string verifyLine(const RunResult& run, const Options& options) {
-    if (!options.verify) return "";
+    const VerifyTally& tally = run.tally;
+    if (!options.verify || tally.good + tally.zero + tally.foreign + tally.wrong == 0) return "";
     std::string line = "Verification: " + std::to_string(run.tally.good) + " blocks of " +
                        std::to_string(kPatternBlock) + " bytes as written, " +
                        std::to_string(run.mismatches) + " not";
@@ -60,7 +61,7 @@ MaybeFailure judge(const RunResult& run, const Options& options) {
         return Failure{ExitCode::kIoError,
                        std::to_string(run.failed) + " requests did not complete:" +
                            joinLines(run.failures) + "\n  the engine's log above says why" +
-                           (options.verify ? "; nothing was verified" : "")};
+                           (options.verify ? "; the verification is not complete" : "")};
     }
     if (options.verify && !run.verified) {
         return Failure{ExitCode::kIoError, "the verification was interrupted"};

@@ -13,7 +13,7 @@ namespace mooncake::bench {
 /// A run that failed says "Test failed" instead.
 std::string summaryLine(const RunResult& run, const Options& options);
 
-/// What verification found, in one line; empty without --verify.
+/// What verification found, in one line; empty where nothing was checked.
 std::string verifyLine(const RunResult& run, const Options& options);
 
 /// How the run ended: nothing, or what went wrong with every detail that is known. A block that is

@@ -135,5 +135,17 @@ TEST(Report, VerificationThatDidNotEndIsNoSuccess) {
     EXPECT_EQ(failure->code, ExitCode::kIoError);
 }
 
+TEST(Report, NothingIsSaidOfAVerificationThatDidNotBegin) {
+    RunResult run = goodRun();
+    run.verified = false;
+    run.failed = 1;
+    run.tally = {};
+    EXPECT_EQ(verifyLine(run, options(Operation::kWrite, true)), "");
+    const MaybeFailure failure = judge(run, options(Operation::kWrite, true));
+    ASSERT_TRUE(failure.has_value());
+    EXPECT_THAT(failure->message, HasSubstr("the verification is not complete"));
+    EXPECT_EQ(verifyLine(goodRun(), options(Operation::kWrite, false)), "");
+}
+
 }  // namespace
 }  // namespace mooncake::bench
