@@ -75,6 +75,7 @@ TEST_F(DeviceTest, IsExportedAndClaimed) {
         RemoteHost host(kLoopback, target->subsystemNqn());
         UniqueFd device = host.open(1);
         EXPECT_EQ(deviceSize(device.get()), size);
+        EXPECT_EQ(deviceBlockSize(device.get()), 512u);
         AlignedBuffer buffer(8192);
         fillPattern(3, kMiB, buffer.data(), buffer.size());
         ASSERT_EQ(pwrite(device.get(), buffer.data(), buffer.size(), kMiB), 8192);

@@ -66,6 +66,7 @@ TEST_F(ExportTest, AFile) {
     ASSERT_TRUE(host.connected());
     UniqueFd device = host.open(3);
     EXPECT_EQ(deviceSize(device.get()), 4 * kMiB);
+    EXPECT_EQ(deviceBlockSize(device.get()), 4096u);
     expectSameBytes(device.get(), path, 0);
     expectSameBytes(device.get(), path, 4 * kMiB - 8192);
 }
@@ -110,6 +111,7 @@ TEST_F(ExportTest, APartOfAFile) {
         RemoteHost host(kLoopback, target->subsystemNqn());
         UniqueFd device = host.open(1);
         EXPECT_EQ(deviceSize(device.get()), kMiB);
+        EXPECT_EQ(deviceBlockSize(device.get()), 4096u);
         expectSameBytes(device.get(), path, kMiB - 8192);
         fillPattern(10, kMiB, buffer.data(), buffer.size());
         EXPECT_EQ(pwrite(device.get(), buffer.data(), 4096, kMiB), -1);

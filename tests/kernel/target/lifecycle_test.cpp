@@ -134,6 +134,8 @@ TEST_F(LifecycleTest, APortThatAStrangerServes) {
 // Case 14: a port that a program listens on.
 TEST_F(LifecycleTest, APortThatAProgramHas) {
     UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int reuse = 1;
+    ASSERT_EQ(setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)), 0);
     sockaddr_in name{};
     name.sin_family = AF_INET;
     name.sin_port = htons(4420);

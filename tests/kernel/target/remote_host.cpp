@@ -63,4 +63,10 @@ uint64_t deviceSize(int fd) {
     return size;
 }
 
+uint32_t deviceBlockSize(int fd) {
+    int size = 0;
+    EXPECT_EQ(ioctl(fd, BLKSSZGET, &size), 0);
+    return static_cast<uint32_t>(size);
+}
+
 }  // namespace mooncake::nvmeof_generic

@@ -34,5 +34,7 @@ class RemoteHost {
 
 /// The size of an open block device in bytes.
 uint64_t deviceSize(int fd);
+/// Its logical block size in bytes.
+uint32_t deviceBlockSize(int fd);
 
 }  // namespace mooncake::nvmeof_generic

@@ -6,7 +6,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "file_pattern.h"
 #include "kernel_fixture.h"
+#include "remote_host.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
@@ -17,7 +19,7 @@ class SpaceTest : public KernelTargetTest {
     void SetUp() override {
         ASSERT_FALSE(disks().empty());
         const std::string disk = disks().front();
-        ASSERT_EQ(run("mkfs.ext4 -q -F " + disk), 0);
+        ASSERT_EQ(run("mkfs.ext4 -q -F -b 1024 " + disk), 0);
         makeFolder(mount_);
         ASSERT_EQ(::mount(disk.c_str(), mount_.c_str(), "ext4", 0, nullptr), 0);
         target_ = start();
@@ -58,6 +60,19 @@ TEST_F(SpaceTest, ASparseFileGetsItsSpace) {
     EXPECT_GE(static_cast<uint64_t>(statOf(file.get()).st_blocks) * 512, 8 * kMiB);
 }
 
+TEST_F(SpaceTest, AFileInSmallBlocks) {
+    const std::string path = mount_ + "/file";
+    test_support::makeFile(path, kMiB + 1024 + 5);
+    const auto exported = target_->addFile(1, path, kMiB + 1024 + 5);
+    ASSERT_TRUE(exported.ok()) << exported.error().message;
+    EXPECT_EQ(exported.value().size, kMiB + 1024);
+    EXPECT_EQ(exported.value().blockSize, 1024u);
+    RemoteHost host(kLoopback, target_->subsystemNqn());
+    UniqueFd device = host.open(1);
+    EXPECT_EQ(deviceSize(device.get()), kMiB + 1024);
+    EXPECT_EQ(deviceBlockSize(device.get()), 1024u);
+}
+
 // Case 9: sparse file on a full disk.
 TEST_F(SpaceTest, AFileLargerThanTheDiskIsRefused) {
     UniqueFd file = makeSparse(1024 * kMiB);
@@ -83,9 +98,11 @@ TEST_F(SpaceTest, AFailedReservationIsUndone) {
 
     const Error error = errorOf(target_->addFile(1, path_, size));
     EXPECT_EQ(error.code, ENOSPC) << error.message;
-    EXPECT_EQ(statOf(file.get()).st_blocks, before.st_blocks);
     EXPECT_EQ(statOf(file.get()).st_size, static_cast<off_t>(size));
-    EXPECT_EQ(freeBytes(), free);
+    // The file system may keep what it made to describe the file's many pieces.
+    EXPECT_GE(statOf(file.get()).st_blocks, before.st_blocks);
+    EXPECT_LE(statOf(file.get()).st_blocks, before.st_blocks + 16);
+    EXPECT_GE(freeBytes(), free - 16 * 512);
     char data[4] = {};
     EXPECT_EQ(pread(file.get(), data, 4, 5 * kMiB), 4);
     EXPECT_EQ(std::string(data, 4), "data");
