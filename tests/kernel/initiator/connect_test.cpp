@@ -212,9 +212,10 @@ TEST_F(ConnectKernelTest, DisconnectsFromATargetThatWentSilent) {
     EXPECT_LT(took, 45s);
 }
 
-// Case 33: nothing is left of 50 rounds.
+// Case 33: nothing is left of 50 rounds, those that fail included.
 TEST_F(ConnectKernelTest, ConnectsAndDisconnectsWithoutLeaking) {
     const auto initiator = makeInitiator();
+    const std::string unknown = newSubsystemNqn();
     size_t descriptors = 0, threads = 0, memory = 0;
     constexpr int kWarmUp = 5;
     constexpr int kRounds = 50;
@@ -227,14 +228,15 @@ TEST_F(ConnectKernelTest, ConnectsAndDisconnectsWithoutLeaking) {
         auto connection = initiator->connect(kLoopback, target->nqn());
         ASSERT_TRUE(connection.ok()) << connection.error().message;
         ASSERT_TRUE(open(*initiator, *connection.value()).ok());
+        ASSERT_EQ(initiator->connect(kLoopback, unknown).error().code, EIO);
     }
     EXPECT_EQ(entries("/proc/self/fd"), descriptors);
     EXPECT_EQ(entries("/proc/self/task"), threads);
     const size_t now = mallinfo2().uordblks;
     std::cout << "memory in use: " << memory << " bytes, after " << kRounds << " rounds: " << now
               << "\n";
-    // Less than the smallest thing that each round allocates.
-    EXPECT_LT(now, memory + size_t{kRounds} * 32);
+    // Fragments come and go, a few hundred bytes in all; a NQN lost in each round would be more.
+    EXPECT_LT(now, memory + size_t{kRounds} * 64);
 }
 
 // Case 48: not root.

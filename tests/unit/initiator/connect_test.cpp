@@ -309,6 +309,7 @@ TEST_F(ConnectTest, UsesTheHostIdThatTheKernelKnows) {
 }
 
 TEST_F(ConnectTest, InterruptEndsAWait) {
+    waitAtMost(86400);
     host.addController({.name = "nvme4", .state = "connecting"});
     std::thread waiting(
         [&] { EXPECT_EQ(initiator->connect(kAddress, kNqn).error().code, ECANCELED); });

@@ -87,9 +87,11 @@ TEST_F(NamespaceIdentityTest, RefusesAnotherSubsystemAndAnotherNsid) {
 }
 
 // The uuid alone must not decide.
-TEST_F(NamespaceIdentityTest, RefusesAnotherNsidWithTheExpectedUuid) {
+TEST_F(NamespaceIdentityTest, RefusesAnotherNsidOrSubsystemWithTheExpectedUuid) {
     addDisk({.name = "nvme0n1", .nsid = 10, .uuid = namespaceUuid(kNqn, 9)});
     EXPECT_EQ(check(kNqn, 9, kSize).error().code, ESTALE);
+    addDisk({.name = "nvme0n1", .nsid = 9, .uuid = namespaceUuid(kOtherNqn, 9)});
+    EXPECT_EQ(check(kOtherNqn, 9, kSize).error().code, ESTALE);
 }
 
 TEST_F(NamespaceIdentityTest, SaysThatADeviceIsGone) {

@@ -149,7 +149,11 @@ TEST_F(OpenNamespaceTest, SaysAtOnceThatTheDeviceMayNotBeOpened) {
 }
 
 TEST_F(OpenNamespaceTest, InterruptEndsAWait) {
-    std::thread waiting([&] { EXPECT_EQ(open().error().code, ECANCELED); });
+    std::thread waiting([&] {
+        const auto opened =
+            initiator->openNamespace(*connection, kNsid, kSize, 0, Clock::time_point::max());
+        EXPECT_EQ(opened.error().code, ECANCELED);
+    });
     initiator->interrupt();
     waiting.join();
 }

@@ -25,7 +25,7 @@ class SysfsNvmeTest : public testing::Test {
     Result<std::string> find(const std::string& controller, uint32_t nsid) {
         auto dir = sysfs.openController(controller);
         if (!dir.ok()) return dir.error();
-        return sysfs.findNamespace(dir.value().get(), controller, kNqn, nsid);
+        return sysfs.findNamespace(dir.value().get(), controller, nsid);
     }
 };
 
@@ -179,7 +179,7 @@ TEST_F(SysfsNvmeTest, TakesNoDeviceOfAnotherSubsystem) {
     host.addController({.name = "nvme3", .nqn = kOtherNqn});
     host.addSubsystem("nvme-subsys5", kNqn, "nvme2");
     host.addSubsystem("nvme-subsys6", kOtherNqn, "nvme3");
-    // A subsystem of the same name to which our controller does not belong.
+    // A subsystem of the same NQN to which our controller does not belong: another host's.
     host.addSubsystem("nvme-subsys7", kNqn, "nvme3");
     host.addDisk(host.subsystemDir("nvme-subsys6"), kOtherNqn, {.name = "nvme6n1", .nsid = 40});
     host.addDisk(host.subsystemDir("nvme-subsys7"), kNqn,

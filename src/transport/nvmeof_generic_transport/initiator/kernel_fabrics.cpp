@@ -39,7 +39,7 @@ class KernelFabrics final : public Fabrics {
                                 std::stop_token stop) override {
         if (address.trtype == "tcp") {
             const auto probed =
-                probeTcpTarget(address, Clock::now() + options.connectTimeout, std::move(stop));
+                probeTcpTarget(address, Clock::now() + options.connectTimeout, stop);
             if (!probed.ok()) {
                 return connectError(probed.error().code, address, subsystemNqn, host.nqn);
             }

@@ -63,7 +63,7 @@ Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connec
         if (!poll.wait()) {
             if (poll.stopped()) return makeError(ECANCELED, "waiting for " + what);
             if (error.code == ESTALE) return opened;
-            return Error{ENXIO, what + " did not appear in time: " + error.message};
+            return Error{ENXIO, what + " did not appear in time; last: " + error.message};
         }
     }
 }
@@ -77,7 +77,7 @@ Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& con
         return error;
     };
     const auto name =
-        sysfs_.findNamespace(connection.dir(), connection.controllerName(), nqn, request.nsid);
+        sysfs_.findNamespace(connection.dir(), connection.controllerName(), request.nsid);
     if (!name.ok()) return failed(name.error());
     // The device node can lag behind sysfs, or still be that of an earlier device of this name.
     auto device = open_(devRoot_ + "/" + name.value(), O_RDWR | O_CLOEXEC | request.openFlags);

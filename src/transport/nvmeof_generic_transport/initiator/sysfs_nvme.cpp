@@ -66,8 +66,8 @@ std::string canonical(const std::string& traddr) {
 }
 
 // Among the block devices in a folder, the one with this nsid.
-Result<std::string> findIn(int dir, const std::string& path, uint32_t nsid) {
-    auto names = listFolder(dir, path);
+Result<std::string> findIn(int dir, uint32_t nsid) {
+    auto names = listFolder(dir, ".");
     if (!names.ok()) return names.error();
     // The number after 'n' is the order of creation, which often is the order of the nsids: with a
     // thousand namespaces, looking there first saves a thousand reads.
@@ -76,10 +76,10 @@ Result<std::string> findIn(int dir, const std::string& path, uint32_t nsid) {
                    [&](const std::string& name) { return name.ends_with(guess); });
     for (const std::string& name : names.value()) {
         if (!isNamespaceName(name)) continue;
-        const auto found = readAttribute(dir, path + "/" + name + "/nsid");
+        const auto found = readAttribute(dir, name + "/nsid");
         if (found.ok() && found.value() == std::to_string(nsid)) return name;
     }
-    return makeError(ENXIO, "namespace " + std::to_string(nsid) + " in " + path);
+    return makeError(ENXIO, "namespace " + std::to_string(nsid));
 }
 
 }  // namespace
@@ -142,33 +142,25 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
 }
 
 Result<std::string> SysfsNvme::findNamespace(int dir, const std::string& name,
-                                             const std::string& subsystemNqn, uint32_t nsid) const {
-    auto own = findIn(dir, ".", nsid);
+                                             uint32_t nsid) const {
+    auto own = findIn(dir, nsid);
     if (own.ok() || !isGone(own.error().code)) return own;
 
-    const std::string subsystems = root_ + "/class/nvme-subsystem";
+    const std::string subsystems = root_ + "/class/nvme-subsystem/";
     auto names = listFolder(AT_FDCWD, subsystems);
-    if (!names.ok() && !isGone(names.error().code)) return names.error();
-    if (names.ok()) {
-        for (const std::string& subsystem : names.value()) {
-            auto folder = openFolder(AT_FDCWD, subsystems + "/" + subsystem);
-            if (!folder.ok()) {
-                if (isGone(folder.error().code)) continue;
-                return folder.error();
-            }
-            const int fd = folder.value().get();
-            const auto nqn = readAttribute(fd, "subsysnqn");
-            // Another host identity on this machine may make a subsystem of the same name.
-            if (!nqn.ok() || nqn.value() != subsystemNqn ||
-                faccessat(fd, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
-                continue;
-            }
-            auto device = findIn(fd, ".", nsid);
-            if (device.ok()) return device;
+    if (!names.ok()) return isGone(names.error().code) ? own.error() : names.error();
+    for (std::string& subsystem : names.value()) {
+        auto folder = openFolder(AT_FDCWD, subsystem.insert(0, subsystems));
+        if (!folder.ok() && !isGone(folder.error().code)) return folder.error();
+        // A subsystem's folder has a link to each of its controllers.
+        if (!folder.ok() ||
+            faccessat(folder.value().get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
         }
+        auto device = findIn(folder.value().get(), nsid);
+        if (device.ok()) return device;
     }
-    return makeError(ENXIO,
-                     "namespace " + std::to_string(nsid) + " of " + subsystemNqn + " on " + name);
+    return own;
 }
 
 }  // namespace mooncake::nvmeof_generic

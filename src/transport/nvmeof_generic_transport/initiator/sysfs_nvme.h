@@ -57,8 +57,7 @@ class SysfsNvme {
     /// used), otherwise one of the controller.
     /// @param dir  of openController(), `name` the controller's name
     /// @return ENXIO when there is none (yet)
-    Result<std::string> findNamespace(int dir, const std::string& name,
-                                      const std::string& subsystemNqn, uint32_t nsid) const;
+    Result<std::string> findNamespace(int dir, const std::string& name, uint32_t nsid) const;
 
  private:
     const std::string root_;

@@ -141,7 +141,7 @@ Result<> receiveIcResp(int fd, const Waiter& waiter) {
 }  // namespace
 
 Result<> probeTcpTarget(const TransportAddress& address, Clock::time_point deadline,
-                        std::stop_token stop) {
+                        const std::stop_token& stop) {
     const auto target = toSocketAddress(address);
     if (!target.ok()) return target.error();
     const auto& [storage, length] = target.value();

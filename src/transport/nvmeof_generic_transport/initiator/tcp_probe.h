@@ -17,6 +17,6 @@ namespace mooncake::nvmeof_generic {
 /// @return ECONNREFUSED, EHOSTUNREACH ... as connect(2); ETIMEDOUT at the deadline; EPROTO for an
 /// answer that is not NVMe/TCP; ECANCELED when stopped; EADDRNOTAVAIL for an unknown interface
 Result<> probeTcpTarget(const TransportAddress& address, Clock::time_point deadline,
-                        std::stop_token stop);
+                        const std::stop_token& stop);
 
 }  // namespace mooncake::nvmeof_generic
