@@ -14,8 +14,8 @@ std::string namespacesPath(const NvmetTree& tree, const std::string& subsystemNq
 }
 
 // The kernel disables a namespace in the course of its rmdir. To write 0 to `enable` first would do
-// the waiting under nvmet_config_sem (since 6.10, and 6.1.93 and 6.6.33 before it): with a hung
-// disk, no host could connect to any target of this machine any more, and nothing be exported or
+// the waiting under nvmet's global lock (seen on 6.1.192, not tried on 6.12): with a hung disk, no
+// host could connect to any target of this machine any more, and nothing be exported or
 // taken back. rmdir waits with this subsystem's `namespaces` folder locked, which is the least
 // there is.
 Result<> removeNamespace(const NvmetTree& tree, const std::string& path) {
