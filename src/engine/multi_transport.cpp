@@ -92,7 +92,10 @@ Status MultiTransport::selectTransports(const std::vector<TransferRequest>& entr
                 for (group = 0; group < groups->size(); ++group) {
                     if ((*groups)[group].transport == transport) break;
                 }
-                if (group == groups->size()) groups->push_back({std::move(transport), {}, {}});
+                if (group == groups->size()) {
+                    groups->push_back({std::move(transport), {}, {}});
+                    groups->back().requests.reserve(entries.size() - i);
+                }
                 group_of_segment.emplace(segment, group);
             }
         }

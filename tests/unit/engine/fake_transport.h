@@ -28,6 +28,8 @@ class FakeTransport : public Transport {
         std::function<Status(const std::vector<TransferTask*>&)> before_submit = [](const auto&) {
             return Status::OK();
         };
+        // Called last by submitTransferTask, when slices may have ended already.
+        std::function<void()> after_submit = [] {};
         std::function<void()> on_destroy = [] {};
         int install_result = 0;
     };
@@ -92,6 +94,7 @@ class FakeTransport : public Transport {
             waiting_.insert(waiting_.end(), slices.begin(), slices.end());
         }
         changed_.notify_all();
+        options_.after_submit();
         return Status::OK();
     }
 

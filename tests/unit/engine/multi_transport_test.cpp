@@ -264,20 +264,41 @@ TEST_F(MultiTransportTest, KeepsABatchWhileASubmissionIsUnderWay) {
     std::promise<void> entered;
     std::promise<void> go_on;
     FakeTransport::Options options;
-    options.before_submit = [&](const auto&) {
+    options.after_submit = [&] {
         entered.set_value();
         go_on.get_future().wait();
-        return Status::Context("no");
     };
     add(1, "fake", options);
     const auto batch = transports_->allocateBatchID(1);
     auto submitted = std::async(std::launch::async,
                                 [&] { return transports_->submitTransfer(batch, {write(1, 1)}); });
     entered.get_future().wait();
+    // Its task has ended already; only the call has not.
+    EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
     EXPECT_TRUE(transports_->freeBatchID(batch).IsBatchBusy());
+    go_on.set_value();
+    EXPECT_TRUE(submitted.get().ok());
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+TEST_F(MultiTransportTest, ATaskThatIsBeingSubmittedIsWaiting) {
+    std::promise<void> entered;
+    std::promise<void> go_on;
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto&) {
+        entered.set_value();
+        go_on.get_future().wait();
+        return Status::OK();
+    };
+    add(1, "fake", options);
+    const auto batch = transports_->allocateBatchID(1);
+    auto submitted = std::async(std::launch::async,
+                                [&] { return transports_->submitTransfer(batch, {write(1, 1)}); });
+    entered.get_future().wait();
     EXPECT_EQ(statusOf(batch, 0).s, Transport::WAITING);
     go_on.set_value();
-    EXPECT_FALSE(submitted.get().ok());
+    EXPECT_TRUE(submitted.get().ok());
+    EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
 }
 
