@@ -24,7 +24,7 @@ using test_support::comparePattern;
 using test_support::fillPattern;
 using test_support::makeFile;
 using test_support::readDirect;
-using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
@@ -106,7 +106,8 @@ TEST_F(ExportTest, APartOfAFile) {
     ASSERT_TRUE(exported.ok()) << exported.error().message;
     EXPECT_EQ(exported.value().size, kMiB);
     EXPECT_EQ(exported.value().blockSize, 4096u);
-    EXPECT_THAT(loops(), Contains(Pair(testing::_, path)));
+    ASSERT_THAT(loops(), ElementsAre(Pair(testing::_, path)));
+    EXPECT_EQ(readAttribute("/sys/block/" + loops().begin()->first + "/loop/dio"), "1");
     {
         RemoteHost host(kLoopback, target->subsystemNqn());
         UniqueFd device = host.open(1);

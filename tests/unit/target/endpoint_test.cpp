@@ -20,6 +20,17 @@ TEST(Endpoint, IsTheSameHoweverItIsWritten) {
     EXPECT_FALSE(sameEndpoint({"", "", "", ""}, {"", "", "", ""}));  // a port without an address
 }
 
+TEST(Endpoint, CollidesWithTheSameOneAndWithEveryAddress) {
+    const TransportAddress one{"tcp", "ipv4", "127.0.0.1", "4420"};
+    EXPECT_TRUE(collide(one, one));
+    EXPECT_TRUE(collide(one, {"tcp", "ipv4", "0.0.0.0", "4420"}));
+    EXPECT_TRUE(collide({"tcp", "ipv6", "::", "4420"}, one));
+    EXPECT_FALSE(collide(one, {"tcp", "ipv4", "127.0.0.2", "4420"}));
+    EXPECT_FALSE(collide(one, {"tcp", "ipv4", "0.0.0.0", "4421"}));
+    EXPECT_FALSE(collide(one, {"rdma", "ipv4", "127.0.0.1", "4420"}));
+    EXPECT_FALSE(collide(one, {"tcp", "", "", "4420"}));
+}
+
 TEST(Endpoint, KnowsLoopback) {
     EXPECT_TRUE(isLoopback({"tcp", "ipv4", "127.8.0.1", "1"}));
     EXPECT_TRUE(isLoopback({"tcp", "ipv6", "0::1", "1"}));

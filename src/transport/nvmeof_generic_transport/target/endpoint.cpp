@@ -39,6 +39,15 @@ bool sameEndpoint(const TransportAddress& a, const TransportAddress& b) {
            std::memcmp(&binaryA->bytes, &binaryB->bytes, sizeof(in6_addr)) == 0;
 }
 
+bool collide(const TransportAddress& a, const TransportAddress& b) {
+    if (a.trtype != b.trtype || a.trsvcid != b.trsvcid) return false;
+    const auto isEvery = [](const TransportAddress& address) {
+        const auto binary = toBinary(address);
+        return binary && IN6_IS_ADDR_UNSPECIFIED(&binary->bytes);
+    };
+    return isEvery(a) || isEvery(b) || sameEndpoint(a, b);
+}
+
 bool isLoopback(const TransportAddress& address) {
     const auto binary = toBinary(address);
     if (!binary) return false;

@@ -144,11 +144,10 @@ Error Port::linkError(int code) const {
     if (tree_.files->list(tree_.ports(), ids) == 0) {
         for (const std::string& id : ids) {
             const TransportAddress other = readAddress(tree_, id);
-            if (id != id_ && other.trtype == address_.trtype && other.trsvcid == address_.trsvcid) {
+            if (id != id_ && collide(other, address_)) {
                 return makeError(code, what,
                                  tree_.port(id) + " (" + toString(other) +
-                                     ") is in the way, which is not this transport's to share: "
-                                     "choose another trsvcid");
+                                     ") is in the way: choose another trsvcid");
             }
         }
     }
