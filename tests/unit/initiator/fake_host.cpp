@@ -157,6 +157,7 @@ Result<std::string> FakeFabrics::connect(const TransportAddress& address,
 }
 
 Result<> FakeFabrics::disconnect(int controllerDir, const std::string& name) {
+    onDisconnect();
     const std::lock_guard lock(mutex_);
     struct stat held {};
     struct stat named {};

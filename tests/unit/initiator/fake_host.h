@@ -102,9 +102,10 @@ class FakeFabrics : public Fabrics {
                                 std::stop_token stop) override;
     Result<> disconnect(int controllerDir, const std::string& name) override;
 
-    std::function<void()> onConnect = [] {};  ///< runs first, with nothing locked
-    std::atomic<int> failWith{0};             ///< errno of the next connects
-    std::atomic<int> connects{0};             ///< attempts
+    std::function<void()> onConnect = [] {};     ///< runs first, with nothing locked
+    std::function<void()> onDisconnect = [] {};  ///< runs first, with nothing locked
+    std::atomic<int> failWith{0};                ///< errno of the next connects
+    std::atomic<int> connects{0};                ///< attempts
     std::atomic<int> made{0};
     std::atomic<int> disconnects{0};
     std::atomic<int> connectsUnderWay{0};

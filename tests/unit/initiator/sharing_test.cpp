@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 #include <vector>
@@ -80,6 +82,30 @@ TEST_F(SharingTest, TheControllerOfAKilledProcessIsUsed) {
     ASSERT_TRUE(exists("nvme0"));
     EXPECT_TRUE(connect(*two));
     EXPECT_EQ(fabrics->connects, 0);
+}
+
+// Disconnecting can take long. Until it has ended, nobody is given the controller.
+TEST_F(SharingTest, WaitsForTheEndOfADisconnect) {
+    std::atomic<bool> disconnecting{false};
+    std::atomic<bool> letGo{false};
+    fabrics->onDisconnect = [&] {
+        disconnecting = true;
+        letGo.wait(false);
+    };
+    auto first = connect(*one);
+    std::thread leaving([&] { first.reset(); });
+    ASSERT_TRUE(eventually([&] { return disconnecting.load(); }));
+    auto options = host.options();
+    options.connectTimeout = std::chrono::seconds(1);
+    two = makeInitiator(host, fabrics, options);
+    const auto connected = two->connect(kAddress, kNqn);
+    EXPECT_FALSE(connected.ok());
+    EXPECT_EQ(connected.error().code, ETIMEDOUT);
+    letGo = true;
+    letGo.notify_all();
+    leaving.join();
+    EXPECT_TRUE(connect(*two));
+    EXPECT_EQ(fabrics->made, 2);
 }
 
 // Who asks while the last user disconnects gets a new controller, not the one that is going.
