@@ -114,8 +114,9 @@ int FakeAio::submit(io_context_t handle, long count, iocb** controls) {
     auto& context = *reinterpret_cast<Context*>(handle);
     std::vector<Io> taken;
     for (long i = 0; i < count; ++i) taken.push_back(copyOf(*controls[i]));
-    if (onSubmit) {
-        const int most = onSubmit(taken);
+    const bool nowait = (taken.front().flags & RWF_NOWAIT) != 0;
+    if (nowait || onSubmit) {
+        const int most = !nowait ? onSubmit(taken) : onNowait ? onNowait(taken) : -EOPNOTSUPP;
         if (most <= 0) {
             std::lock_guard lock(mutex_);
             ++submits_;
@@ -185,6 +186,7 @@ int FakeAio::wait(io_context_t handle, long most, io_event* events, timespec* li
     auto& context = *reinterpret_cast<Context*>(handle);
     std::unique_lock lock(mutex_);
     ++waits_;
+    ++resting_;
     changed_.notify_all();
     const auto there = [&context] { return !context.events.empty(); };
     if (limit == nullptr) {
@@ -194,6 +196,7 @@ int FakeAio::wait(io_context_t handle, long most, io_event* events, timespec* li
             lock, std::chrono::seconds(limit->tv_sec) + std::chrono::nanoseconds(limit->tv_nsec),
             there);
     }
+    --resting_;
     return take(context, most, events);
 }
 

@@ -3,6 +3,8 @@
 // results in, when it completes.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -37,6 +39,8 @@ class FakeAio : public AioSyscalls {
     // The hooks are called without a lock, must be set before there is I/O, and are all optional.
     /// Before a submit takes anything; may block. @return how many of them it may take, or -errno
     std::function<int(const std::vector<Io>&)> onSubmit;
+    /// The same for I/O that is not to wait (RWF_NOWAIT). Without it, the device cannot tell.
+    std::function<int(const std::vector<Io>&)> onNowait;
     /// When an I/O completes. @return its result; nothing: it is done for real, on the descriptor
     std::function<std::optional<int64_t>(const Io&)> onComplete;
     /// @return whether the I/O completes only at release()
@@ -51,7 +55,8 @@ class FakeAio : public AioSyscalls {
     bool waitUntil(const std::function<bool()>& condition);
 
     size_t submits() const { return locked(submits_); }
-    size_t waits() const { return locked(waits_); }  ///< calls of wait() that have begun
+    size_t waits() const { return locked(waits_); }      ///< calls of wait() that have begun
+    size_t resting() const { return locked(resting_); }  ///< calls of wait() that go on
     size_t wakes() const { return locked(wakes_); }
     size_t held() const { return locked(held_).size(); }
     size_t contexts() const { return locked(contexts_); }
@@ -93,6 +98,7 @@ class FakeAio : public AioSyscalls {
     std::map<int, bool> released_;
     size_t submits_ = 0;
     size_t waits_ = 0;
+    size_t resting_ = 0;
     size_t wakes_ = 0;
     size_t contexts_ = 0;
 };

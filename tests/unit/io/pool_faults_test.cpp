@@ -147,6 +147,43 @@ TEST_F(PoolFaults, BadControlBlockInTheMiddle) {
     EXPECT_TRUE(recorder->eachOnce());
 }
 
+// Case 39: a write of a part of a block and a write of all of it take turns, whichever is first.
+TEST_F(PoolFaults, MergesAndWholeBlocksTakeTurns) {
+    for (const bool mergeFirst : {true, false}) {
+        aio_ = std::make_shared<FakeAio>();
+        aio_->isHeld = [](const FakeAio::Io&) { return true; };
+        make();
+        file_.write(0, pattern(0, kBlock, 15));
+        auto recorder = std::make_shared<Recorder>(2);
+        const auto device = add(file_, recorder);
+        Memory part(100);
+        Memory whole(kBlock);
+        fillPattern(part.data(), 50, 100, 16);
+        fillPattern(whole.data(), 0, kBlock, 17);
+        const IoRequest merge{IoOp::kWrite, part.data(), 50, 100, recorder->context(0)};
+        const IoRequest write{IoOp::kWrite, whole.data(), 0, kBlock, recorder->context(1)};
+        pool_->submit(device, mergeFirst ? &merge : &write, 1);
+        ASSERT_TRUE(aio_->waitUntil([&] { return aio_->held() == 1 && aio_->resting() == 1; }));
+        const size_t waits = aio_->waits();
+        pool_->submit(device, mergeFirst ? &write : &merge, 1);
+        // The worker has looked at it and gone to rest.
+        ASSERT_TRUE(aio_->waitUntil([&] { return aio_->waits() > waits && aio_->resting() == 1; }));
+        EXPECT_EQ(aio_->held(), 1U);
+        aio_->release();
+        ASSERT_TRUE(recorder->waitForAll());
+
+        const std::vector<FakeAio::Io> log = aio_->log();
+        ASSERT_EQ(log.size(), 3U);
+        EXPECT_EQ(log[0].write, !mergeFirst);
+        EXPECT_EQ(log[1].write, mergeFirst);
+        const std::vector<char> now = file_.read(0, kBlock);
+        EXPECT_TRUE(isPattern(now.data(), 0, 50, 17));
+        EXPECT_TRUE(isPattern(now.data() + 50, 50, 100, mergeFirst ? 17 : 16));
+        EXPECT_TRUE(isPattern(now.data() + 150, 150, kBlock - 150, 17));
+        pool_.reset();
+    }
+}
+
 // Case 4: short results are continued, in every mode and kind of operation.
 class ShortResults : public PoolFaults, public ::testing::WithParamInterface<uint64_t> {};
 
@@ -211,7 +248,7 @@ struct Ending {
 class Results : public PoolFaults, public ::testing::WithParamInterface<Ending> {};
 
 TEST_P(Results, AreNeverTakenForSuccess) {
-    aio_->onComplete = [this](const FakeAio::Io&) { return std::optional(GetParam().result); };
+    aio_->onComplete = [](const FakeAio::Io&) { return std::optional(GetParam().result); };
     make();
     auto recorder = std::make_shared<Recorder>(4);
     const auto device = add(file_, recorder);
@@ -357,6 +394,79 @@ TEST_F(PoolFaults, OneLargeRequestFillsTheQueue) {
     EXPECT_EQ(recorder->error(0), 0);
     EXPECT_EQ(recorder->bytes(0), kSize);
 }
+
+// A small submit wakes nobody: the caller hands it to the kernel without waiting.
+TEST_F(PoolFaults, CallerSubmitsWhatIsSmall) {
+    std::atomic<int> bySelf{0};
+    const auto self = std::this_thread::get_id();
+    aio_->onNowait = [&](const std::vector<FakeAio::Io>& asked) {
+        if (std::this_thread::get_id() == self) ++bySelf;
+        return static_cast<int>(asked.size());
+    };
+    make();
+    file_.write(0, pattern(0, kSize, 13));
+    auto recorder = std::make_shared<Recorder>(3);
+    const auto device = add(file_, recorder);
+    // The first worker has come to its place.
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->waits() == 1; }));
+    Memory memory(3 * kBlock);
+    readBlocks(device, *recorder, memory, 3, 2);
+    ASSERT_TRUE(recorder->waitForAll());
+    EXPECT_EQ(bySelf, 1);
+    EXPECT_EQ(aio_->wakes(), 0U);
+    for (size_t i = 0; i < 3; ++i) {
+        EXPECT_TRUE(isPattern(memory.data() + i * kBlock, i * 2 * kBlock, kBlock, 13));
+    }
+}
+
+// Where the caller would have to wait, a worker does.
+class WouldWait : public PoolFaults, public ::testing::WithParamInterface<std::tuple<int, bool>> {};
+
+TEST_P(WouldWait, AWorkerDoesIt) {
+    const auto [error, asEvent] = GetParam();
+    if (asEvent) {
+        aio_->onNowait = [](const std::vector<FakeAio::Io>& asked) {
+            return static_cast<int>(asked.size());
+        };
+        aio_->onComplete = [error = error](const FakeAio::Io& io) -> std::optional<int64_t> {
+            if ((io.flags & RWF_NOWAIT) != 0) return -error;
+            return std::nullopt;
+        };
+    } else {
+        aio_->onNowait = [error = error, calls = std::make_shared<std::atomic<int>>(0)](
+                             const std::vector<FakeAio::Io>&) {
+            return ++*calls % 2 == 0 ? 1 : -error;
+        };
+    }
+    make();
+    file_.write(0, pattern(0, kSize, 14));
+    constexpr size_t kCount = 120;
+    auto recorder = std::make_shared<Recorder>(kCount);
+    const auto device = add(file_, recorder);
+    Memory memory(kCount * kBlock);
+    for (size_t i = 0; i < kCount; ++i) {
+        const IoRequest request{IoOp::kRead, memory.data() + i * kBlock, i * kBlock, kBlock,
+                                recorder->context(i)};
+        pool_->submit(device, &request, 1);
+        if (i % 5 == 0) {
+            ASSERT_TRUE(recorder->waitFor(i + 1));
+        }
+    }
+    ASSERT_TRUE(recorder->waitForAll());
+    for (size_t i = 0; i < kCount; ++i) {
+        ASSERT_EQ(recorder->error(i), 0);
+        ASSERT_TRUE(isPattern(memory.data() + i * kBlock, i * kBlock, kBlock, 14));
+    }
+    pool_.reset();
+    EXPECT_TRUE(recorder->eachOnce());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WouldWait,
+                         ::testing::Combine(::testing::Values(EAGAIN, EOPNOTSUPP, EINVAL),
+                                            ::testing::Values(false)));
+INSTANTIATE_TEST_SUITE_P(AsEvent, WouldWait,
+                         ::testing::Combine(::testing::Values(EAGAIN, EOPNOTSUPP),
+                                            ::testing::Values(true)));
 
 TEST_F(PoolFaults, DurableWritesAskForIt) {
     for (const bool durable : {false, true}) {

@@ -34,7 +34,7 @@ std::string name(const ::testing::TestParamInfo<Variant>& info) {
 
 class PoolModes : public ::testing::TestWithParam<Variant> {
  protected:
-    static constexpr uint64_t kSize = 8 << 20;
+    static constexpr uint64_t kSize = 4 << 20;
 
     void SetUp() override {
         const auto [mode, on, workers] = GetParam();
@@ -145,7 +145,7 @@ TEST_P(PoolModes, RandomTrafficAgainstAModel) {
     std::vector<char> model = pattern(0, kSize, 7);
     file_.write(0, model);
     std::shared_ptr<Recorder> recorder;
-    for (int round = 0; round < 8; ++round) {
+    for (int round = 0; round < 5; ++round) {
         struct Planned {
             std::unique_ptr<Memory> memory;
             IoRequest request;
@@ -382,7 +382,7 @@ TEST_P(PoolModes, DestructionDrains) {
     Memory memory(kCount * 4096);
     std::vector<IoRequest> requests;
     for (size_t i = 0; i < kCount; ++i) {
-        requests.push_back({IoOp::kRead, memory.data() + i * 4096, (i * 37 % kCount) * 4096, 4096,
+        requests.push_back({IoOp::kRead, memory.data() + i * 4096, (i * 37 % 1000) * 4096, 4096,
                             recorder->context(i)});
     }
     pool_->submit(device, requests.data(), kCount);

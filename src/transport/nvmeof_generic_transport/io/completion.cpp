@@ -55,6 +55,9 @@ Verdict judge(Operation& operation, uint32_t blockSize, int64_t result) {
     const uint32_t done = operation.done;
     if (result < 0) {
         const int error = static_cast<int>(-result);
+        if (operation.nowait && (error == EAGAIN || error == EOPNOTSUPP)) {
+            return {Verdict::kRepeat, 0, done};
+        }
         if ((error == EINTR || error == EAGAIN) && ++operation.attempts < kMostAttempts) {
             return {Verdict::kRepeat, 0, done};
         }
@@ -89,9 +92,11 @@ void endRequestPart(Device& device, Request* request, int error, uint64_t moved,
 
 void complete(const BouncePool& bounce, Operation& operation, int64_t result, Harvest& harvest) {
     assert(operation.started);
+    if (operation.nowait && result >= 0) operation.device->didNotBlock();
     const Verdict verdict = judge(operation, operation.device->rules().blockSize, result);
     const bool merge = operation.kind == OperationKind::kMerge;
     if (verdict.step == Verdict::kRepeat) {
+        if (operation.nowait && result < 0) operation.device->wouldHaveBlocked(-result);
         harvest.again.push(&operation);
         return;
     }

@@ -66,8 +66,8 @@ bool writesNow(const Operation& operation) {
            (operation.kind != OperationKind::kMerge || operation.merged);
 }
 
-void fill(const BouncePool& bounce, const Device& device, Operation& operation, iovec* space,
-          size_t room) {
+void fill(const BouncePool& bounce, const Device& device, Waiting waiting, Operation& operation,
+          iovec* space, size_t room) {
     const bool write = writesNow(operation);
     if (write && operation.kind == OperationKind::kStaged && operation.done == 0) {
         copyIn(bounce, operation);
@@ -86,7 +86,9 @@ void fill(const BouncePool& bounce, const Device& device, Operation& operation, 
                                                    static_cast<int>(vector.count()), offset);
     }
     control.data = &operation;
-    if (write && device.durable()) control.aio_rw_flags = RWF_DSYNC;
+    operation.nowait = waiting == Waiting::kForbidden;
+    control.aio_rw_flags =
+        (write && device.durable() ? RWF_DSYNC : 0U) | (operation.nowait ? RWF_NOWAIT : 0U);
 }
 
 size_t mostSegments(const Operation& operation) {
@@ -96,7 +98,8 @@ size_t mostSegments(const Operation& operation) {
 
 }  // namespace
 
-void prepare(const BouncePool& bounce, const Device& device, Submission& submission) {
+void prepare(const BouncePool& bounce, const Device& device, Waiting waiting,
+             Submission& submission) {
     Batch& batch = submission.batch;
     size_t needed = 0;
     for (size_t i = 0; i < batch.count; ++i) needed += mostSegments(*batch.operations[i]);
@@ -108,7 +111,7 @@ void prepare(const BouncePool& bounce, const Device& device, Submission& submiss
         Operation& operation = *batch.operations[i];
         // An operation of one segment leaves the vector's space to the next one.
         const size_t room = enough ? mostSegments(operation) : 1;
-        fill(bounce, device, operation, vectors.data() + used, room);
+        fill(bounce, device, waiting, operation, vectors.data() + used, room);
         if (operation.control.aio_lio_opcode == IO_CMD_PREADV ||
             operation.control.aio_lio_opcode == IO_CMD_PWRITEV) {
             used += operation.control.u.c.nbytes;

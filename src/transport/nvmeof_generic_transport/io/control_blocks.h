@@ -17,9 +17,14 @@ struct Submission {
     GrowArray<iovec> vectors;
 };
 
+/// Whether io_submit may wait until the device can take the I/O. Where it may not, an I/O may end
+/// with EAGAIN, or EOPNOTSUPP from a device that cannot tell (RWF_NOWAIT).
+enum class Waiting : bool { kForbidden, kAllowed };
+
 /// Fills in the control blocks of the batch's operations for their next system call each; copies
 /// what is to be written into the bounce buffers. Without memory for the vectors an operation asks
 /// for less than what is left of it.
-void prepare(const BouncePool& bounce, const Device& device, Submission& submission);
+void prepare(const BouncePool& bounce, const Device& device, Waiting waiting,
+             Submission& submission);
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -16,6 +16,8 @@ namespace {
 // the last time.
 constexpr uint64_t kApartTicks = 100;
 
+constexpr uint32_t kMostToSkip = 4096;
+
 constexpr uint32_t chunksFor(uint32_t bytes) {
     return (bytes + BouncePool::kChunkBytes - 1) / BouncePool::kChunkBytes;
 }
@@ -91,28 +93,41 @@ Duty Device::take(size_t freeSlots, Batch& batch) {
         if (!shared) return Duty::kNone;
     }
 
-    // As long as it uses no more than it leaves.
-    const size_t room = freeSlots > inFlight_ ? (freeSlots - inFlight_ + 1) / 2 : 0;
-    const size_t most = std::min(room, Batch::kMostOperations);
-    uint64_t bytes = 0;
-    starved_ = false;
-    while (batch.count < most && bytes < Batch::kMostBytes) {
-        Operation* operation = again_.pop();
-        if (operation == nullptr) operation = startNext();
-        if (operation == nullptr) break;
-        batch.operations[batch.count++] = operation;
-        bytes += operation->length;
-    }
+    fillBatch(freeSlots, Batch::kMostOperations, batch);
     if (batch.count > 0) {
         ++submitters_;
         turnTick_ = tick;
         return Duty::kSubmit;
     }
-    if (most == 0 || starved_) {
+    if (freeSlots <= inFlight_ || starved_) {
         paused_ = true;
         return Duty::kPause;
     }
     return Duty::kNone;
+}
+
+bool Device::takeForCaller(size_t freeSlots, Batch& batch) {
+    if (const uint32_t left = callersToSkip_.load(std::memory_order_relaxed); left > 0) {
+        callersToSkip_.store(left - 1, std::memory_order_relaxed);
+        return false;
+    }
+    std::lock_guard lock(mutex_);
+    batch.count = 0;
+    if (shut_ || paused_ || submitters_ > 0 || !canStart()) return false;
+    fillBatch(freeSlots, Batch::kMostForCaller, batch);
+    if (batch.count == 0) return false;
+    ready_ = false;
+    ++submitters_;
+    turnTick_ = conditions_.tick.load(std::memory_order_relaxed);
+    return true;
+}
+
+void Device::wouldHaveBlocked(int64_t error) {
+    // A device that cannot tell will not learn it; one that was full may not be so for long.
+    const uint32_t last = lastSkip_.load(std::memory_order_relaxed);
+    const uint32_t skip = error == EOPNOTSUPP ? UINT32_MAX : std::min(2 * last + 16, kMostToSkip);
+    lastSkip_.store(std::min(skip, kMostToSkip), std::memory_order_relaxed);
+    callersToSkip_.store(skip, std::memory_order_relaxed);
 }
 
 Readiness Device::endTurn(const Batch& batch, size_t submitted, Turn turn) {
@@ -226,6 +241,21 @@ Readiness Device::evaluate() {
     const bool apart = conditions_.tick.load(std::memory_order_relaxed) < apartUntil_ &&
                        conditions_.apart.load(std::memory_order_relaxed);
     return apart ? Lane::kApart : Lane::kCommon;
+}
+
+void Device::fillBatch(size_t freeSlots, size_t most, Batch& batch) {
+    // As long as it uses no more than it leaves.
+    const size_t room = freeSlots > inFlight_ ? (freeSlots - inFlight_ + 1) / 2 : 0;
+    most = std::min(room, most);
+    uint64_t bytes = 0;
+    starved_ = false;
+    while (batch.count < most && bytes < Batch::kMostBytes) {
+        Operation* operation = again_.pop();
+        if (operation == nullptr) operation = startNext();
+        if (operation == nullptr) break;
+        batch.operations[batch.count++] = operation;
+        bytes += operation->length;
+    }
 }
 
 Operation* Device::startNext() {

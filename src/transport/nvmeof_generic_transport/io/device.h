@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,8 @@ struct Batch {
     /// Many enough for the block layer to plug, few enough that other devices have their turn soon.
     static constexpr size_t kMostOperations = 64;
     static constexpr uint64_t kMostBytes = 16 << 20;
+    /// For more it pays to wake a worker.
+    static constexpr size_t kMostForCaller = 8;
 
     std::array<Operation*, kMostOperations> operations;
     size_t count = 0;
@@ -102,6 +105,20 @@ class Device final : public IoDevice {
     ///     flight leaves as much as it uses to others, so that hung devices cannot fill it
     Duty take(size_t freeSlots, Batch& batch);
 
+    /// As take(), for a thread that is no worker and must not wait: a few operations of a device
+    /// that has not said lately that it would have to.
+    /// @return false when that is not possible; the device has still to be announced then
+    bool takeForCaller(size_t freeSlots, Batch& batch);
+
+    /// An I/O that was not to wait came back. @param error  EAGAIN or EOPNOTSUPP
+    void wouldHaveBlocked(int64_t error);
+    /// Such an I/O was taken.
+    void didNotBlock() {
+        if (lastSkip_.load(std::memory_order_relaxed) != 0) {
+            lastSkip_.store(0, std::memory_order_relaxed);
+        }
+    }
+
     /// Ends a turn. @param submitted  how many of the batch's operations the kernel has taken or
     ///     ended; the others come first next time
     Readiness endTurn(const Batch& batch, size_t submitted, Turn turn);
@@ -142,6 +159,7 @@ class Device final : public IoDevice {
     bool hasQueued() const;
     bool canStart() const;
     Readiness evaluate();
+    void fillBatch(size_t freeSlots, size_t most, Batch& batch);
     Operation* startNext();
     bool conflicts(const Operation& operation) const;
     Operation* allocateOperation();
@@ -158,6 +176,8 @@ class Device final : public IoDevice {
     BouncePool& bounce_;
     const Conditions& conditions_;
     UniqueFd fd_;
+    std::atomic<uint32_t> callersToSkip_{0};  // takeForCaller() does nothing so often
+    std::atomic<uint32_t> lastSkip_{0};
     BounceAccount bounceAccount_;
 
     mutable std::mutex mutex_;

@@ -17,15 +17,18 @@ void Dispatcher::push(Device& device, Lane lane) {
     Seat* sleeper = nullptr;
     {
         std::lock_guard lock(mutex_);
-        const size_t i = index(lane);
-        device.nextReady = nullptr;
-        (tail_[i] != nullptr ? tail_[i]->nextReady : head_[i]) = &device;
-        tail_[i] = &device;
-        readyCount_[i].fetch_add(1, std::memory_order_relaxed);
+        append(device, lane);
         sleeper = sleeperFor(lane);
         if (sleeper != nullptr) noteAwake(*sleeper);
     }
     wake(sleeper);
+}
+
+Dispatcher::Seat* Dispatcher::offer(Device& device) {
+    std::lock_guard lock(mutex_);
+    Seat* sleeper = sleeperFor(Lane::kCommon);
+    if (sleeper == nullptr) append(device, Lane::kCommon);
+    return sleeper;
 }
 
 Device* Dispatcher::pop(const Seat& seat) {
@@ -110,6 +113,14 @@ void Dispatcher::waitForActivity(uint64_t seen) {
     if (!isQuietLocked(seen) || stopping()) return;
     monitorParked_ = true;
     activity_.wait(lock, [this] { return !monitorParked_; });
+}
+
+void Dispatcher::append(Device& device, Lane lane) {
+    const size_t i = index(lane);
+    device.nextReady = nullptr;
+    (tail_[i] != nullptr ? tail_[i]->nextReady : head_[i]) = &device;
+    tail_[i] = &device;
+    readyCount_[i].fetch_add(1, std::memory_order_relaxed);
 }
 
 bool Dispatcher::isQuietLocked(uint64_t seen) const {

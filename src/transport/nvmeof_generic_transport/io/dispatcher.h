@@ -28,7 +28,16 @@ class Dispatcher {
         uint32_t index = 0;  ///< of the common workers, those below Conditions::activeWorkers work
         Lane lane = Lane::kCommon;
         io_context_t context = nullptr;  ///< in which it waits
+        uint32_t capacity = 0;           ///< I/Os that the context may hold
+        /// Of them. Release before I/O is submitted, acquire before its end is dealt with: what one
+        /// thread has submitted another may reap.
+        std::atomic<uint32_t> inFlight{0};
         std::atomic<bool> asleep{true};  ///< changed under the mutex
+
+        uint32_t freeSlots() const {
+            const uint32_t used = inFlight.load(std::memory_order_relaxed);
+            return used < capacity ? capacity - used : 0;
+        }
     };
 
     Dispatcher(AioSyscalls& aio, Conditions& conditions) : aio_(aio), conditions_(conditions) {}
@@ -42,6 +51,11 @@ class Dispatcher {
     void push(Device& device, Readiness ready) {
         if (ready) push(device, *ready);
     }
+
+    /// Announces a device of the common lane if that wakes nobody.
+    /// @return null then; otherwise the seat of the worker to be woken, and the device is still the
+    ///     caller's to announce, or to submit for
+    Seat* offer(Device& device);
 
     /// Whether pop() would find something; a hint.
     bool hasReady(const Seat& seat) const {
@@ -85,6 +99,7 @@ class Dispatcher {
         return seat.lane == Lane::kApart ||
                seat.index < conditions_.activeWorkers.load(std::memory_order_relaxed);
     }
+    void append(Device& device, Lane lane);
     bool isQuietLocked(uint64_t seen) const;
     Seat* sleeperFor(Lane lane);
     void noteAwake(Seat& seat);

@@ -46,6 +46,7 @@ struct Operation {
     OperationKind kind = OperationKind::kDirect;
     bool started = false;  ///< counts as in flight, holds its bounce buffers and its blocks
     bool merged = false;   ///< of a merge: the block has been read, its write is next
+    bool nowait = false;   ///< the present system call was not to wait
     uint8_t chunkCount = 0;
     uint32_t chunks[kMostChunks];  ///< bounce buffers, see BouncePool
     GrowArray<Piece> pieces;

@@ -15,6 +15,7 @@
 
 #include "bounce_pool.h"
 #include "conditions.h"
+#include "control_blocks.h"
 #include "crew.h"
 #include "device.h"
 #include "device_registry.h"
@@ -96,6 +97,7 @@ class Pool final : public IoPool {
         const auto refuse = [&](const IoRequest& request, int error) {
             device.listener().onIoDone(request.context, error, 0);
         };
+        const bool small = isSmall(requests, count);
         for (size_t at = 0; at < count;) {
             if (const int error = refusal(device.rules(), device.size(), requests[at])) {
                 refuse(requests[at++], error);
@@ -107,7 +109,7 @@ class Pool final : public IoPool {
                 ++end;
             }
             const Device::Admission admission = device.admit(requests + at, end - at);
-            dispatcher_.push(device, admission.ready);
+            if (admission.ready) announce(device, *admission.ready, small);
             for (at += admission.taken; at < end; ++at) refuse(requests[at], admission.error);
         }
     }
@@ -136,6 +138,37 @@ class Pool final : public IoPool {
             return bad("its descriptor", "open it with O_RDWR and IoPool::openFlags()");
         }
         return {};
+    }
+
+    /// Whether it takes longer to wake a worker than to submit them.
+    bool isSmall(const IoRequest* requests, size_t count) const {
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < count && i < Batch::kMostForCaller; ++i) bytes += requests[i].length;
+        return count <= Batch::kMostForCaller && bytes <= options_.maxIoBytes;
+    }
+
+    /// Sees to it that a device that has become ready is served: by a worker that is awake; by this
+    /// thread, if that is little and can be done without waiting; or by a worker that is woken.
+    void announce(Device& device, Lane lane, bool small) {
+        if (!small || lane != Lane::kCommon) return dispatcher_.push(device, lane);
+        Dispatcher::Seat* seat = dispatcher_.offer(device);
+        if (seat == nullptr) return;
+        Submission submission;
+        Batch& batch = submission.batch;
+        if (!device.takeForCaller(seat->freeSlots(), batch)) {
+            return dispatcher_.push(device, lane);
+        }
+        prepare(*bounce_, device, Waiting::kForbidden, submission);
+        const auto count = static_cast<uint32_t>(batch.count);
+        seat->inFlight.fetch_add(count, std::memory_order_release);
+        const int result = aio_->submit(seat->context, count, submission.controls.data());
+        const auto taken = static_cast<uint32_t>(std::max(result, 0));
+        if (taken < count) {
+            seat->inFlight.fetch_sub(count - taken, std::memory_order_release);
+            if (result == -EOPNOTSUPP) device.wouldHaveBlocked(EOPNOTSUPP);
+        }
+        // A worker does what is left, and finds out what is wrong with it.
+        dispatcher_.push(device, device.endTurn(batch, taken, Turn::kWell));
     }
 
     void shut(Device& device) { dispatcher_.push(device, device.shut()); }

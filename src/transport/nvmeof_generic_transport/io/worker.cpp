@@ -58,7 +58,7 @@ Result<> Worker::open(uint32_t entries) {
     for (uint32_t size = entries; size >= kLeastEntries; size /= 2) {
         result = world_.aio.setup(size, &seat_.context);
         if (result == 0) {
-            capacity_ = size - 1;  // one place for AioSyscalls::wake()
+            seat_.capacity = size - 1;  // one place for AioSyscalls::wake()
             return {};
         }
         if (result != -EAGAIN && result != -ENOMEM) break;
@@ -129,6 +129,8 @@ int Worker::reap(io_event* events) {
 }
 
 void Worker::handle(io_event* events, int count) {
+    if (count == 0) return;
+    seat_.inFlight.load(std::memory_order_acquire);  // see there
     Harvest harvest;
     Device* device = nullptr;
     uint32_t ended = 0;
@@ -144,7 +146,7 @@ void Worker::handle(io_event* events, int count) {
     }
     if (device == nullptr) return;
     deliver(*device, harvest);
-    inFlight_.fetch_sub(ended, std::memory_order_relaxed);
+    seat_.inFlight.fetch_sub(ended, std::memory_order_relaxed);
     if (paused_ != nullptr) resumePaused();
 }
 
@@ -165,7 +167,7 @@ void Worker::deliver(Device& device, Harvest& harvest) {
 
 bool Worker::serve(Tenure& tenure, Device& device) {
     Batch& batch = tenure.submission.batch;
-    switch (device.take(freeSlots(), batch)) {
+    switch (device.take(seat_.freeSlots(), batch)) {
         case Duty::kNone:
             return true;
         case Duty::kSubmit:
@@ -189,7 +191,7 @@ bool Worker::serve(Tenure& tenure, Device& device) {
 bool Worker::submit(Tenure& tenure, Device& device) {
     Submission& submission = tenure.submission;
     const size_t count = submission.batch.count;
-    prepare(world_.bounce, device, submission);
+    prepare(world_.bounce, device, Waiting::kAllowed, submission);
 
     Harvest harvest;
     Turn how = Turn::kWell;
@@ -197,12 +199,13 @@ bool Worker::submit(Tenure& tenure, Device& device) {
     size_t at = 0;
     while (at < count) {
         const auto left = static_cast<uint32_t>(count - at);
-        const uint32_t others = inFlight_.fetch_add(left, std::memory_order_relaxed);
+        // A deposed thread settles its share late: the count is right all the same.
+        const uint32_t others = seat_.inFlight.fetch_add(left, std::memory_order_release);
         enterSystemCall(tenure);
         const int result = world_.aio.submit(seat_.context, left, &submission.controls[at]);
         mine = leaveSystemCall(tenure);
         const auto taken = static_cast<uint32_t>(std::max(result, 0));
-        if (taken < left) inFlight_.fetch_sub(left - taken, std::memory_order_relaxed);
+        if (taken < left) seat_.inFlight.fetch_sub(left - taken, std::memory_order_release);
         at += taken;
         if (!mine) {
             how = Turn::kBlocked;
@@ -279,7 +282,7 @@ int Worker::rest(io_event* events) {
 
 /// Looks for completions for a while. The longer that has been in vain, the rarer it is done.
 int Worker::spin(io_event* events) {
-    if (world_.spin.count() == 0 || inFlight_.load(std::memory_order_relaxed) == 0) return 0;
+    if (world_.spin.count() == 0 || seat_.inFlight.load(std::memory_order_relaxed) == 0) return 0;
     if (spinsToSkip_ > 0) {
         --spinsToSkip_;
         return 0;
@@ -315,11 +318,6 @@ void Worker::resumePaused() {
         device = each.nextPaused;
         world_.dispatcher.push(each, each.resume());
     }
-}
-
-size_t Worker::freeSlots() const {
-    const uint32_t used = inFlight_.load(std::memory_order_relaxed);
-    return used < capacity_ ? capacity_ - used : 0;
 }
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -90,12 +90,9 @@ class Worker {
     int spin(io_event* events);
     void pause(Device& device);
     void resumePaused();
-    size_t freeSlots() const;
 
     WorkerWorld& world_;
     Dispatcher::Seat seat_;
-    uint32_t capacity_ = 0;              // I/Os that the context may hold
-    std::atomic<uint32_t> inFlight_{0};  // of them; a deposed thread settles its share late
     std::atomic<uint64_t> progress_{0};
     std::atomic<bool> rested_{false};
     std::atomic<clockid_t> cpuClock_{};
