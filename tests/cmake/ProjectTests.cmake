@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+# Not optimised: tests take most of the time that building takes, and none of the time that running does. What they test
+# is optimised as the preset says.
+set(kTestOptions -O0)
+
 # add_unit_test(name SOURCES a.cpp ... LIBRARIES lib ...): a GoogleTest program that runs on this machine, on
 # temporary folders and plain files. Each of its tests is a CTest test with the label "unit".
 function(add_unit_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
+  target_compile_options(${name} PRIVATE ${kTestOptions})
   gtest_discover_tests(${name} TEST_PREFIX "unit." DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS unit TIMEOUT 120
                        ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp")
@@ -23,6 +28,7 @@ function(add_kernel_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
+  target_compile_options(${name} PRIVATE ${kTestOptions})
   set(options)
   set(own_programs)
   foreach(program ${ARG_PROGRAMS})
