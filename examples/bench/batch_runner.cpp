@@ -40,99 +40,114 @@ void addProblem(BatchOutcome& outcome, size_t index, std::string what) {
 
 }  // namespace
 
-BatchOutcome BatchRunner::run(const std::vector<TransferRequest>& requests) {
-    BatchOutcome outcome;
-    uint64_t bytes = 0;
-    for (const TransferRequest& request : requests) bytes += request.length;
+void BatchRunner::submit(const std::vector<TransferRequest>& requests) {
+    requests_ = &requests;
+    outcome_ = BatchOutcome();
+    stage_ = Stage::kEnded;
+    bytes_ = 0;
+    moved_ = 0;
+    for (const TransferRequest& request : requests) bytes_ += request.length;
 
-    const BatchID batch = api_.allocateBatchID(requests.size());
-    if (static_cast<int64_t>(batch) < 0) {  // engines give INVALID_BATCH_ID or an error number
-        outcome.refusal = "no memory for a batch of " + std::to_string(requests.size());
-        return outcome;
+    batch_ = api_.allocateBatchID(requests.size());
+    if (static_cast<int64_t>(batch_) < 0) {  // engines give INVALID_BATCH_ID or an error number
+        outcome_.refusal = "no memory for a batch of " + std::to_string(requests.size());
+        return;
     }
-    if (const Status status = api_.submitTransfer(batch, requests); !status.ok()) {
+    if (const Status status = api_.submitTransfer(batch_, requests); !status.ok()) {
         // Which of the requests were taken nevertheless is unknown.
-        outcome.refusal = status.ToString();
-        outcome.released = false;
-        return outcome;
+        outcome_.refusal = status.ToString();
+        outcome_.released = false;
+        return;
     }
+    movedAt_ = Clock::now();
+    stage_ = Stage::kAsOne;
+}
+
+bool BatchRunner::poll() {
+    if (stage_ == Stage::kAsOne) stage_ = pollAsOne();
+    if (stage_ == Stage::kSingly) stage_ = pollSingly();
+    return stage_ == Stage::kEnded;
+}
+
+const BatchOutcome& BatchRunner::run(const std::vector<TransferRequest>& requests) {
+    submit(requests);
     pace_.begin();
-    if (waitForAll(batch, bytes)) {
-        outcome.completedBytes = bytes;
-    } else {
-        waitForEach(batch, requests, outcome);
-    }
+    while (!poll()) pace_.pause();
     pace_.end();
-    if (!outcome.released) return outcome;
-    if (const Status status = api_.freeBatchID(batch); !status.ok()) {
-        outcome.released = false;
-        if (outcome.failed == 0)
-            outcome.refusal = "the batch cannot be freed: " + status.ToString();
-    }
-    return outcome;
+    return outcome_;
 }
 
-bool BatchRunner::waitForAll(BatchID batch, uint64_t bytes) {
-    const auto patience = std::min(kPatience, stallLimit_);
-    uint64_t moved = 0;
-    Clock::time_point movedAt = Clock::now();
-    for (;;) {
-        TransferStatus status{TransferStatusEnum::WAITING, 0};
-        if (!api_.getBatchTransferStatus(batch, status).ok()) return false;
-        if (status.s == TransferStatusEnum::COMPLETED) return status.transferred_bytes == bytes;
-        if (!isUnderWay(status)) return false;
-        const Clock::time_point now = Clock::now();
-        if (status.transferred_bytes != moved) {
-            moved = status.transferred_bytes;
-            movedAt = now;
-        } else if (now - movedAt > patience) {
-            return false;
-        }
-        pace_.pause();
+BatchRunner::Stage BatchRunner::pollAsOne() {
+    const auto oneByOne = [this] {
+        open_.resize(requests_->size());
+        std::iota(open_.begin(), open_.end(), size_t{0});
+        movedAt_ = Clock::now();
+        return Stage::kSingly;
+    };
+    TransferStatus status{TransferStatusEnum::WAITING, 0};
+    if (!api_.getBatchTransferStatus(batch_, status).ok()) return oneByOne();
+    if (status.s == TransferStatusEnum::COMPLETED && status.transferred_bytes == bytes_) {
+        outcome_.completedBytes = bytes_;
+        release();
+        return Stage::kEnded;
+    }
+    if (!isUnderWay(status)) return oneByOne();
+    if (status.transferred_bytes != moved_) {
+        moved_ = status.transferred_bytes;
+        movedAt_ = Clock::now();
+    } else if (Clock::now() - movedAt_ > std::min(kPatience, stallLimit_)) {
+        return oneByOne();
+    }
+    return Stage::kAsOne;
+}
+
+BatchRunner::Stage BatchRunner::pollSingly() {
+    const size_t ended = collect();
+    if (open_.empty()) {
+        release();
+        return Stage::kEnded;
+    }
+    const Clock::time_point now = Clock::now();
+    if (ended > 0) {
+        movedAt_ = now;
+    } else if (now - movedAt_ > stallLimit_) {
+        outcome_.released = false;
+        const std::string what =
+            "has not ended, and no request did in " + std::to_string(stallLimit_.count()) + " ms";
+        for (size_t index : open_) addProblem(outcome_, index, what);
+        return Stage::kEnded;
+    }
+    return Stage::kSingly;
+}
+
+void BatchRunner::release() {
+    if (!outcome_.released) return;
+    const Status status = api_.freeBatchID(batch_);
+    if (status.ok()) return;
+    outcome_.released = false;
+    if (outcome_.failed == 0) {
+        outcome_.refusal = "the batch cannot be freed: " + status.ToString();
     }
 }
 
-void BatchRunner::waitForEach(BatchID batch, const std::vector<TransferRequest>& requests,
-                              BatchOutcome& outcome) {
-    open_.resize(requests.size());
-    std::iota(open_.begin(), open_.end(), size_t{0});
-    Clock::time_point endedAt = Clock::now();
-    for (;;) {
-        const size_t ended = collect(batch, requests, outcome);
-        if (open_.empty()) return;
-        const Clock::time_point now = Clock::now();
-        if (ended > 0) {
-            endedAt = now;
-        } else if (now - endedAt > stallLimit_) {
-            break;
-        }
-        pace_.pause();
-    }
-    outcome.released = false;
-    const std::string what =
-        "has not ended, and no request did in " + std::to_string(stallLimit_.count()) + " ms";
-    for (size_t index : open_) addProblem(outcome, index, what);
-}
-
-size_t BatchRunner::collect(BatchID batch, const std::vector<TransferRequest>& requests,
-                            BatchOutcome& outcome) {
+size_t BatchRunner::collect() {
     const auto ended = [&](size_t index) {
         TransferStatus status{TransferStatusEnum::WAITING, 0};
-        if (const Status asked = api_.getTransferStatus(batch, index, status); !asked.ok()) {
-            addProblem(outcome, index, "has no status: " + asked.ToString());
-            outcome.released = false;
+        if (const Status asked = api_.getTransferStatus(batch_, index, status); !asked.ok()) {
+            addProblem(outcome_, index, "has no status: " + asked.ToString());
+            outcome_.released = false;
             return true;
         }
         if (isUnderWay(status)) return false;
-        const uint64_t length = requests[index].length;
+        const uint64_t length = (*requests_)[index].length;
         if (status.s != TransferStatusEnum::COMPLETED) {
-            addProblem(outcome, index, std::string("is ") + nameOf(status.s));
+            addProblem(outcome_, index, std::string("is ") + nameOf(status.s));
         } else if (status.transferred_bytes != length) {
-            addProblem(outcome, index,
+            addProblem(outcome_, index,
                        "is COMPLETED, but moved " + std::to_string(status.transferred_bytes) +
                            " of " + std::to_string(length) + " bytes");
         } else {
-            outcome.completedBytes += length;
+            outcome_.completedBytes += length;
         }
         return true;
     };

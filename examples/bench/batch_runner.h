@@ -30,7 +30,7 @@ struct BatchOutcome {
     bool ok() const { return failed == 0 && refusal.empty() && released; }
 };
 
-/// Runs batches, one after the other. One thread only.
+/// One batch at a time, from its submission to its end. One thread only.
 class BatchRunner {
  public:
     using Clock = std::chrono::steady_clock;
@@ -40,23 +40,41 @@ class BatchRunner {
     BatchRunner(TransferApi& api, std::chrono::milliseconds stallLimit)
         : api_(api), stallLimit_(stallLimit) {}
 
-    /// Submits and waits until every request has ended, or none does any more.
-    /// @param requests  at least one; unchanged until the call returns
-    BatchOutcome run(const std::vector<TransferRequest>& requests);
+    /// Hands the batch to the engine.
+    /// @param requests  at least one; stay unchanged until poll() has said that the batch has ended
+    void submit(const std::vector<TransferRequest>& requests);
+
+    /// Asks once. @return whether every request has ended, or none does any more: see outcome()
+    bool poll();
+
+    /// Of the batch that has ended.
+    const BatchOutcome& outcome() const { return outcome_; }
+
+    /// Submits and waits for the end.
+    const BatchOutcome& run(const std::vector<TransferRequest>& requests);
 
  private:
-    /// Waits for the batch as a whole. @return false when its requests must be asked for singly:
-    /// some did not complete, or nothing seems to move
-    bool waitForAll(BatchID batch, uint64_t bytes);
-    /// Waits for each request, until none of the rest ends within the limit.
-    void waitForEach(BatchID batch, const std::vector<TransferRequest>& requests,
-                     BatchOutcome& outcome);
+    enum class Stage {
+        kAsOne,   ///< asking for the batch as a whole
+        kSingly,  ///< asking for each request: some did not complete, or nothing seems to move
+        kEnded,
+    };
+
+    Stage pollAsOne();
+    Stage pollSingly();
     /// Asks once for every request that has not ended. @return how many ended since the last call
-    size_t collect(BatchID batch, const std::vector<TransferRequest>& requests,
-                   BatchOutcome& outcome);
+    size_t collect();
+    void release();
 
     TransferApi& api_;
-    std::chrono::milliseconds stallLimit_;
+    const std::chrono::milliseconds stallLimit_;
+    const std::vector<TransferRequest>* requests_ = nullptr;
+    BatchID batch_ = 0;
+    Stage stage_ = Stage::kEnded;
+    uint64_t bytes_ = 0;         // asked for
+    uint64_t moved_ = 0;         // as of the last question
+    Clock::time_point movedAt_;  // when something was last seen to happen
+    BatchOutcome outcome_;
     PoliteWait pace_;
     std::vector<size_t> open_;  // requests that have not ended, when they are asked for singly
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which blocks a thread touches, in which order, and how often it has written each.
+// Which blocks a thread reads and writes, in which order, and how often it has written each.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <random>
 #include <vector>
 
 namespace mooncake::bench {
@@ -32,48 +33,77 @@ std::vector<BlockRange> divideFiles(const std::vector<FileSpan>& files, uint64_t
 struct BlockRef {
     uint32_t file;
     uint64_t offset;      ///< bytes from the start of the file
-    uint64_t generation;  ///< how often it will have been visited with this visit, from 1
+    bool write;           ///< else it is to be read
+    uint64_t generation;  ///< tracked: how often it has been written, with this time
+    uint64_t index;       ///< of all blocks of the sequence, the ranges one after the other
+    size_t range;         ///< that it is of
 };
 
-/// Visits the blocks of some ranges for ever: in each range one after the other, from the end back
-/// to the start; between ranges in turn, so that all files are kept busy. Not thread-safe.
+/// How blocks follow each other.
+struct SequenceRules {
+    uint64_t blockSize = 4096;  ///< bytes
+    /// Sequential: neighbours to take from a file before the next file's turn.
+    uint64_t run = 1;
+    bool random = false;
+    unsigned readPercent = 100;  ///< of the blocks, chosen at random where it is not 0 or 100
+    /// Remember what was written how often, and give no block a second time before giveBack(): of
+    /// two writes under way together it would be unknown which one stays. Five bytes a block.
+    bool tracked = false;
+    uint64_t seed = 1;  ///< of what is random
+};
+
+/// Goes through the blocks of some ranges for ever. Sequential: in each range one after the other,
+/// from the end back to the start; between ranges in turn, so that all files are kept busy. Random:
+/// every block is as likely as any other. Not thread-safe.
 class BlockSequence {
  public:
-    /// @param blockSize  bytes
-    /// @param batchSize  blocks that are usually taken at once: a file's share of them are
-    /// neighbours
-    BlockSequence(const std::vector<BlockRange>& ranges, uint64_t blockSize, uint64_t batchSize);
+    /// @param ranges  at least one
+    BlockSequence(const std::vector<BlockRange>& ranges, const SequenceRules& rules);
 
     /// Takes the next blocks.
     /// @param count  how many, at most
-    /// @param distinct  stop before a block comes a second time: two writes to one block in flight
-    ///     together leave it unknown which of them stays
-    /// @param blocks  replaced; holds at least one block afterwards
-    void take(uint64_t count, bool distinct, std::vector<BlockRef>& blocks);
+    /// @param blocks  replaced. Tracked, there may be fewer, and none at all while every block is
+    ///     under way; otherwise `count`
+    void take(uint64_t count, std::vector<BlockRef>& blocks);
+
+    /// Tracked: these blocks are not under way any more.
+    void giveBack(const std::vector<BlockRef>& blocks);
 
     /// Blocks in all ranges together.
     uint64_t blockCount() const { return blockCount_; }
 
-    /// Lists what has been visited, each block once, with its latest generation.
+    /// Bytes of memory for tracking `blocks` blocks.
+    static uint64_t trackingBytes(uint64_t blocks) { return blocks * (sizeof(uint32_t) + 1); }
+
+    /// Tracked: lists what has been written, each block once, with its generation.
     /// @param cursor  where to go on; 0 to begin, changed by the call
-    /// @param blocks  replaced; at most `count`, empty when there are no more
+    /// @param blocks  replaced; at most `count`, to be read; empty when there are no more
     void visited(uint64_t& cursor, uint64_t count, std::vector<BlockRef>& blocks) const;
 
  private:
     struct Walk {
         BlockRange range;
-        uint64_t next = 0;        // within the range
-        uint64_t generation = 1;  // of the block `next`
-        uint64_t taken = 0;       // by the call to take() that is running
+        uint64_t firstIndex;
+        uint64_t next = 0;  // within the range
     };
-    void step();
 
+    /// Sets `walk` and the block within it. @return false while every block is under way
+    bool nextSequential(size_t& walk, uint64_t& within);
+    bool nextRandom(size_t& walk, uint64_t& within);
+    bool isFree(uint64_t index) const { return !rules_.tracked || underWay_[index] == 0; }
+    void step();
+    size_t walkOf(uint64_t index) const;
+    BlockRef refer(size_t walk, uint64_t within) const;
+
+    const SequenceRules rules_;
     std::vector<Walk> walks_;
-    uint64_t blockSize_;
-    uint64_t run_;  // neighbours to take from a file before the next file's turn
     uint64_t blockCount_ = 0;
     size_t current_ = 0;
     uint64_t inRun_ = 0;
+    std::mt19937_64 random_;
+    std::vector<uint32_t> generations_;
+    std::vector<uint8_t> underWay_;
+    uint64_t underWayCount_ = 0;
 };
 
 }  // namespace mooncake::bench

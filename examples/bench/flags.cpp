@@ -13,12 +13,25 @@ DEFINE_string(metadata_server, "", "Metadata server, such as http://127.0.0.1:80
 DEFINE_string(mode, "initiator",
               "target: register --files and serve them until SIGINT or SIGTERM; initiator: run "
               "--operation on the files of --segment_id; loopback: both in one process");
-DEFINE_string(operation, "read", "read or write. A write DESTROYS what is in the files");
+DEFINE_string(operation, "read",
+              "read, write, randread, randwrite, rw (both, in order) or randrw. A write DESTROYS "
+              "what is in the files");
+DEFINE_int32(rwmixread, 50, "Percent of reads, with --operation=rw or randrw");
 DEFINE_string(segment_id, "", "Initiator: the target's --local_server_name");
-DEFINE_int32(batch_size, 4096, "Requests in a batch");
-DEFINE_uint64(block_size, 65536, "Bytes in a request");
-DEFINE_int32(duration, 30, "Seconds to run");
-DEFINE_int32(threads, 1, "Threads, each with batches of its own on its own part of every file");
+DEFINE_string(batch_size, "4096",
+              "Requests in a batch; the next one follows when all of it have ended");
+DEFINE_string(block_size, "65536", "Bytes in a request");
+DEFINE_string(iodepth, "0",
+              "Instead of batches one after the other: requests that each thread keeps under way, "
+              "each replaced as soon as it has ended. 0: --batch_size counts");
+DEFINE_int32(iodepth_batch, 1, "Requests that are submitted and awaited together, with --iodepth");
+DEFINE_int32(duration, 30, "Seconds to run and measure");
+DEFINE_int32(ramp_time, 0, "Seconds to run before that");
+DEFINE_string(threads, "1",
+              "Threads, each with batches of its own on its own part of every file. Lists with "
+              "commas in --block_size, --batch_size, --iodepth and --threads give a run and a row "
+              "of the report for each combination");
+DEFINE_string(output_format, "table", "table, json (fio's names where they mean the same) or csv");
 DEFINE_string(report_unit, "GB",
               "Unit of throughput: GB|GiB|Gb|MB|MiB|Mb|KB|KiB|Kb (B bytes, b bits, i 1024)");
 DEFINE_uint32(report_precision, 2, "Digits after the point in the report");
@@ -52,10 +65,15 @@ MaybeFailure parseCommandLine(int& argc, char**& argv, FlagValues& values) {
     values.mode = FLAGS_mode;
     values.operation = FLAGS_operation;
     values.segmentId = FLAGS_segment_id;
+    values.rwmixread = FLAGS_rwmixread;
     values.batchSize = FLAGS_batch_size;
     values.blockSize = FLAGS_block_size;
+    values.iodepth = FLAGS_iodepth;
+    values.iodepthBatch = FLAGS_iodepth_batch;
     values.duration = FLAGS_duration;
+    values.rampTime = FLAGS_ramp_time;
     values.threads = FLAGS_threads;
+    values.outputFormat = FLAGS_output_format;
     values.reportUnit = FLAGS_report_unit;
     values.reportPrecision = FLAGS_report_precision;
     values.trtype = FLAGS_trtype;

@@ -5,19 +5,34 @@
 #include <net/if.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <limits>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 #include "bench/block_pattern.h"
 
 namespace mooncake::bench {
 namespace {
 
-constexpr int64_t kMaxBatchSize = 1 << 20;
-constexpr int64_t kMaxThreads = 1024;
+constexpr uint64_t kMaxBatchSize = 1 << 20;
+constexpr uint64_t kMaxThreads = 1024;
+constexpr uint64_t kMaxBlockSize = uint64_t{1} << 40;
+constexpr size_t kMostShapes = 1000;
 constexpr int64_t kMaxDuration = 365LL * 24 * 3600;
 constexpr int64_t kMaxPrecision = 9;
+
+constexpr std::pair<std::string_view, Operation> kOperations[] = {
+    {"read", Operation::kRead},
+    {"write", Operation::kWrite},
+    {"randread", Operation::kRandRead},
+    {"randwrite", Operation::kRandWrite},
+    {"rw", Operation::kRw},
+    {"randrw", Operation::kRandRw},
+};
 
 Failure badFlag(const std::string& flag, const std::string& value, const std::string& allowed) {
     return {ExitCode::kUsage, "--" + flag + "=" + value + ": must be " + allowed};
@@ -77,12 +92,24 @@ MaybeFailure checkMode(const FlagValues& flags, Options& options) {
     } else {
         return badFlag("mode", flags.mode, "target, initiator or loopback");
     }
-    if (flags.operation == "read") {
-        options.operation = Operation::kRead;
-    } else if (flags.operation == "write") {
-        options.operation = Operation::kWrite;
+    for (const auto& [name, operation] : kOperations) {
+        if (flags.operation == name) options.operation = operation;
+    }
+    if (flags.operation != nameOf(options.operation)) {
+        std::string names;
+        for (const auto& [name, operation] : kOperations) {
+            names += (names.empty() ? "" : ", ") + std::string(name);
+        }
+        return badFlag("operation", flags.operation, "one of " + names);
+    }
+    if (flags.outputFormat == "table") {
+        options.format = OutputFormat::kTable;
+    } else if (flags.outputFormat == "json") {
+        options.format = OutputFormat::kJson;
+    } else if (flags.outputFormat == "csv") {
+        options.format = OutputFormat::kCsv;
     } else {
-        return badFlag("operation", flags.operation, "read or write");
+        return badFlag("output_format", flags.outputFormat, "table, json or csv");
     }
     return std::nullopt;
 }
@@ -122,34 +149,115 @@ MaybeFailure checkNames(const FlagValues& flags, Options& options) {
     return std::nullopt;
 }
 
+// A number with an optional K, M or G, which multiply by powers of 1024.
+bool parseNumber(std::string_view text, uint64_t& value) {
+    unsigned shift = 0;
+    if (!text.empty()) {
+        const size_t unit = std::string_view("kmg").find(
+            static_cast<char>(std::tolower(static_cast<unsigned char>(text.back()))));
+        if (unit != std::string_view::npos) {
+            shift = 10 * (static_cast<unsigned>(unit) + 1);
+            text.remove_suffix(1);
+        }
+    }
+    const char* end = text.data() + text.size();
+    const auto [last, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc() || last != end || value > (UINT64_MAX >> shift)) return false;
+    value <<= shift;
+    return true;
+}
+
+MaybeFailure checkList(const std::string& flag, const std::string& list, uint64_t low,
+                       uint64_t high, std::vector<uint64_t>& values) {
+    std::string_view rest = list;
+    for (;;) {
+        const size_t comma = std::min(rest.find(','), rest.size());
+        uint64_t value = 0;
+        if (!parseNumber(rest.substr(0, comma), value) || value < low || value > high) {
+            return badFlag(flag, list,
+                           std::to_string(low) + " to " + std::to_string(high) +
+                               ", or several of these with commas between them; a K, M or G "
+                               "behind a number multiplies it by powers of 1024");
+        }
+        values.push_back(value);
+        if (comma == rest.size()) return std::nullopt;
+        rest.remove_prefix(comma + 1);
+    }
+}
+
+MaybeFailure checkShapes(const FlagValues& flags, Options& options) {
+    std::vector<uint64_t> blockSizes, batchSizes, depths, threads;
+    if (auto failure = checkList("block_size", flags.blockSize, 1, kMaxBlockSize, blockSizes)) {
+        return failure;
+    }
+    if (auto failure = checkList("batch_size", flags.batchSize, 1, kMaxBatchSize, batchSizes)) {
+        return failure;
+    }
+    if (auto failure = checkList("iodepth", flags.iodepth, 0, kMaxBatchSize, depths)) {
+        return failure;
+    }
+    if (auto failure = checkList("threads", flags.threads, 1, kMaxThreads, threads)) {
+        return failure;
+    }
+    if (auto failure = checkRange("iodepth_batch", flags.iodepthBatch, 1, kMaxBatchSize)) {
+        return failure;
+    }
+    const auto together = static_cast<uint64_t>(flags.iodepthBatch);
+    std::vector<std::pair<uint64_t, uint64_t>> queues;  // batch, window
+    for (const uint64_t depth : depths) {
+        if (depth == 0) {
+            for (const uint64_t batch : batchSizes) queues.emplace_back(batch, 1);
+        } else if (depth % together != 0) {
+            return badFlag("iodepth", flags.iodepth,
+                           "multiples of --iodepth_batch=" + std::to_string(together));
+        } else {
+            queues.emplace_back(together, depth / together);
+        }
+    }
+    if (blockSizes.size() * queues.size() * threads.size() > kMostShapes) {
+        return badFlag("block_size", flags.blockSize,
+                       "a shorter list: all combinations of the lists together may be " +
+                           std::to_string(kMostShapes) + " at most");
+    }
+    for (const uint64_t blockSize : blockSizes) {
+        for (const auto& [batch, window] : queues) {
+            for (const uint64_t count : threads) {
+                // No sum of requests may overflow a size.
+                const uint64_t largest =
+                    static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / batch / window /
+                    count;
+                if (blockSize > largest) {
+                    return badFlag("block_size", std::to_string(blockSize),
+                                   "1 to " + std::to_string(largest) +
+                                       " bytes (with this --batch_size or --iodepth and "
+                                       "--threads)");
+                }
+                options.shapes.push_back({blockSize, batch, window, count});
+            }
+        }
+    }
+    return std::nullopt;
+}
+
 MaybeFailure checkWork(const FlagValues& flags, Options& options) {
-    if (auto failure = checkRange("batch_size", flags.batchSize, 1, kMaxBatchSize)) return failure;
+    if (auto failure = checkShapes(flags, options)) return failure;
     if (auto failure = checkRange("duration", flags.duration, 1, kMaxDuration)) return failure;
-    if (auto failure = checkRange("threads", flags.threads, 1, kMaxThreads)) return failure;
+    if (auto failure = checkRange("ramp_time", flags.rampTime, 0, kMaxDuration)) return failure;
+    if (auto failure = checkRange("rwmixread", flags.rwmixread, 0, 100)) return failure;
     if (auto failure = checkRange("report_precision", flags.reportPrecision, 0, kMaxPrecision)) {
         return failure;
     }
-    options.batchSize = static_cast<uint64_t>(flags.batchSize);
-    options.blockSize = flags.blockSize;
     options.durationSeconds = static_cast<uint64_t>(flags.duration);
-    options.threads = static_cast<uint64_t>(flags.threads);
+    options.rampSeconds = static_cast<uint64_t>(flags.rampTime);
+    options.readPercent = static_cast<unsigned>(flags.rwmixread);
     options.reportPrecision = static_cast<unsigned>(flags.reportPrecision);
-
-    const std::string blockSize = std::to_string(flags.blockSize);
-    // No request and no sum of requests may overflow a size or an offset.
-    const uint64_t largest = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) /
-                             (options.batchSize * options.threads);
-    if (flags.blockSize == 0 || flags.blockSize > largest) {
-        return badFlag("block_size", blockSize,
-                       "1 to " + std::to_string(largest) +
-                           " bytes (with this --batch_size and "
-                           "--threads)");
-    }
     options.verify = flags.verify;
     options.verifySeed = flags.verifySeed;
-    if (flags.verify && flags.blockSize % kPatternBlock != 0) {
-        return badFlag("block_size", blockSize,
-                       "a multiple of " + std::to_string(kPatternBlock) + " with --verify");
+    for (const RunShape& shape : options.shapes) {
+        if (flags.verify && shape.blockSize % kPatternBlock != 0) {
+            return badFlag("block_size", std::to_string(shape.blockSize),
+                           "a multiple of " + std::to_string(kPatternBlock) + " with --verify");
+        }
     }
     const auto unit = findReportUnit(flags.reportUnit);
     if (!unit) return badFlag("report_unit", flags.reportUnit, "one of " + reportUnitNames());
@@ -169,15 +277,22 @@ MaybeFailure checkFlags(const FlagValues& flags, Options& options) {
     return std::nullopt;
 }
 
-MaybeFailure checkFileSize(const Options& options, const std::string& file, uint64_t size) {
+std::string_view nameOf(Operation operation) {
+    for (const auto& [name, candidate] : kOperations) {
+        if (candidate == operation) return name;
+    }
+    return "";
+}
+
+MaybeFailure checkFileSize(const RunShape& shape, const std::string& file, uint64_t size) {
     const std::string name = "file '" + file + "' of " + std::to_string(size) + " bytes";
-    if (options.blockSize > size) {
-        return badFlag("block_size", std::to_string(options.blockSize),
+    if (shape.blockSize > size) {
+        return badFlag("block_size", std::to_string(shape.blockSize),
                        "at most the size of the smallest file; " + name + " is smaller");
     }
-    const uint64_t blocks = size / options.blockSize;
-    if (options.threads > blocks) {
-        return badFlag("threads", std::to_string(options.threads),
+    const uint64_t blocks = size / shape.blockSize;
+    if (shape.threads > blocks) {
+        return badFlag("threads", std::to_string(shape.threads),
                        "at most the number of blocks (--block_size) of the smallest file; " + name +
                            " has " + std::to_string(blocks));
     }

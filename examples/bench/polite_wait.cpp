@@ -36,6 +36,10 @@ void PoliteWait::pause() {
     std::this_thread::sleep_for(nextPause(Clock::now() - begun_));
 }
 
+void PoliteWait::pauseInWindow(nanoseconds usual) {
+    std::this_thread::sleep_for(std::clamp(usual / kFraction, kShortestPause, kLongestPause));
+}
+
 void PoliteWait::end() {
     const nanoseconds took = Clock::now() - begun_;
     usual_ = usual_ == nanoseconds::zero() ? took : (usual_ + took) / 2;

@@ -24,6 +24,11 @@ class PoliteWait {
     /// It is done.
     void end();
 
+    /// Sleeps while several batches, begun one after the other, are under way: a small fraction of
+    /// the time that one of them takes, so that each is replaced soon after its end.
+    /// @param usual  a batch's time
+    static void pauseInWindow(std::chrono::nanoseconds usual);
+
     /// How long pause() sleeps next, by what it knows at `waited` after begin().
     std::chrono::nanoseconds nextPause(std::chrono::nanoseconds waited) const;
 

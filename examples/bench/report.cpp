@@ -37,14 +37,14 @@ std::string verifyLine(const RunResult& run, const Options& options) {
     std::string line = "Verification: " + std::to_string(run.tally.good) + " blocks of " +
                        std::to_string(kPatternBlock) + " bytes as written, " +
                        std::to_string(run.mismatches) + " not";
-    if (options.operation == Operation::kRead && run.tally.zero > 0) {
+    if (run.tally.zero > 0) {
         line += ", " + std::to_string(run.tally.zero) + " never written";
     }
     return line;
 }
 
 MaybeFailure judge(const RunResult& run, const Options& options) {
-    const bool reading = options.operation == Operation::kRead;
+    const bool reading = !writes(options.operation);
     if (options.verify && reading && run.verified && nothingWritten(run)) {
         return Failure{ExitCode::kVerification,
                        "nothing to verify: not one of the " +

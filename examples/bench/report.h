@@ -9,8 +9,8 @@
 
 namespace mooncake::bench {
 
-/// The line of figures: "Test completed: duration 30.01, batch count 12, throughput 1.23 GB/s".
-/// A run that failed says "Test failed" instead.
+/// The line that users know: "Test completed: duration 30.01, batch count 12, throughput 1.23
+/// GB/s". A run that failed says "Test failed" instead.
 std::string summaryLine(const RunResult& run, const Options& options);
 
 /// What verification found, in one line; empty where nothing was checked.

@@ -36,6 +36,7 @@ void RunMonitor::watch(Workload& workload, Phase phase, int doneFd) {
         if (entries[0].revents != 0) break;
         if (entries[1].revents != 0) {
             signals_.take();
+            stopped_ = true;
             workload.requestStop();
             std::fprintf(stderr,
                          "%sStopping when the batches under way have ended; a second signal ends "
@@ -59,14 +60,20 @@ void RunMonitor::showProgress(const Workload& workload, Phase phase) {
         return;
     }
     const uint64_t bytes = workload.completedBytes();
+    const auto sinceBegin = secondsOf(now - begun_);
+    if (sinceBegin < static_cast<double>(options_.rampSeconds)) {
+        std::fprintf(stderr, "%s%5.0f s  warming up", kClearLine, sinceBegin);
+        return;
+    }
     const auto rate = [&](uint64_t moved, Clock::duration time) {
         return formatThroughput(moved, secondsOf(time), options_.reportUnit,
                                 options_.reportPrecision);
     };
     std::fprintf(stderr, "%s%5.0f of %llu s  now %s  average %s", kClearLine,
-                 secondsOf(now - begun_), static_cast<unsigned long long>(options_.durationSeconds),
+                 sinceBegin - static_cast<double>(options_.rampSeconds),
+                 static_cast<unsigned long long>(options_.durationSeconds),
                  rate(bytes - shownBytes_, now - shownAt_).c_str(),
-                 rate(bytes, now - begun_).c_str());
+                 rate(bytes, now - begun_ - std::chrono::seconds(options_.rampSeconds)).c_str());
     shownAt_ = now;
     shownBytes_ = bytes;
 }

@@ -20,6 +20,8 @@ class RunMonitor {
 
     void watch(Workload& workload, Phase phase, int doneFd);
 
+    bool stopped() const { return stopped_; }  ///< a signal asked for the end
+
  private:
     using Clock = std::chrono::steady_clock;
     void showProgress(const Workload& workload, Phase phase);
@@ -27,6 +29,7 @@ class RunMonitor {
     const Options& options_;
     SignalWatch& signals_;
     bool terminal_;
+    bool stopped_ = false;
     Clock::time_point begun_{};
     Clock::time_point shownAt_{};
     uint64_t shownBytes_ = 0;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <random>
 
+#include "bench/figures_report.h"
 #include "bench/report.h"
 #include "bench/run_monitor.h"
 #include "bench/shutdown_limit.h"
@@ -38,48 +39,65 @@ MaybeFailure openFiles(TransferEngine& engine, const std::string& name, const Op
                                                segment->protocol + "') has no files"};
     }
     for (const auto& file : segment->file_buffers) {
-        if (auto failure = checkFileSize(options, file.path, file.size)) return failure;
+        for (const RunShape& shape : options.shapes) {
+            if (auto failure = checkFileSize(shape, file.path, file.size)) return failure;
+        }
         spec.files.push_back({file.id, file.path, file.size});
     }
     return std::nullopt;
 }
 
-MaybeFailure runWorkload(Node& node, const std::string& segmentName, const Options& options,
-                         SignalWatch& signals) {
+void applyShape(const RunShape& shape, WorkloadSpec& spec) {
+    spec.blockSize = shape.blockSize;
+    spec.batchSize = shape.batchSize;
+    spec.window = shape.window;
+    spec.threads = shape.threads;
+    spec.run = randomRun();
+}
+
+// Runs every shape, and prints what each has measured. Ends at the first that fails.
+MaybeFailure runWorkloads(Node& node, const std::string& segmentName, const Options& options,
+                          SignalWatch& signals) {
     TransferEngine& engine = node.engine();
     WorkloadSpec spec;
     spec.operation = options.operation;
-    spec.batchSize = options.batchSize;
-    spec.blockSize = options.blockSize;
-    spec.threads = options.threads;
+    spec.readPercent = options.readPercent;
     spec.duration = std::chrono::seconds(options.durationSeconds);
+    spec.rampTime = std::chrono::seconds(options.rampSeconds);
     spec.verify = options.verify;
     spec.seed = options.verifySeed;
-    spec.run = randomRun();
     if (auto failure = openFiles(engine, segmentName, options, spec)) return failure;
 
     EngineApi api(engine);
-    RunResult run;
-    {
-        std::unique_ptr<Workload> workload;
-        if (auto failure = Workload::create(api, spec, workload)) return failure;
+    FiguresReport report(options, spec.files);
+    MaybeFailure failure;
+    for (const RunShape& shape : options.shapes) {
+        applyShape(shape, spec);
+        RunResult run;
         RunMonitor monitor(options, signals);
-        run = workload->run([&monitor](Workload& running, Phase phase, int doneFd) {
-            monitor.watch(running, phase, doneFd);
-        });
+        {
+            std::unique_ptr<Workload> workload;
+            if ((failure = Workload::create(api, spec, workload))) break;
+            run = workload->run([&monitor](Workload& running, Phase phase, int doneFd) {
+                monitor.watch(running, phase, doneFd);
+            });
+        }
+        std::fputs(report.add(run).c_str(), stdout);
+        std::fflush(stdout);
+        failure = judge(run, options);
+        if (failure || monitor.stopped()) break;
     }
-    std::puts(summaryLine(run, options).c_str());
-    if (const std::string line = verifyLine(run, options); !line.empty()) std::puts(line.c_str());
+    std::fputs(report.end().c_str(), stdout);
     std::fflush(stdout);
     engine.closeSegment(spec.segment);
-    return judge(run, options);
+    return failure;
 }
 
 }  // namespace
 
 MaybeFailure runOnSegment(Node& node, const std::string& segmentName, const Options& options,
                           SignalWatch& signals) {
-    MaybeFailure failure = runWorkload(node, segmentName, options, signals);
+    MaybeFailure failure = runWorkloads(node, segmentName, options, signals);
     if (failure && failure->code == ExitCode::kIoError) limitShutdown(*failure, kShutdownLimit);
     return failure;
 }

@@ -30,7 +30,9 @@ MaybeFailure announce(Node& node) {
 MaybeFailure checkFiles(const Options& options, std::vector<LocalFile>& files) {
     if (auto failure = inspectFiles(options.files, files)) return failure;
     for (const LocalFile& file : files) {
-        if (auto failure = checkFileSize(options, file.path, file.size)) return failure;
+        for (const RunShape& shape : options.shapes) {
+            if (auto failure = checkFileSize(shape, file.path, file.size)) return failure;
+        }
     }
     return std::nullopt;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "bench/polite_wait.h"
+
 namespace mooncake::bench {
 namespace {
 
@@ -13,12 +15,31 @@ std::vector<BlockRange> shareOf(const WorkloadSpec& spec, uint64_t thread) {
     return divideFiles(spans, spec.blockSize, spec.threads, thread);
 }
 
-// With verification no block is twice in one batch, so more buffers than blocks are never used.
-uint64_t slotsOf(const WorkloadSpec& spec, const std::vector<BlockRange>& share) {
-    if (!spec.verify) return spec.batchSize;
+SequenceRules rulesOf(const WorkloadSpec& spec, uint64_t thread) {
+    SequenceRules rules;
+    rules.blockSize = spec.blockSize;
+    rules.run = std::max<uint64_t>(1, spec.batchSize / std::max<size_t>(1, spec.files.size()));
+    rules.random = isRandom(spec.operation);
+    rules.readPercent = isMixed(spec.operation)  ? spec.readPercent
+                        : writes(spec.operation) ? 0
+                                                 : 100;
+    rules.tracked = spec.verify;
+    rules.seed = spec.seed + thread;
+    return rules;
+}
+
+struct Shape {
+    uint64_t slots;
+    uint64_t batch;
+};
+
+// With verification no block is under way twice, so more buffers than blocks are never used.
+Shape shapeOf(const WorkloadSpec& spec, const std::vector<BlockRange>& share) {
+    if (!spec.verify) return {spec.window, spec.batchSize};
     uint64_t blocks = 0;
     for (const BlockRange& range : share) blocks += range.blockCount;
-    return std::min(spec.batchSize, blocks);
+    const uint64_t batch = std::min(spec.batchSize, blocks);
+    return {std::min(spec.window, (blocks + batch - 1) / batch), batch};
 }
 
 const char* verbOf(TransferRequest::OpCode opcode) {
@@ -27,23 +48,45 @@ const char* verbOf(TransferRequest::OpCode opcode) {
 
 }  // namespace
 
-uint64_t Worker::bufferBytes(const WorkloadSpec& spec) {
-    return slotsOf(spec, shareOf(spec, 0)) * spec.blockSize;
+uint64_t Worker::memoryBytes(const WorkloadSpec& spec) {
+    const std::vector<BlockRange> share = shareOf(spec, 0);
+    const Shape shape = shapeOf(spec, share);
+    uint64_t bytes = shape.slots * shape.batch * spec.blockSize;
+    if (spec.verify) {
+        for (const BlockRange& range : share) {
+            bytes += BlockSequence::trackingBytes(range.blockCount);
+        }
+    }
+    return bytes;
 }
 
 Worker::Worker(TransferApi& api, const WorkloadSpec& spec, uint64_t thread, RunShared& shared)
-    : spec_(spec),
-      shared_(shared),
-      sequence_(shareOf(spec, thread), spec.blockSize, spec.batchSize),
-      runner_(api, spec.stallLimit) {}
+    : spec_(spec), shared_(shared), sequence_(shareOf(spec, thread), rulesOf(spec, thread)) {
+    const Shape shape = shapeOf(spec, shareOf(spec, thread));
+    for (uint64_t i = 0; i < shape.slots; ++i) {
+        Slot& slot = slots_.emplace_back(BatchRunner(api, spec.stallLimit));
+        slot.blocks.reserve(shape.batch);
+        slot.requests.reserve(shape.batch);
+    }
+    figures_.files.resize(spec.files.size());
+    for (const BlockRange& range : shareOf(spec, thread)) {
+        const auto file = std::find_if(spec.files.begin(), spec.files.end(),
+                                       [&](const WorkFile& f) { return f.id == range.file; });
+        fileOfRange_.push_back(static_cast<size_t>(file - spec.files.begin()));
+    }
+}
 
 MaybeFailure Worker::create(TransferApi& api, const WorkloadSpec& spec, uint64_t thread,
                             RunShared& shared, std::unique_ptr<Worker>& worker) {
     std::unique_ptr<Worker> made(new Worker(api, spec, thread, shared));
-    const uint64_t slots = slotsOf(spec, shareOf(spec, thread));
-    if (auto failure = BufferArea::create(api, slots * spec.blockSize, made->area_)) return failure;
-    made->blocks_.reserve(slots);
-    made->requests_.reserve(slots);
+    const Shape shape = shapeOf(spec, shareOf(spec, thread));
+    const uint64_t slotBytes = shape.batch * spec.blockSize;
+    if (auto failure = BufferArea::create(api, shape.slots * slotBytes, made->area_)) {
+        return failure;
+    }
+    for (size_t i = 0; i < made->slots_.size(); ++i) {
+        made->slots_[i].buffers = made->area_->data() + i * slotBytes;
+    }
     made->fillBuffers();
     worker = std::move(made);
     return std::nullopt;
@@ -69,76 +112,77 @@ void Worker::fillBuffers() {
     }
 }
 
-void Worker::fillPattern() {
-    for (size_t i = 0; i < blocks_.size(); ++i) {
+void Worker::prepareBuffers(const Slot& slot) {
+    char* buffer = slot.buffers;
+    for (const BlockRef& block : slot.blocks) {
         for (uint64_t at = 0; at < spec_.blockSize; at += kPatternBlock) {
-            fillBlock(buffer(i) + at, tagOf(blocks_[i], at));
+            block.write ? fillBlock(buffer + at, tagOf(block, at)) : poisonBlock(buffer + at);
         }
+        buffer += spec_.blockSize;
     }
 }
 
-void Worker::poisonBuffers() {
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-        for (uint64_t at = 0; at < spec_.blockSize; at += kPatternBlock)
-            poisonBlock(buffer(i) + at);
-    }
-}
-
-void Worker::check(Expect expect) {
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-        for (uint64_t at = 0; at < spec_.blockSize; at += kPatternBlock) {
-            const BlockTag expected = tagOf(blocks_[i], at);
-            const BlockCheck found = checkBlock(buffer(i) + at, expected, expect);
-            switch (found.state) {
-                case BlockState::kGood:
-                    ++tally_.good;
-                    continue;
-                case BlockState::kZero:
-                    ++tally_.zero;
-                    if (expect == Expect::kAnyVersion) continue;
-                    break;
-                case BlockState::kForeign:
-                    ++tally_.foreign;
-                    break;
-                default:
-                    ++tally_.wrong;
-                    break;
-            }
-            shared_.mismatches.add(nameOf(expected.file) + ": " +
-                                   describe(found, expected, expect));
+void Worker::check(const Slot& slot) {
+    const char* buffer = slot.buffers;
+    for (const BlockRef& block : slot.blocks) {
+        // Of a block that this run has not written, only the place is known.
+        const Expect expect = block.generation > 0 ? Expect::kExactVersion : Expect::kAnyVersion;
+        for (uint64_t at = 0; at < spec_.blockSize && !block.write; at += kPatternBlock) {
+            checkPattern(buffer + at, tagOf(block, at), expect);
         }
+        buffer += spec_.blockSize;
     }
 }
 
-bool Worker::runBatch(TransferRequest::OpCode opcode, BatchOutcome& outcome) {
-    requests_.resize(blocks_.size());
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-        TransferRequest& request = requests_[i];
-        request.opcode = opcode;
-        request.source = buffer(i);
+void Worker::checkPattern(const char* at, const BlockTag& expected, Expect expect) {
+    const BlockCheck found = checkBlock(at, expected, expect);
+    switch (found.state) {
+        case BlockState::kGood:
+            ++tally_.good;
+            return;
+        case BlockState::kZero:
+            ++tally_.zero;
+            if (expect == Expect::kAnyVersion) return;
+            break;
+        case BlockState::kForeign:
+            ++tally_.foreign;
+            break;
+        default:
+            ++tally_.wrong;
+            break;
+    }
+    shared_.mismatches.add(nameOf(expected.file) + ": " + describe(found, expected, expect));
+}
+
+void Worker::makeRequests(Slot& slot) {
+    slot.requests.resize(slot.blocks.size());
+    char* buffer = slot.buffers;
+    for (size_t i = 0; i < slot.blocks.size(); ++i) {
+        const BlockRef& block = slot.blocks[i];
+        TransferRequest& request = slot.requests[i];
+        request.opcode = block.write ? TransferRequest::WRITE : TransferRequest::READ;
+        request.source = buffer;
         request.target_id = spec_.segment;
-        request.target_offset = blocks_[i].offset;
+        request.target_offset = block.offset;
         request.length = spec_.blockSize;
-        request.file_id = blocks_[i].file;
+        request.file_id = block.file;
+        buffer += spec_.blockSize;
     }
-    outcome = runner_.run(requests_);
-    if (outcome.ok()) return true;
+}
+
+void Worker::noteFailures(const Slot& slot) {
+    const BatchOutcome& outcome = slot.runner.outcome();
     shared_.stop.store(true, std::memory_order_relaxed);
     if (!outcome.released) {
         stuck_ = true;
         area_->abandon();
     }
-    noteFailures(outcome);
-    return false;
-}
-
-void Worker::noteFailures(const BatchOutcome& outcome) {
     if (!outcome.refusal.empty()) {
-        shared_.failures.add("batch of " + std::to_string(requests_.size()) +
+        shared_.failures.add("batch of " + std::to_string(slot.requests.size()) +
                              " requests was not accepted: " + outcome.refusal);
     }
     for (const RequestProblem& problem : outcome.problems) {
-        const TransferRequest& request = requests_[problem.index];
+        const TransferRequest& request = slot.requests[problem.index];
         shared_.failures.add(std::string(verbOf(request.opcode)) + " of " +
                              std::to_string(request.length) + " bytes at offset " +
                              std::to_string(request.target_offset) + " of " +
@@ -147,42 +191,117 @@ void Worker::noteFailures(const BatchOutcome& outcome) {
     shared_.failures.addUnnamed(outcome.failed - outcome.problems.size());
 }
 
+bool Worker::readNow(Slot& slot) {
+    makeRequests(slot);
+    if (slot.runner.run(slot.requests).ok()) return true;
+    noteFailures(slot);
+    return false;
+}
+
 MaybeFailure Worker::probe(const WorkFile& file) {
-    blocks_.assign(1, {file.id, 0, 0});
-    BatchOutcome outcome;
-    if (runBatch(TransferRequest::READ, outcome)) return std::nullopt;
+    Slot& slot = slots_.front();
+    slot.blocks.assign(1, {file.id, 0, false, 0, 0, 0});
+    if (readNow(slot)) return std::nullopt;
     std::string message = "cannot reach " + nameOf(file.id) + ":";
     for (const std::string& line : shared_.failures.lines()) message += " " + line + ";";
     return Failure{ExitCode::kIoError, message + " the engine's log above says why"};
 }
 
-void Worker::transfer(std::chrono::nanoseconds duration) {
-    const bool writing = spec_.operation == Operation::kWrite;
-    const auto opcode = writing ? TransferRequest::WRITE : TransferRequest::READ;
-    begun_ = Clock::now();
-    const Clock::time_point deadline = begun_ + duration;
-    while (!shared_.stop.load(std::memory_order_relaxed) && Clock::now() < deadline) {
-        sequence_.take(spec_.batchSize, spec_.verify, blocks_);
-        if (spec_.verify) writing ? fillPattern() : poisonBuffers();
-        BatchOutcome outcome;
-        const bool completed = runBatch(opcode, outcome);
-        completedBytes_.fetch_add(outcome.completedBytes, std::memory_order_relaxed);
-        if (!completed) break;
-        ++batches_;
-        if (spec_.verify && !writing) check(Expect::kAnyVersion);
+bool Worker::goesOn() const {
+    return !shared_.stop.load(std::memory_order_relaxed) && Clock::now() < deadline_;
+}
+
+void Worker::beginMeasuring(Clock::time_point now) {
+    if (measuring_ || now < measureFrom_) return;
+    measuring_ = true;
+    begun_ = now;
+    cpuAtBegin_ = CpuTime::ofProcess();
+}
+
+bool Worker::launch(Slot& slot) {
+    sequence_.take(spec_.batchSize, slot.blocks);
+    if (slot.blocks.empty()) return false;
+    if (spec_.verify) prepareBuffers(slot);
+    makeRequests(slot);
+    slot.busy = true;
+    slot.submitted = Clock::now();
+    slot.runner.submit(slot.requests);
+    return true;
+}
+
+void Worker::land(Slot& slot) {
+    slot.busy = false;
+    sequence_.giveBack(slot.blocks);
+    const Clock::time_point now = Clock::now();
+    usual_ =
+        usual_ == usual_.zero() ? now - slot.submitted : (usual_ * 7 + (now - slot.submitted)) / 8;
+    beginMeasuring(now);
+    if (measuring_) account(slot, now);
+    if (!slot.runner.outcome().ok()) {
+        noteFailures(slot);
+    } else if (spec_.verify) {
+        check(slot);
     }
+}
+
+void Worker::account(const Slot& slot, Clock::time_point now) {
+    const BatchOutcome& outcome = slot.runner.outcome();
+    if (outcome.ok()) {
+        ++batches_;
+        uint64_t counts[2] = {0, 0};
+        for (const BlockRef& block : slot.blocks) {
+            FileTraffic& file = figures_.files[fileOfRange_[block.range]];
+            (block.write ? file.written : file.read) += {spec_.blockSize, 1};
+            ++counts[block.write ? 1 : 0];
+        }
+        const auto latency =
+            static_cast<uint64_t>(std::chrono::nanoseconds(now - slot.submitted).count());
+        figures_.read += {counts[0] * spec_.blockSize, counts[0]};
+        figures_.written += {counts[1] * spec_.blockSize, counts[1]};
+        figures_.readLatency.record(latency, counts[0]);
+        figures_.writeLatency.record(latency, counts[1]);
+    }
+    completedBytes_.fetch_add(outcome.completedBytes, std::memory_order_relaxed);
+}
+
+void Worker::transfer() {
+    measureFrom_ = Clock::now() + spec_.rampTime;
+    deadline_ = measureFrom_ + spec_.duration;
+    beginMeasuring(Clock::now());
+    PoliteWait pace;
+    size_t busy = 0;
+    do {
+        bool moved = false;
+        for (Slot& slot : slots_) {
+            if (slot.busy) {
+                if (!slot.runner.poll()) continue;
+                land(slot);
+                pace.end();
+                --busy;
+                moved = true;
+            }
+            if (goesOn() && launch(slot)) {
+                pace.begin();
+                ++busy;
+                moved = true;
+            }
+        }
+        if (moved || busy == 0) continue;
+        slots_.size() == 1 ? pace.pause() : PoliteWait::pauseInWindow(usual_);
+    } while (busy > 0);
     ended_ = Clock::now();
+    cpuAtEnd_ = CpuTime::ofProcess();
 }
 
 void Worker::readBack() {
     uint64_t cursor = 0;
-    BatchOutcome outcome;
+    Slot& slot = slots_.front();
     while (!shared_.stop.load(std::memory_order_relaxed)) {
-        sequence_.visited(cursor, spec_.batchSize, blocks_);
-        if (blocks_.empty()) return;
-        poisonBuffers();
-        if (!runBatch(TransferRequest::READ, outcome)) return;
-        check(Expect::kExactVersion);
+        sequence_.visited(cursor, spec_.batchSize, slot.blocks);
+        if (slot.blocks.empty()) return;
+        prepareBuffers(slot);
+        if (!readNow(slot)) return;
+        check(slot);
     }
 }
 

@@ -6,12 +6,15 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/batch_runner.h"
 #include "bench/block_pattern.h"
 #include "bench/block_sequence.h"
 #include "bench/buffer_area.h"
+#include "bench/figures.h"
 #include "bench/run_log.h"
 #include "bench/workload_spec.h"
 
@@ -51,53 +54,84 @@ class Worker {
     static MaybeFailure create(TransferApi& api, const WorkloadSpec& spec, uint64_t thread,
                                RunShared& shared, std::unique_ptr<Worker>& worker);
 
-    /// Bytes of buffers that create() will allocate for thread 0, whose share is the largest.
-    static uint64_t bufferBytes(const WorkloadSpec& spec);
+    /// Bytes of memory that create() will need for thread 0, whose share is the largest.
+    static uint64_t memoryBytes(const WorkloadSpec& spec);
 
     /// Reads the first block of a file, so that a connection that cannot be made is found out
     /// before the clock runs. @return ExitCode::kIoError
     MaybeFailure probe(const WorkFile& file);
 
-    /// Runs batches until `duration` is over or the run stops.
-    void transfer(std::chrono::nanoseconds duration);
+    /// Runs batches until the time of the spec is over or the run stops.
+    void transfer();
 
     /// Reads back everything transfer() wrote and checks it. Goes on after a mismatch, so that all
     /// of them are counted; ends early when the run stops.
     void readBack();
 
-    Clock::time_point begun() const { return begun_; }  ///< of transfer()
+    Clock::time_point begun() const { return begun_; }  ///< measured time; zero: it never did
     Clock::time_point ended() const { return ended_; }
-    uint64_t batches() const { return batches_; }  ///< of transfer(), completed
+    CpuTime cpuAtBegin() const { return cpuAtBegin_; }  ///< of the process, in that time
+    CpuTime cpuAtEnd() const { return cpuAtEnd_; }
+    uint64_t batches() const { return batches_; }        ///< completed in the measured time
+    const Figures& figures() const { return figures_; }  ///< of the measured time
     const VerifyTally& tally() const { return tally_; }
     bool stuck() const { return stuck_; }  ///< a request has not ended; its memory stays
 
-    /// Of COMPLETED requests in transfer(). Any thread.
+    /// Of COMPLETED requests in the measured time. Any thread.
     uint64_t completedBytes() const { return completedBytes_.load(std::memory_order_relaxed); }
 
  private:
+    /// A batch with its place in the buffers.
+    struct Slot {
+        explicit Slot(BatchRunner r) : runner(std::move(r)) {}
+        BatchRunner runner;
+        std::vector<BlockRef> blocks;           // of the batch at hand
+        std::vector<TransferRequest> requests;  // the same for the engine
+        char* buffers = nullptr;
+        Clock::time_point submitted{};
+        bool busy = false;
+    };
+
     Worker(TransferApi& api, const WorkloadSpec& spec, uint64_t thread, RunShared& shared);
 
     BlockTag tagOf(const BlockRef& block, uint64_t within) const;
     void fillBuffers();
-    void fillPattern();
-    void poisonBuffers();
-    void check(Expect expect);
-    /// Runs one batch on blocks_. Notes what failed and stops the run then. @return all completed
-    bool runBatch(TransferRequest::OpCode opcode, BatchOutcome& outcome);
-    void noteFailures(const BatchOutcome& outcome);
-    char* buffer(size_t index) const { return area_->data() + index * spec_.blockSize; }
+    /// Pattern into what is to be written, poison into what is to be read.
+    void prepareBuffers(const Slot& slot);
+    void check(const Slot& slot);
+    void checkPattern(const char* at, const BlockTag& expected, Expect expect);
+    void makeRequests(Slot& slot);
+
+    bool goesOn() const;
+    /// Begins to measure once the ramp time is over.
+    void beginMeasuring(Clock::time_point now);
+    /// Submits the slot's next batch. @return false when there is no block for it now
+    bool launch(Slot& slot);
+    /// Takes in the batch that has ended.
+    void land(Slot& slot);
+    void account(const Slot& slot, Clock::time_point now);
+    /// Reads the slot's blocks and waits for them. @return all completed
+    bool readNow(Slot& slot);
+    /// Notes what failed and stops the run.
+    void noteFailures(const Slot& slot);
     std::string nameOf(FileBufferID file) const;
 
     const WorkloadSpec& spec_;
     RunShared& shared_;
     BlockSequence sequence_;
-    BatchRunner runner_;
     std::unique_ptr<BufferArea> area_;
-    std::vector<BlockRef> blocks_;           // of the batch at hand
-    std::vector<TransferRequest> requests_;  // the same for the engine
+    std::vector<Slot> slots_;
+    std::vector<size_t> fileOfRange_;    // of the sequence: its place in the spec
+    std::chrono::nanoseconds usual_{0};  // a batch's time, smoothed
+    Clock::time_point measureFrom_{};
+    Clock::time_point deadline_{};
     Clock::time_point begun_{};
     Clock::time_point ended_{};
+    CpuTime cpuAtBegin_;
+    CpuTime cpuAtEnd_;
+    bool measuring_ = false;
     uint64_t batches_ = 0;
+    Figures figures_;
     VerifyTally tally_;
     bool stuck_ = false;
     // Alone on its cache line: another thread reads it all the time.

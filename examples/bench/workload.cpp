@@ -40,7 +40,7 @@ class DoneEvent {
 
 MaybeFailure Workload::create(TransferApi& api, const WorkloadSpec& spec,
                               std::unique_ptr<Workload>& workload) {
-    if (auto failure = checkMemory(Worker::bufferBytes(spec) * spec.threads)) return failure;
+    if (auto failure = checkMemory(Worker::memoryBytes(spec) * spec.threads)) return failure;
     std::unique_ptr<Workload> made(new Workload(spec));
     for (uint64_t thread = 0; thread < spec.threads; ++thread) {
         std::unique_ptr<Worker> worker;
@@ -72,7 +72,7 @@ void Workload::runPhase(Phase phase, const Watch& watch) {
         start.arrive_and_wait();
         try {
             if (phase == Phase::kTransfer) {
-                worker.transfer(spec_.duration);
+                worker.transfer();
             } else {
                 worker.readBack();
             }
@@ -100,7 +100,7 @@ RunResult Workload::run(const Watch& watch) {
     runPhase(Phase::kTransfer, watch);
     RunResult run = result();
     if (!spec_.verify || run.failed > 0) return run;
-    if (spec_.operation == Operation::kWrite) {
+    if (writes(spec_.operation)) {
         shared_.stop.store(false, std::memory_order_relaxed);
         runPhase(Phase::kReadBack, watch);
         run = result();
@@ -113,16 +113,27 @@ RunResult Workload::run(const Watch& watch) {
 
 RunResult Workload::result() const {
     RunResult run;
+    run.shape = {spec_.blockSize, spec_.batchSize, spec_.window, spec_.threads};
     Worker::Clock::time_point begun = Worker::Clock::time_point::max();
     Worker::Clock::time_point ended = Worker::Clock::time_point::min();
+    CpuTime cpuAtBegin;
+    CpuTime cpuAtEnd;
     for (const auto& worker : workers_) {
         run.batches += worker->batches();
         run.tally += worker->tally();
+        run.figures += worker->figures();
         run.stuck |= worker->stuck();
-        if (worker->begun() == Worker::Clock::time_point()) continue;  // its thread did not start
-        begun = std::min(begun, worker->begun());
-        ended = std::max(ended, worker->ended());
+        if (worker->begun() == Worker::Clock::time_point()) continue;  // it never measured
+        if (worker->begun() < begun) {
+            begun = worker->begun();
+            cpuAtBegin = worker->cpuAtBegin();
+        }
+        if (worker->ended() > ended) {
+            ended = worker->ended();
+            cpuAtEnd = worker->cpuAtEnd();
+        }
     }
+    run.cpu = cpuAtEnd - cpuAtBegin;
     run.completedBytes = completedBytes();
     if (ended > begun) run.seconds = std::chrono::duration<double>(ended - begun).count();
     run.failed = shared_.failures.count();

@@ -10,15 +10,20 @@
 #include <vector>
 
 #include "bench/failure.h"
+#include "bench/figures.h"
+#include "bench/options.h"
 #include "bench/worker.h"
 #include "bench/workload_spec.h"
 
 namespace mooncake::bench {
 
 struct RunResult {
+    RunShape shape;
     uint64_t completedBytes = 0;  ///< of COMPLETED requests, without those of the verification
     uint64_t batches = 0;         ///< of which every request COMPLETED
     double seconds = 0;           ///< from the first thread's start to the last one's end
+    Figures figures;              ///< of all threads
+    CpuTime cpu;                  ///< of the whole process in that time
     uint64_t failed = 0;          ///< requests and batches that did not complete
     std::vector<std::string> failures;  ///< the first of them
     bool verified = false;              ///< with verification: it went through to its end

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <json/json.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -98,7 +100,8 @@ TEST_F(Program, UsageErrorsNameTheFlagAndExitWith1) {
     } cases[] = {
         {{"--mode=server"}, "--mode=server: must be target, initiator or loopback"},
         {{"--segment_id="}, "--segment_id=: must be given"},
-        {{"--threads=many"}, "threads"},
+        {{"--segment_id=x", "--threads=many"}, "--threads=many: must be 1 to 1024"},
+        {{"--duration=long"}, "duration"},
         {{"--no_such_flag=1"}, "no_such_flag"},
         {{"--mode=target", "--files=" + file, "another"}, "'another' is not a flag"},
         {{"--mode=target", "--files=" + folder_ + "/none"}, "No such file or directory"},
@@ -113,10 +116,29 @@ TEST_F(Program, UsageErrorsNameTheFlagAndExitWith1) {
 
 TEST_F(Program, HelpListsTheFlagsAndExitsWith0) {
     EXPECT_EQ(run({"--help"}), 0);
-    for (const char* flag :
-         {"local_server_name", "metadata_server", "mode", "operation", "segment_id", "batch_size",
-          "block_size", "duration", "threads", "report_unit", "report_precision", "trtype",
-          "adrfam", "traddr", "trsvcid", "files", "verify", "verify_seed"}) {
+    for (const char* flag : {"local_server_name",
+                             "metadata_server",
+                             "mode",
+                             "operation",
+                             "segment_id",
+                             "batch_size",
+                             "block_size",
+                             "duration",
+                             "threads",
+                             "report_unit",
+                             "report_precision",
+                             "trtype",
+                             "adrfam",
+                             "traddr",
+                             "trsvcid",
+                             "files",
+                             "verify",
+                             "verify_seed",
+                             "iodepth",
+                             "iodepth_batch",
+                             "ramp_time",
+                             "rwmixread",
+                             "output_format"}) {
         EXPECT_THAT(output_, HasSubstr("-" + std::string(flag) + " ("));
     }
     EXPECT_THAT(output_, Not(HasSubstr("logtostderr"))) << "other libraries' flags are noise here";
@@ -203,6 +225,24 @@ TEST_F(Program, Loopback) {
     const BlockTag tag = {1, 4096, 9, 0, 0};
     EXPECT_EQ(checkBlock(content(file).data() + 4096, tag, Expect::kAnyVersion).state,
               BlockState::kGood);
+}
+
+TEST_F(Program, ListsInAWindowGiveJsonAlone) {
+    EXPECT_EQ(run({"--mode=loopback", "--files=" + makeFile("a") + " " + makeFile("b"),
+                   "--operation=randrw", "--verify", "--block_size=4K,16K", "--iodepth=8",
+                   "--output_format=json"}),
+              0)
+        << output_;
+    const size_t begin = output_.find("{\n");
+    ASSERT_NE(begin, std::string::npos) << output_;
+    Json::Value document;
+    std::istringstream stream(output_.substr(begin, output_.rfind('}') + 1 - begin));
+    ASSERT_NO_THROW(stream >> document) << output_;
+    ASSERT_EQ(document["jobs"].size(), 2u);
+    EXPECT_EQ(document["jobs"][1]["job options"]["bs"], 16384);
+    EXPECT_GT(document["jobs"][1]["read"]["total_ios"].asUInt64(), 0u);
+    EXPECT_GT(document["jobs"][1]["verified_blocks"].asUInt64(), 0u);
+    EXPECT_EQ(document["jobs"][1]["files"].size(), 2u);
 }
 
 TEST_F(Program, FailedRequestExitsWith2) {

@@ -297,6 +297,89 @@ TEST(Workload, ReadingAFileThatNobodyWroteVerifiesNothing) {
     EXPECT_EQ(exitOf(foreign, spec), ExitCode::kVerification);
 }
 
+// Each operation, in a window: every request is counted once, in its direction and its file, and
+// what was written is what is there.
+TEST(Workload, EveryOperationInAWindowIsVerifiedAndCounted) {
+    for (const Operation operation : {Operation::kRead, Operation::kWrite, Operation::kRandRead,
+                                      Operation::kRandWrite, Operation::kRw, Operation::kRandRw}) {
+        FakeApi api({64 * kBlock, 20 * kBlock});
+        api.polls = 3;
+        run(api, specOf(api, Operation::kWrite, true));  // something to read
+        WorkloadSpec spec = specOf(api, operation, true);
+        spec.run = 23;
+        spec.batchSize = 2;
+        spec.window = 5;
+        api.batchSizes.clear();
+        const RunResult result = run(api, spec);
+        EXPECT_EQ(exitOf(result, spec), ExitCode::kOk) << nameOf(operation);
+        EXPECT_THAT(api.protests, IsEmpty());
+        EXPECT_EQ(api.liveBatches, 0u);
+        const Figures& figures = result.figures;
+        EXPECT_EQ(figures.read.bytes + figures.written.bytes, result.completedBytes);
+        EXPECT_EQ(figures.read.requests + figures.written.requests, result.batches * 2);
+        EXPECT_EQ(figures.readLatency.count(), figures.read.requests);
+        EXPECT_EQ(figures.writeLatency.count(), figures.written.requests);
+        EXPECT_EQ(figures.read.requests > 0,
+                  operation != Operation::kWrite && operation != Operation::kRandWrite);
+        EXPECT_EQ(figures.written.requests > 0, writes(operation));
+        Traffic ofFiles;
+        ASSERT_EQ(figures.files.size(), 2u);
+        for (const FileTraffic& file : figures.files) {
+            EXPECT_GT(file.read.requests + file.written.requests, 0u);
+            ofFiles += file.read;
+            ofFiles += file.written;
+        }
+        EXPECT_EQ(ofFiles.bytes, result.completedBytes);
+        EXPECT_GT(result.tally.good, 0u);
+    }
+}
+
+TEST(Workload, AWindowKeepsItsDepthUnderWay) {
+    FakeApi api({64 * kBlock});
+    api.polls = 20;
+    size_t most = 0;
+    WorkloadSpec spec = specOf(api, Operation::kRandRead, false);
+    spec.threads = 1;
+    spec.batchSize = 2;
+    spec.window = 6;
+    api.fate = [&](const TransferRequest&) {  // called with the api's lock held
+        most = std::max(most, api.liveBatches);
+        return Fate::kComplete;
+    };
+    const RunResult result = run(api, spec);
+    EXPECT_EQ(exitOf(result, spec), ExitCode::kOk);
+    EXPECT_EQ(most, 6u);
+}
+
+TEST(Workload, AStaleBlockIsSeenWhileReadsAndWritesMix) {
+    FakeApi api({16 * kBlock});
+    run(api, specOf(api, Operation::kWrite, true));
+    WorkloadSpec spec = specOf(api, Operation::kRandRw, true);
+    spec.run = 23;
+    spec.batchSize = 1;
+    spec.window = 4;
+    api.fate = onWrites(Fate::kNothing, 2 * kBlock);
+    spec.duration = 100ms;
+    const RunResult result = run(api, spec);
+    EXPECT_EQ(exitOf(result, spec), ExitCode::kVerification);
+}
+
+TEST(Workload, WhatEndsInTheRampTimeIsNotMeasured) {
+    FakeApi api({64 * kBlock});
+    WorkloadSpec spec = specOf(api, Operation::kRead, false);
+    spec.rampTime = 1h;
+    std::atomic<int> reads{0};
+    api.fate = [&](const TransferRequest&) {
+        ++reads;
+        return Fate::kComplete;
+    };
+    const RunResult result = run(api, spec, until([&] { return reads > 50; }));
+    EXPECT_EQ(result.completedBytes, 0u);
+    EXPECT_EQ(result.batches, 0u);
+    EXPECT_EQ(result.figures.read.requests, 0u);
+    EXPECT_EQ(result.seconds, 0);
+}
+
 TEST(Workload, FailedRequestEndsTheRunAndIsNamed) {
     for (Operation operation : {Operation::kRead, Operation::kWrite}) {
         FakeApi api({64 * kBlock});
