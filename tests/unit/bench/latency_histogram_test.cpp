@@ -76,6 +76,7 @@ TEST(LatencyHistogram, AddingIsAsIfAllHadBeenRecordedInOne) {
     EXPECT_EQ(one.min(), both.min());
     EXPECT_EQ(one.count(), both.count());
     EXPECT_DOUBLE_EQ(one.mean(), both.mean());
+    EXPECT_NEAR(one.deviation(), both.deviation(), 1);
 }
 
 }  // namespace

@@ -322,14 +322,17 @@ TEST(Workload, EveryOperationInAWindowIsVerifiedAndCounted) {
         EXPECT_EQ(figures.read.requests > 0,
                   operation != Operation::kWrite && operation != Operation::kRandWrite);
         EXPECT_EQ(figures.written.requests > 0, writes(operation));
-        Traffic ofFiles;
+        Traffic read;
+        Traffic written;
         ASSERT_EQ(figures.files.size(), 2u);
         for (const FileTraffic& file : figures.files) {
             EXPECT_GT(file.read.requests + file.written.requests, 0u);
-            ofFiles += file.read;
-            ofFiles += file.written;
+            read += file.read;
+            written += file.written;
         }
-        EXPECT_EQ(ofFiles.bytes, result.completedBytes);
+        EXPECT_EQ(read.bytes, figures.read.bytes);
+        EXPECT_EQ(read.requests, figures.read.requests);
+        EXPECT_EQ(written.bytes, figures.written.bytes);
         EXPECT_GT(result.tally.good, 0u);
     }
 }
