@@ -3,11 +3,12 @@
 set -euo pipefail
 usage() {
     cat << 'U'
-install_deps.sh [build] [guest] [lint]
+install_deps.sh [build] [guest] [perf] [lint]
 
-Installs the Debian packages that the project needs, all groups but "lint" if none is named:
+Installs the Debian packages that the project needs, "build" and "guest" if none is named:
   build    to build it, its tests and its examples
   guest    to run it on a stock kernel in QEMU where this machine's own has no nvmet
+  perf     for scripts/compare_with_fio.sh
   lint     for scripts/lint.sh
 As root, or through sudo. Does nothing where everything is installed already.
 U
@@ -21,6 +22,7 @@ build=(
     curl iproute2 kmod util-linux
 )
 guest=(qemu-system-x86 busybox-static cpio e2fsprogs xz-utils zstd binutils)
+perf=(fio python3 python3-matplotlib)
 lint=(clang-tidy shellcheck)
 
 groups=("$@")
@@ -30,6 +32,7 @@ for group in "${groups[@]}"; do
     case $group in
         build) packages+=("${build[@]}") ;;
         guest) packages+=("${guest[@]}") ;;
+        perf) packages+=("${perf[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
         -h | --help) usage && exit ;;
         *) usage >&2 && exit 2 ;;

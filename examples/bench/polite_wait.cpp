@@ -14,6 +14,7 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kShortestPause = std::chrono::microseconds(10);
 constexpr nanoseconds kLongestPause = std::chrono::milliseconds(1);
 constexpr int kFraction = 64;
+constexpr int kWindowFraction = 12;
 constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
@@ -37,7 +38,7 @@ void PoliteWait::pause() {
 }
 
 void PoliteWait::pauseInWindow(nanoseconds usual) {
-    std::this_thread::sleep_for(std::clamp(usual / kFraction, kShortestPause, kLongestPause));
+    std::this_thread::sleep_for(std::clamp(usual / kWindowFraction, kShortestPause, kLongestPause));
 }
 
 void PoliteWait::end() {

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+usage() {
+    cat << 'U'
+compare_with_fio.sh [native] [guest]
+
+Measures the transport against fio (libaio, direct I/O, same device, block size and depth), turn and turn about, and
+prints the ratios of throughput and of CPU time with their spread. Installs and builds what it needs first. Both places
+if none is named:
+  native   the transport's engine, queues and I/O on a local file, without NVMe-oF between
+  guest    NVMe/TCP over loopback in a guest, on the same namespace
+From the environment:
+  ROUNDS=number   of each case (5)         SECONDS_EACH=seconds   of each measurement (5)
+  SIZE_MIB=MiB    of the file (1024; in the guest 256)            KERNEL=6.1|6.12   of the guest (6.12)
+  RESULTS=folder  writes native.json and guest.json there, for plot_bench.py
+Exit status: 0 if every target is met, 1 if one is missed or something failed.
+Measure on a machine that does nothing else: rates in a guest without KVM say nothing by themselves, only the ratios do.
+U
+}
+places=()
+for argument in "$@"; do
+    case $argument in
+        native | guest) places+=("$argument") ;;
+        -h | --help) usage && exit ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+done
+((${#places[@]})) || places=(native guest)
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=scripts/vm/common.sh
+source "$here/vm/common.sh"
+cd "$here/.."
+"$here/install_deps.sh" build guest perf
+vm_say "building"
+log=$(mktemp)
+if ! { cmake --preset release && cmake --build --preset release -j "$(nproc)"; } > "$log" 2>&1 < /dev/null; then
+    tail -n 100 "$log" >&2
+    rm -f "$log"
+    vm_die "the build failed"
+fi
+rm -f "$log"
+
+rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5}
+bin=$PWD/build/release/bin lib=$PWD/build/release/lib
+server=$bin/transfer_engine_metadata_server bench=$bin/transfer_engine_nvmeof_generic_bench
+status=0
+for place in "${places[@]}"; do
+    vm_say "measuring ($place)"
+    to=()
+    [[ -z ${RESULTS-} ]] || to=(--json "$RESULTS/$place.json")
+    if [[ $place == native ]]; then
+        # Not /tmp, which is often a tmpfs, without direct I/O.
+        MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so "$here/perf/compare_job.sh" native "$server" "$bench" \
+            "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds"
+    else
+        size=${SIZE_MIB:-256}
+        "$here/vm/guest.sh" -k "${KERNEL:-6.12}" -t $((600 + 40 * rounds * (seconds + 8))) -D $((size + 128)) \
+            -f "$here/perf/compare_job.sh" -f "$lib/libmooncake_transport_nvmeof_generic.so" \
+            -p "$server" -p "$bench" -p fio << G
+modprobe -a nvmet-tcp nvme-tcp || exit 125
+exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$server" "$bench") "\$NVMEOF_TEST_DIR" $size $rounds $seconds
+G
+    fi | "$here/perf/ratios.py" "${to[@]}" || status=1
+done
+exit $status

@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# compare_job.sh <native|nvmeof> <metadata server> <bench> <folder> <MiB> <rounds> <seconds>
+#
+# The part of compare_with_fio.sh that measures, the same on this machine and in a guest, hence plain sh. Prints a line
+# for each measurement: RESULT <case> <side> <round> <fio's or the bench's JSON in one line>. Sides take turns, so that
+# what else the machine does falls to both.
+set -eu
+where=$1 server=$2 bench=$3 parent=$4 size=$5 rounds=$6 seconds=$7
+
+folder=$(mktemp -d "$parent/nvmeof-compare.XXXXXX")
+server_process='' target_process='' controller=''
+clean_up() {
+    trap '' HUP INT TERM
+    [ -z "$controller" ] || echo 1 > "/sys/class/nvme/$controller/delete_controller"
+    for process in $target_process $server_process; do
+        kill "$process" 2> /dev/null || continue
+        wait "$process" || : # its result is of no interest any more
+    done
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT TERM
+
+# until_said <file> <process> <sed expression>: waits for a line of a program's output.
+until_said() {
+    tries=0
+    until said=$(sed -n "$3" "$1") && [ "$said" ]; do
+        tries=$((tries + 1))
+        if [ $tries -gt 600 ] || ! kill -0 "$2" 2> /dev/null; then
+            echo "compare_with_fio: a program does not come up:" >&2
+            cat "$1" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+
+"$server" --host=127.0.0.1 --port=0 > "$folder/server" 2>&1 &
+server_process=$!
+until_said "$folder/server" $server_process 's/^listening on //p'
+url=$said
+
+# Random data, so that nothing on the way has it easier than with real data.
+file=$folder/data
+dd if=/dev/urandom of="$file" bs=1M count="$size" 2> /dev/null
+sync
+
+if [ "$where" = native ]; then
+    device=$file
+    mode="--mode=loopback --local_server_name=compare --files=$file"
+else
+    "$bench" --mode=target --metadata_server="$url" --local_server_name=compare-target --files="$file" \
+        > "$folder/target" 2>&1 &
+    target_process=$!
+    until_said "$folder/target" $target_process 's/.*Serving subsystem \([^ ]*\) at.*/\1/p'
+    nqn=$said
+    until_said "$folder/target" $target_process 's/^.*file 1 .*/registered/p'
+    # One connection for both: the transport uses one that somebody else has made.
+    exec 3<> /dev/nvme-fabrics
+    echo "transport=tcp,traddr=127.0.0.1,trsvcid=4420,nqn=$nqn" >&3
+    read -r answer <&3
+    exec 3>&-
+    controller=nvme${answer#*instance=}
+    controller=${controller%%,*}
+    tries=0
+    until device=$(ls -d "/dev/$controller"n* 2> /dev/null) && [ -b "$device" ]; do
+        tries=$((tries + 1))
+        [ $tries -le 300 ] || { echo "compare_with_fio: $controller has no namespace" >&2 && exit 1; }
+        sleep 0.1
+    done
+    mode="--mode=initiator --local_server_name=compare --segment_id=compare-target"
+fi
+
+# fio_side <rw> <block> <depth>
+fio_side() {
+    fio --name=compare --filename="$device" --ioengine=libaio --direct=1 --thread --rw="$1" --bs="$2" --iodepth="$3" \
+        --size="${size}M" --time_based --runtime="$seconds" --ramp_time=1 --output-format=json 2> /dev/null
+}
+# bench_side <flags>: assignments in $environment go before.
+bench_side() {
+    # shellcheck disable=SC2086 # several words each
+    env $environment "$bench" $mode --metadata_server="$url" --duration="$seconds" --ramp_time=1 \
+        --output_format=json "$@" 2> "$folder/log" || {
+        cat "$folder/log" >&2
+        exit 1
+    }
+}
+# compare <case> <first side> <second side>: each side is a command; the first is what the second is measured against.
+compare() {
+    round=1
+    while [ $round -le "$rounds" ]; do
+        for side in first second; do
+            [ $side = first ] && command=$2 || command=$3
+            $command > "$folder/result"
+            echo "RESULT $1 $side $round $(tr -d '\n' < "$folder/result")"
+        done
+        round=$((round + 1))
+    done
+}
+
+environment=''
+compare randread-4k "fio_side randread 4k 32" "bench_side --operation=randread --block_size=4k --iodepth=32"
+compare randread-64k "fio_side randread 64k 32" "bench_side --operation=randread --block_size=64k --iodepth=32"
+compare read-1m "fio_side read 1m 8" "bench_side --operation=read --block_size=1m --iodepth=8"
+compare randwrite-64k "fio_side randwrite 64k 32" "bench_side --operation=randwrite --block_size=64k --iodepth=32"
+compare sequential-4k "fio_side read 4k 256" "bench_side --operation=read --block_size=4k --batch_size=256"
+compare unaligned-64k "bench_side --operation=randread --block_size=64k --iodepth=32" \
+    "bench_side --operation=randread --block_size=65534 --iodepth=32"
+for count in 1 2 4; do
+    one_of() { environment=MC_NVMEOF_GENERIC_NUM_WORKERS=$count bench_side --operation=randread --block_size=4k --iodepth=32; }
+    all_of() { environment='' bench_side --operation=randread --block_size=4k --iodepth=32; }
+    compare workers-8-against-$count one_of all_of
+done

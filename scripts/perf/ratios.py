@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""ratios.py [--json file]: reads the lines of compare_job.sh from standard input, prints the table.
+
+A ratio is the median over the rounds of (second side / first side), with the smallest and the largest beside it.
+Exit status: 0 if every target is met, 1 if one is missed, 2 without results.
+"""
+import argparse
+import json
+import statistics
+import sys
+
+# case -> least ratio of throughput, highest ratio of CPU time per GiB
+TARGETS = {
+    "randread-4k": (0.95, 1.1),
+    "randread-64k": (0.95, 1.1),
+    "read-1m": (0.95, 1.1),
+    "randwrite-64k": (0.95, 1.1),
+    "sequential-4k": (3.0, None),
+    "unaligned-64k": (0.7, None),
+    "workers-8-against-1": (0.95, None),
+    "workers-8-against-2": (0.95, None),
+    "workers-8-against-4": (0.95, None),
+}
+GIB = 1 << 30
+
+
+def measured(document):
+    """Bytes per second and CPU seconds per GiB of one job of fio or the bench."""
+    job = document["jobs"][0]
+    sides = [job.get(name, {}) for name in ("read", "write")]
+    rate = sum(side.get("bw_bytes", 0) for side in sides)
+    # Both give CPU time in percent of the time the job ran.
+    cpu = (job["usr_cpu"] + job["sys_cpu"]) / 100
+    return rate, cpu / (rate / GIB) if rate else float("inf")
+
+
+def summary(values):
+    return f"{statistics.median(values):6.2f} ({min(values):.2f} - {max(values):.2f})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", help="write all measurements there, for plot_bench.py")
+    options = parser.parse_args()
+    runs = {}
+    for line in sys.stdin:
+        if not line.startswith("RESULT "):
+            print(line, end="", file=sys.stderr)
+            continue
+        _, case, side, _, text = line.split(" ", 4)
+        runs.setdefault(case, {"first": [], "second": []})[side].append(measured(json.loads(text)))
+    if not runs:
+        print("compare_with_fio: nothing was measured", file=sys.stderr)
+        return 2
+
+    missed = []
+    print(f"{'case':22} {'first MB/s':>10} {'second':>10}  {'throughput ratio':24} {'CPU per GiB ratio':24}")
+    for case, sides in runs.items():
+        pairs = list(zip(sides["first"], sides["second"]))
+        rates = [b[0] / a[0] for a, b in pairs]
+        cpus = [b[1] / a[1] for a, b in pairs]
+        first, second = (statistics.median(side[0] for side in sides[name]) / 1e6 for name in ("first", "second"))
+        print(f"{case:22} {first:10.1f} {second:10.1f}  {summary(rates):24} {summary(cpus):24}")
+        least, most = TARGETS.get(case, (None, None))
+        if least is not None and statistics.median(rates) < least:
+            missed.append(f"{case}: throughput {statistics.median(rates):.2f}, at least {least} wanted")
+        if most is not None and statistics.median(cpus) > most:
+            missed.append(f"{case}: CPU {statistics.median(cpus):.2f}, at most {most} wanted")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(runs, file)
+    for line in missed:
+        print("MISSED", line)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for target and initiator where there is no nvmet: a "remote" file is the local one,
+// opened directly. Everything between the engine's interface and io_submit is the real thing, so
+// that it can be measured against fio on the very same file. One process only (loopback).
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/initiator/initiator.h"
+#include "transport/nvmeof_generic_transport/target/target.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+constexpr uint32_t kBlockSize = 4096;
+
+// The files of this process's targets, by subsystem NQN and nsid.
+std::mutex registryMutex;
+std::map<std::pair<std::string, uint32_t>, std::string> registry;
+
+class LocalTarget final : public Target {
+ public:
+    explicit LocalTarget(TransportAddress address)
+        : nqn_(newSubsystemNqn()), address_(std::move(address)) {}
+
+    const std::string& subsystemNqn() const override { return nqn_; }
+    const TransportAddress& address() const override { return address_; }
+
+    Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) override {
+        const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
+        if (!file.valid()) return makeError(errno, "open " + path);
+        const std::lock_guard lock(registryMutex);
+        registry[{nqn_, nsid}] = path;
+        return ExportedFile{nsid, path, size / kBlockSize * kBlockSize, kBlockSize};
+    }
+
+    Result<> removeFile(uint32_t nsid) override {
+        const std::lock_guard lock(registryMutex);
+        registry.erase({nqn_, nsid});
+        return {};
+    }
+
+ private:
+    const std::string nqn_;
+    const TransportAddress address_;
+};
+
+class LocalConnection final : public Connection {
+ public:
+    explicit LocalConnection(std::string nqn) : nqn_(std::move(nqn)) {}
+    const std::string& subsystemNqn() const override { return nqn_; }
+
+ private:
+    const std::string nqn_;
+};
+
+class LocalInitiator final : public Initiator {
+ public:
+    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
+                                                const std::string& subsystemNqn) override {
+        return std::shared_ptr<Connection>(std::make_shared<LocalConnection>(subsystemNqn));
+    }
+
+    Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
+                                          uint64_t size, int openFlags,
+                                          std::chrono::steady_clock::time_point) override {
+        std::string path;
+        {
+            const std::lock_guard lock(registryMutex);
+            path = registry[{connection.subsystemNqn(), nsid}];
+        }
+        UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC | openFlags));
+        if (!file.valid()) return makeError(errno, "open " + path);
+        return RemoteNamespace{std::move(file), path, size, kBlockSize};
+    }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address, const TargetOptions&,
+                                              std::shared_ptr<ConfigTree>) {
+    return std::unique_ptr<Target>(std::make_unique<LocalTarget>(address));
+}
+
+Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions&,
+                                                     std::shared_ptr<Fabrics>) {
+    return std::unique_ptr<Initiator>(std::make_unique<LocalInitiator>());
+}
+
+}  // namespace mooncake::nvmeof_generic
