@@ -8,6 +8,11 @@
 #include "target/orphans.h"
 
 namespace mooncake::nvmeof_generic::admin {
+namespace {
+
+constexpr std::chrono::seconds kLimit{10};  // for a disk that hangs
+
+}  // namespace
 
 bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err,
            std::shared_ptr<ConfigTree> files) {
@@ -17,7 +22,7 @@ bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err
         return false;
     }
     if (dryRun) tree.files = std::make_shared<PlanningTree>(tree.files, tree.root);
-    const OrphanReport report = removeOrphans(tree);
+    const OrphanReport report = removeOrphans(tree, kLimit);
     for (const std::string& path : report.removed) {
         out << (dryRun ? "would remove " : "removed ") << path << '\n';
     }

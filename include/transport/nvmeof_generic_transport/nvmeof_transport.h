@@ -71,7 +71,10 @@ class NVMeoFGenericTransport : public Transport {
     /// published, not exported)
     int registerLocalFile(FileBufferID id, const std::string& path, size_t size) override;
 
-    /// Withdraws a file from the descriptor and the export; waits for its I/O in flight.
+    /// Withdraws a file from the descriptor and the export; waits for its I/O in flight, but not
+    /// for ever.
+    /// @return 0, also for a file that is not exported any more because it changed; ERR_CONTEXT (a
+    ///     disk hangs, and the file goes when that ends; or the kernel refused)
     int unregisterLocalFile(FileBufferID id) override;
 
     const char* getName() const override { return "nvmeof_generic"; }

@@ -108,6 +108,8 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
         {"CTRL_LOSS", seconds(86400, initiator.controllerLoss)},
         {"HOST_NQN", nqn(initiator.hostNqn)},
         {"ALLOWED_HOSTS", nqnList(options.target.allowedHosts)},
+        {"EXPORT_BUSY_DEVICES",
+         choice<bool>({{"on", true}, {"off", false}}, options.target.exportBusyDevices)},
     };
 }
 

@@ -19,6 +19,7 @@
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 #include "transport/nvmeof_generic_transport/target/target.h"
+#include "withdrawals.h"
 
 namespace mooncake {
 namespace {
@@ -79,9 +80,11 @@ struct NVMeoFGenericTransport::Parts {
     RemoteSegment& segment(SegmentID id);
     void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count);
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
+    void withdraw(FileBufferID id);
 
     TransferMetadata& metadata;
     TransportOptions options;
+    Withdrawals lostFiles{[this](uint32_t id) { withdraw(id); }};
     std::unique_ptr<Target> target;        // null in an initiator that exports nothing
     std::unique_ptr<Initiator> initiator;  // null on a node that can export only
     std::unique_ptr<IoPool> pool;          // likewise
@@ -115,6 +118,16 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
                          "is its node running, and is the metadata service reachable?");
     }
     return checkDescriptor(*descriptor);
+}
+
+// What the target says of a file that it has lost, the segment's record repeats. A file that was
+// unregistered meanwhile is not in it.
+void NVMeoFGenericTransport::Parts::withdraw(FileBufferID id) {
+    const int error = metadata.removeFileBuffer(id, true);
+    if (error == 0 || error == ERR_ADDRESS_NOT_REGISTERED) return;
+    LOG(ERROR) << kProtocol << ": file " << id
+               << ", which is exported no more, is still in the published descriptor: is the "
+                  "metadata service reachable?";
 }
 
 RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
@@ -155,6 +168,8 @@ void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fil
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
 
 NVMeoFGenericTransport::~NVMeoFGenericTransport() {
+    // What is published after this would never be withdrawn.
+    if (parts_) parts_->lostFiles.stop();
     // Withdrawn first, so that nobody comes to a target that is about to go.
     if (published_ && metadata_) metadata_->removeSegmentDesc(local_server_name_);
     parts_.reset();
@@ -187,6 +202,9 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         auto address = parseAddress(static_cast<const char*>(args[0]));
         if (!address.ok()) return report("target address", address.error());
         parts->options.target.segment = local_server_name_;
+        parts->options.target.fileLost = [withdrawals = &parts->lostFiles](uint32_t nsid) {
+            withdrawals->add(nsid);
+        };
         auto target = Target::start(address.value(), parts->options.target);
         if (!target.ok()) return report("target", target.error());
         parts->target = target.take();
@@ -323,6 +341,13 @@ int NVMeoFGenericTransport::registerLocalFile(FileBufferID id, const std::string
         }
         return error;
     }
+    // Lost again before it was in the record, from which it was to be taken.
+    if (!parts_->target->exports(id)) {
+        parts_->withdraw(id);
+        LOG(ERROR) << kProtocol << ": register " << path
+                   << ": it changed meanwhile; register it again when it is at rest";
+        return ERR_CONTEXT;
+    }
     return 0;
 }
 
@@ -334,11 +359,15 @@ int NVMeoFGenericTransport::unregisterLocalFile(FileBufferID id) {
     // Withdrawn first, so that nobody new asks for it. Where that fails the export still ends: that
     // is what the caller needs, and an initiator that comes by the old record is told that the
     // namespace is gone.
-    if (metadata_->removeFileBuffer(id, true) != 0) {
+    const int error = metadata_->removeFileBuffer(id, true);
+    if (error != 0 && error != ERR_ADDRESS_NOT_REGISTERED) {
         LOG(ERROR) << kProtocol << ": file " << id
                    << " is still in the published descriptor: is the metadata service reachable?";
     }
-    if (auto removed = parts_->target->removeFile(id); !removed.ok()) {
+    auto removed = parts_->target->removeFile(id);
+    // One that the target has lost, or that went after an earlier call had given up, is not
+    // exported any more, which is all that the caller wants.
+    if (!removed.ok() && removed.error().code != ENOENT) {
         return report("unregister file " + std::to_string(id), removed.error());
     }
     return 0;

@@ -213,9 +213,11 @@ class SwappingTree final : public ConfigTree {
     const std::function<void()> swap_;
 };
 
-// Case 13: what was checked is what is exported.
+// Case 13: what was checked is what is exported, though its name leads elsewhere by then.
 TEST_F(ExportTest, NotAFileThatTookItsPlace) {
     const std::string path = makeFileOf("file", kMiB), secret = makeFileOf("secret", kMiB);
+    const std::string name = dir_.path() + "/name";
+    ASSERT_EQ(symlink(path.c_str(), name.c_str()), 0);
     AlignedBuffer buffer(4096);
     fillPattern(1, 0, buffer.data(), 4096);
     test_support::writeDirect(path, 0, buffer.data(), 4096);
@@ -223,14 +225,30 @@ TEST_F(ExportTest, NotAFileThatTookItsPlace) {
     test_support::writeDirect(secret, 0, buffer.data(), 4096);
 
     auto started = Target::start(kLoopback, options_, std::make_shared<SwappingTree>([&] {
-                                     std::filesystem::rename(secret, path);
+                                     std::filesystem::remove(name);
+                                     std::filesystem::create_symlink(secret, name);
                                  }));
     ASSERT_TRUE(started.ok());
     auto target = started.take();
-    ASSERT_TRUE(target->addFile(1, path, kMiB).ok());
+    ASSERT_TRUE(target->addFile(1, name, kMiB).ok());
     RemoteHost host(kLoopback, target->subsystemNqn());
     ASSERT_EQ(pread(host.open(1).get(), buffer.data(), 4096, 0), 4096);
     EXPECT_EQ(comparePattern(1, 0, buffer.data(), 4096), "");
+}
+
+// Cases 6 and 13: nor is a file exported on that has lost its own name.
+TEST_F(ExportTest, NotAFileThatLostItsPlace) {
+    const std::string path = makeFileOf("file", kMiB), secret = makeFileOf("secret", kMiB);
+    auto started = Target::start(kLoopback, options_, std::make_shared<SwappingTree>([&] {
+                                     if (std::filesystem::exists(secret))
+                                         std::filesystem::rename(secret, path);
+                                 }));
+    ASSERT_TRUE(started.ok());
+    auto target = started.take();
+    const TreeSnapshot before = snapshot();
+    EXPECT_EQ(errorOf(target->addFile(1, path, kMiB)).code, ESTALE);
+    EXPECT_EQ(snapshot(), before);
+    EXPECT_TRUE(target->addFile(2, path, kMiB).ok());  // what is there now
 }
 
 // Case 20: 1024 files, and one more.

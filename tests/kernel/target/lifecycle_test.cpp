@@ -59,7 +59,9 @@ class ForeignObjects {
 class LifecycleTest : public KernelTargetTest {
  protected:
     std::unique_ptr<TargetProcess> startProcess() {
-        const std::string whole = dir_.file("whole", kMiB), part = dir_.file("part", kMiB);
+        const std::string number = std::to_string(++processes_);
+        const std::string whole = dir_.file("whole" + number, kMiB);
+        const std::string part = dir_.file("part" + number, kMiB);
         auto process = std::make_unique<TargetProcess>([&] {
             auto started = Target::start(kLoopback, options_);
             if (!started.ok()) return std::string();
@@ -71,6 +73,9 @@ class LifecycleTest : public KernelTargetTest {
         EXPECT_NE(process->nqn(), "");
         return process;
     }
+
+ private:
+    int processes_ = 0;
 };
 
 // Case 16: only the orphans of the dead process go. Case 17: nothing foreign is touched. Case 18:
@@ -106,7 +111,7 @@ TEST_F(LifecycleTest, ARestartedTargetIsAnotherSubsystem) {
     ASSERT_TRUE(host.connected());
     dead->kill();
     auto target = start();
-    ASSERT_TRUE(target->addFile(1, dir_.path() + "/part", kMiB).ok());
+    ASSERT_TRUE(target->addFile(1, dir_.path() + "/part1", kMiB).ok());
     EXPECT_FALSE(RemoteHost(kLoopback, dead->nqn(), "nqn.2014-08.org.nvmexpress:b").connected());
     EXPECT_TRUE(
         RemoteHost(kLoopback, target->subsystemNqn(), "nqn.2014-08.org.nvmexpress:c").connected());

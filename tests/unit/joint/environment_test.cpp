@@ -36,6 +36,7 @@ TEST(Environment, ReadsEveryVariable) {
         "MC_NVMEOF_GENERIC_SPIN_US=20",
         "MC_NVMEOF_GENERIC_BOUNCE_MIB=5",
         "MC_NVMEOF_GENERIC_DURABLE_WRITES=on",
+        "MC_NVMEOF_GENERIC_EXPORT_BUSY_DEVICES=on",
         "MC_NVMEOF_GENERIC_CONNECT_TIMEOUT=7",
         "MC_NVMEOF_GENERIC_KEEP_ALIVE=4",
         "MC_NVMEOF_GENERIC_RECONNECT_DELAY=5",
@@ -59,6 +60,7 @@ TEST(Environment, ReadsEveryVariable) {
     EXPECT_EQ(read.initiator.fastIoFail, 6s);
     EXPECT_EQ(read.initiator.controllerLoss, 90s);
     EXPECT_EQ(read.initiator.hostNqn, "nqn.2026-01.org.example:me");
+    EXPECT_TRUE(read.target.exportBusyDevices);
     EXPECT_EQ(read.target.allowedHosts,
               (std::vector<std::string>{"nqn.2026-01.org.example:a", "nqn.2026-01.org.example:b"}));
 }
@@ -85,6 +87,7 @@ TEST(Environment, RefusesMalformedValues) {
              "SPIN_US=1001",
              "BOUNCE_MIB=0",
              "DURABLE_WRITES=1",
+             "EXPORT_BUSY_DEVICES=yes",
              "CONNECT_TIMEOUT=0",
              "KEEP_ALIVE=0",
              "KEEP_ALIVE=3601",

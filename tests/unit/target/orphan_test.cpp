@@ -20,13 +20,14 @@ class OrphanTest : public TargetTest {
     OrphanTest() { options_.allowedHosts = {"nqn.2014-08.org:host"}; }
 
     std::unique_ptr<TargetProcess> startProcess(const TransportAddress& address = kLoopback) {
+        const std::string number = std::to_string(++processes_);
         auto process = std::make_unique<TargetProcess>([&] {
             auto target = Target::start(address, options_, nvmet_);
             if (!target.ok()) return std::string();
             static std::unique_ptr<Target> kept =
                 target.take();  // for as long as the process lives
             for (uint32_t nsid = 1; nsid <= 3; ++nsid) {
-                const std::string path = files_.file(std::to_string(nsid), 4096);
+                const std::string path = files_.file(number + "." + std::to_string(nsid), 4096);
                 if (!kept->addFile(nsid, path, 4096).ok()) return std::string();
             }
             return kept->subsystemNqn();
@@ -34,6 +35,9 @@ class OrphanTest : public TargetTest {
         EXPECT_NE(process->nqn(), "");
         return process;
     }
+
+ private:
+    int processes_ = 0;
 };
 
 // Case 16: killed, then started again. Case 46: without manual cleaning.

@@ -2,7 +2,9 @@
 // The target part: exports local files and block devices through the kernel's nvmet.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +23,13 @@ struct TargetOptions {
     bool exportBusyDevices = false;
     /// What the files belong to, for the operator's tool; may be empty.
     std::string segment;
+    /// Told of a file that is exported no more because it was truncated, deleted, renamed or
+    /// replaced. Called on a thread of the target, not after the target's end; must neither block
+    /// nor call the target.
+    std::function<void(uint32_t nsid)> fileLost;
+    /// How long to wait for the kernel while it removes nothing at all: a namespace stays until its
+    /// disk has ended the I/O in flight.
+    std::chrono::milliseconds removalLimit{10000};
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests
     std::string devRoot = "/dev";                        ///< where the loop devices are
 };
@@ -40,18 +49,19 @@ class Target {
     /// Removes the orphans of dead targets of this transport, makes the subsystem and links it to a
     /// port at `address` (shared with other live targets of this transport at the same address). On
     /// failure everything made is removed again. Waits for the I/O in flight of the orphans, so
-    /// that no write to a dead incarnation lands after the new one has begun.
+    /// that no write to a dead incarnation lands after the new one has begun; an orphan that does
+    /// not go within options.removalLimit is logged and left to the next start.
     /// @param tree  nullptr: the real file system
     /// @return EINVAL (address, host NQN), ENOENT (configfs not mounted or nvmet not loaded),
-    /// EACCES
-    ///     (not root), EADDRNOTAVAIL, EADDRINUSE ...; the message says which and what to do
+    ///     EACCES (not root), EADDRNOTAVAIL, EADDRINUSE ...; the message says which and what to do
     static Result<std::unique_ptr<Target>> start(const TransportAddress& address,
                                                  const TargetOptions& options,
                                                  std::shared_ptr<ConfigTree> tree = nullptr);
 
-    /// Removes every object this target made, and nothing else. Waits for I/O in flight. What
-    /// cannot be removed is logged and left to the next start. Does nothing in a process forked off
-    /// the one that started the target.
+    /// Removes every object this target made, and nothing else. Waits for I/O in flight, but no
+    /// longer than options.removalLimit without seeing a file go. What cannot be removed is logged;
+    /// what hangs goes when the kernel lets it, or is left to the next start if the process ends
+    /// first. Does nothing in a process forked off the one that started the target.
     virtual ~Target() = default;
 
     virtual const std::string& subsystemNqn() const = 0;
@@ -59,22 +69,29 @@ class Target {
 
     /// Exports a regular file or block device as namespace `nsid`. What is judged is what is
     /// exported: the file is opened once. A file may be exported once only, whatever its name. The
-    /// holes of a sparse file are filled with reserved space first.
+    /// holes of a sparse file are filled with reserved space first. A regular file that is
+    /// truncated, extended, deleted, renamed or replaced later is not exported any more: this is
+    /// logged, and told to options.fileLost.
     /// @param nsid  1 to 2^32-2, never exported before in this target
     /// @param path  absolute or relative to the working directory
     /// @param size  bytes to export, at least one block and at most the physical size; a remote
-    /// host
-    ///     reaches no byte beyond it
+    ///     host reaches no byte beyond it
     /// @return EINVAL (kind of file, size, nsid), ENOENT, EACCES, EEXIST (file already exported, or
-    ///     nsid used), EBUSY (device in use), EMFILE (1024 files), ENOSPC ...; nothing is left
-    ///     behind
+    ///     nsid used), EBUSY (device in use; or the removal of another file of this target hangs),
+    ///     EMFILE (1024 files), ENOSPC (disk space; inotify watches), ESTALE (file changed
+    ///     meanwhile) ...; nothing is left behind
     virtual Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) = 0;
 
-    /// Takes a file back. Waits for its I/O in flight. Until then the kernel lets other calls of
-    /// addFile() and removeFile() on this target wait as well; I/O on other files goes on.
-    /// @return ENOENT when `nsid` is not exported, EBUSY while another call adds or removes it;
-    ///     after any other error it is still held and may be removed again
+    /// Takes a file back. Waits for its I/O in flight, as long as options.removalLimit; I/O on
+    /// other files goes on.
+    /// @return ENOENT when `nsid` is not exported (any more: see options.fileLost), EBUSY while
+    ///     another call adds it, and when its disk, or that of a file removed before it, hangs: it
+    ///     goes when the kernel lets it, and another call waits for it again. After any other error
+    ///     it is still held and may be removed again
     virtual Result<> removeFile(uint32_t nsid) = 0;
+
+    /// Whether `nsid` is exported, and not about to be removed.
+    virtual bool exports(uint32_t nsid) = 0;
 };
 
 }  // namespace mooncake::nvmeof_generic

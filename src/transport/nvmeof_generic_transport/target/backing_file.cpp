@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <glog/logging.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -67,6 +69,12 @@ std::string procPath(int fd) {
     return "/proc/self/fd/" + std::to_string(fd);
 }
 
+std::string openFileName(int fd) {
+    char name[PATH_MAX];
+    const ssize_t length = ::readlink(procPath(fd).c_str(), name, sizeof(name));
+    return length < 0 ? "" : std::string(name, static_cast<size_t>(length));
+}
+
 Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
     if (path.empty() || path.find('\0') != std::string::npos) {
         return makeError(EINVAL, "cannot export a file with the name " + quoted(path));
@@ -85,6 +93,7 @@ Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
 
     BackingFile file;
     file.path_ = path;
+    file.kernelName_ = openFileName(found.get());
     file.identity_ = blockDevice ? FileIdentity{true, status.st_rdev, 0}
                                  : FileIdentity{false, status.st_dev, status.st_ino};
     const std::string same = procPath(found.get());

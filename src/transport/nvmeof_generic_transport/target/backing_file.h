@@ -33,6 +33,8 @@ class BackingFile {
 
     int fd() const { return fd_.get(); }
     const std::string& path() const { return path_; }  ///< as given to open()
+    /// Absolute, without symbolic links: as the kernel named it at open().
+    const std::string& kernelName() const { return kernelName_; }
     const FileIdentity& identity() const { return identity_; }
     const FileGeometry& geometry() const { return geometry_; }
     /// Whether the file system lets it be opened for direct I/O.
@@ -47,6 +49,7 @@ class BackingFile {
 
     UniqueFd fd_;  // of a block device: opened exclusively, which nobody else can do meanwhile
     std::string path_;
+    std::string kernelName_;
     FileIdentity identity_{};
     FileGeometry geometry_{};
     bool directIo_ = true;
@@ -55,5 +58,8 @@ class BackingFile {
 /// How the kernel finds an open file of the calling process: the file itself, not one that has
 /// taken its name since.
 std::string procPath(int fd);
+
+/// What the kernel calls an open file of this process; "" when it cannot say.
+std::string openFileName(int fd);
 
 }  // namespace mooncake::nvmeof_generic

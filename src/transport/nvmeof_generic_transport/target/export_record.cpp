@@ -2,7 +2,6 @@
 #include "export_record.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,12 +18,6 @@ namespace fs = std::filesystem;
 
 // A record that is replaced during a look may be missed.
 constexpr int kAttempts = 3;
-
-std::string linkTarget(const std::string& path) {
-    char target[PATH_MAX];
-    const ssize_t length = ::readlink(path.c_str(), target, sizeof(target));
-    return length < 0 ? "" : std::string(target, static_cast<size_t>(length));
-}
 
 // What /proc shows of a memory file of this name (memfd_create(2)).
 std::string shownName(const std::string& subsystemNqn) {
@@ -97,7 +90,8 @@ std::optional<ExportedNames> findRecord(const std::string& folder, const std::st
     fs::directory_iterator it(folder, error), end;
     for (; !error && it != end; it.increment(error)) {
         const std::string path = it->path();
-        if (linkTarget(path) != name) continue;
+        std::error_code gone;
+        if (fs::read_symlink(path, gone) != name) continue;
         const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
         // The number may have gone to another file meanwhile.
         if (!file.valid() || openFileName(file.get()) != name) continue;
@@ -141,10 +135,6 @@ std::optional<ExportedNames> readExportRecord(const std::string& procRoot, pid_t
         if (auto names = findRecord(folder, shownName(subsystemNqn))) return names;
     }
     return std::nullopt;
-}
-
-std::string openFileName(int fd) {
-    return linkTarget(procPath(fd));
 }
 
 }  // namespace mooncake::nvmeof_generic

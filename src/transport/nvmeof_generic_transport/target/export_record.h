@@ -50,7 +50,4 @@ class ExportRecord {
 std::optional<ExportedNames> readExportRecord(const std::string& procRoot, pid_t pid,
                                               const std::string& subsystemNqn);
 
-/// What the kernel calls an open file of this process; "" when it cannot say.
-std::string openFileName(int fd);
-
 }  // namespace mooncake::nvmeof_generic

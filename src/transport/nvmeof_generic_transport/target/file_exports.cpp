@@ -5,7 +5,6 @@
 
 #include <cerrno>
 
-#include "export_plan.h"
 #include "file_space.h"
 #include "loop_device.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
@@ -25,7 +24,17 @@ FileExports::FileExports(const NvmetTree& tree, std::string subsystemNqn,
     : tree_(tree),
       subsystemNqn_(std::move(subsystemNqn)),
       options_(options),
-      record_(subsystemNqn_, options.segment) {}
+      record_(subsystemNqn_, options.segment),
+      watcher_([this](uint32_t nsid, const std::string& what) { fileChanged(nsid, what); }) {}
+
+FileExports::~FileExports() {
+    {
+        std::lock_guard guard(mutex_);
+        stop_ = true;
+    }
+    changed_.notify_all();
+    if (remover_.joinable()) remover_.join();
+}
 
 Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, uint64_t size) {
     if (nsid == 0 || nsid > kMaxNsid) {
@@ -37,20 +46,18 @@ Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, ui
     BackingFile file = opened.take();
     if (auto reserved = reserve(nsid, file); !reserved.ok()) return reserved.error();
 
-    std::unique_ptr<Namespace> ns;
-    auto exported = exportFile(nsid, file, size, ns);
-    if (!exported.ok()) {
-        ns.reset();  // before its place is given up
+    auto served = serve(nsid, file, size);
+    if (served.ok()) return served;
+    std::unique_lock lock(mutex_);
+    const auto entry = exports_.find(nsid);
+    if (entry == exports_.end()) return served;
+    if (entry->second.ns == nullptr) {
         forget(nsid);
-        return exported;
+        return served;
     }
-    record_.put(nsid, openFileName(file.fd()), exported.value().size);
-    std::lock_guard guard(mutex_);
-    Export& entry = exports_.at(nsid);
-    entry.ns = std::move(ns);
-    if (file.identity().blockDevice) entry.claim = std::move(file);
-    entry.changing = false;
-    return exported;
+    if (entry->second.state != State::kLeaving) startLeaving(nsid);
+    if (auto gone = waitUntilGone(lock, nsid); !gone.ok()) LOG(ERROR) << gone.error().message;
+    return served;
 }
 
 // Enters the file, as one that is being added, unless it or its nsid is taken.
@@ -63,27 +70,29 @@ Result<> FileExports::reserve(uint32_t nsid, const BackingFile& file) {
                          "the id was used before and would be mistaken for that file");
     }
     if (const auto other = nsidOf_.find(file.identity()); other != nsidOf_.end()) {
-        return makeError(EEXIST, what,
-                         "it is exported already, as namespace " + std::to_string(other->second) +
-                             " under the name " + quoted(exports_.at(other->second).path));
+        const Export& entry = exports_.at(other->second);
+        return makeError(
+            EEXIST, what,
+            std::string(entry.state == State::kLeaving ? "it is just being taken back as"
+                                                       : "it is exported already, as") +
+                " namespace " + std::to_string(other->second) + " under the name " +
+                quoted(entry.path));
     }
     if (exports_.size() >= kMaxFiles) {
         return makeError(EMFILE, what, "the kernel exports at most 1024 files of one segment");
     }
-    exports_[nsid] = Export{file.path(), file.identity(), true, nullptr, std::nullopt};
+    exports_.try_emplace(nsid, file.path(), file.identity());
     nsidOf_[file.identity()] = nsid;
     return {};
 }
 
 void FileExports::forget(uint32_t nsid) {
-    std::lock_guard guard(mutex_);
     const auto entry = exports_.find(nsid);
     nsidOf_.erase(entry->second.identity);
     exports_.erase(entry);
 }
 
-Result<ExportedFile> FileExports::exportFile(uint32_t nsid, const BackingFile& file, uint64_t size,
-                                             std::unique_ptr<Namespace>& ns) {
+Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64_t size) {
     const std::string name = quoted(file.path());
     auto planned = planExport(file.geometry(), size, name);
     if (!planned.ok()) return planned.error();
@@ -97,7 +106,7 @@ Result<ExportedFile> FileExports::exportFile(uint32_t nsid, const BackingFile& f
         if (!reserved.ok()) return reserved.error();
     }
 
-    Namespace::Settings settings{nsid, namespaceUuid(subsystemNqn_, nsid), procPath(file.fd()),
+    Namespace::Settings settings{namespaceUuid(subsystemNqn_, nsid), procPath(file.fd()),
                                  !file.directIo(), name};
     std::optional<LoopDevice> loop;
     if (plan.throughLoop) {
@@ -108,45 +117,203 @@ Result<ExportedFile> FileExports::exportFile(uint32_t nsid, const BackingFile& f
         settings.devicePath = procPath(loop->fd());
         settings.bufferedIo = false;
     }
-    auto created = Namespace::create(tree_, subsystemNqn_, settings);
-    if (!created.ok()) return created.error();
-    ns = created.take();
+    auto made = makeNamespace(nsid, name);
+    if (!made.ok()) return made.error();
+    if (auto enabled = made.value()->enable(settings); !enabled.ok()) return enabled.error();
     {
         // From now on a remote host may know the nsid, and nothing else may go by it.
         std::lock_guard guard(mutex_);
         used_.insert(nsid);
     }
-    if (!file.sizeUnchanged()) {
-        return makeError(ESTALE, "cannot export " + name,
-                         "its size changed in the middle; register it again when it is at rest");
-    }
-    return ExportedFile{nsid, file.path(), plan.size, plan.blockSize};
+    ExportedFile exported{nsid, file.path(), plan.size, plan.blockSize};
+    if (auto settled = settle(nsid, file, plan); !settled.ok()) return settled.error();
+    return exported;
 }
 
-Result<> FileExports::remove(uint32_t nsid) {
-    Namespace* ns = nullptr;
+// The namespace stays with its entry, also when what follows fails.
+Result<Namespace*> FileExports::makeNamespace(uint32_t nsid, const std::string& file) {
+    std::unique_lock lock(mutex_);
+    ++makersWaiting_;
+    const bool hasTurn =
+        changed_.wait_for(lock, options_.removalLimit, [&] { return !turnTaken_; });
+    --makersWaiting_;
+    if (!hasTurn) {
+        changed_.notify_all();
+        return tookTooLong("cannot export " + file + " now");
+    }
+    turnTaken_ = true;
+    lock.unlock();
+    auto made = Namespace::make(tree_, subsystemNqn_, nsid);
+    lock.lock();
+    turnTaken_ = false;
+    changed_.notify_all();
+    if (!made.ok()) return made.error();
+    Export& entry = exports_.at(nsid);
+    entry.ns = made.take();
+    return entry.ns.get();
+}
+
+// From here on a change of the file ends its export; one that came before is an error.
+Result<> FileExports::settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan) {
+    const std::string what = "cannot export " + quoted(file.path());
+    constexpr char kRemedy[] = "; register it again when it is at rest";
+    const bool regular = !file.identity().blockDevice;
+    // A loop device stays as large as it is. A file that nvmet has open itself is looked at again
+    // with each host that comes, and then shown as large as it is by now.
+    const FileExpectation expected{file.kernelName(), file.identity(),
+                                   plan.throughLoop ? plan.size : file.geometry().size,
+                                   !plan.throughLoop};
+    if (regular) {
+        auto watched = watcher_.watch(nsid, file.fd(), expected);
+        if (!watched.ok()) return watched;
+    } else if (!file.sizeUnchanged()) {
+        return makeError(ESTALE, what, std::string("its size changed in the middle") + kRemedy);
+    }
+    record_.put(nsid, expected.path, plan.size);
+    {
+        std::lock_guard guard(mutex_);
+        Export& entry = exports_.at(nsid);
+        if (!regular) entry.claim = std::move(file);
+        entry.state = State::kServed;
+    }
+    if (!regular) return {};
+    const auto change = findChange(expected);
+    return change ? makeError(ESTALE, what, *change + kRemedy) : Result<>();
+}
+
+void FileExports::fileChanged(uint32_t nsid, const std::string& what) {
+    std::string path;
     {
         std::lock_guard guard(mutex_);
         const auto entry = exports_.find(nsid);
-        if (entry == exports_.end()) {
-            return makeError(ENOENT, "namespace " + std::to_string(nsid) + " is not exported");
-        }
-        if (entry->second.changing) {
-            return makeError(EBUSY, "cannot remove " + quoted(entry->second.path),
-                             "another call is adding or removing it");
-        }
-        entry->second.changing = true;
-        ns = entry->second.ns.get();
+        if (entry == exports_.end() || entry->second.state != State::kServed) return;
+        path = entry->second.path;
+        startLeaving(nsid);
     }
-    auto removed = ns->remove();
-    if (removed.ok()) {
-        record_.remove(nsid);
-        forget(nsid);
-    } else {
-        std::lock_guard guard(mutex_);
-        exports_.at(nsid).changing = false;
+    LOG(ERROR) << quoted(path) << " (namespace " << nsid << ") is exported no more, and its remote "
+               << "readers and writers get errors: " << what
+               << ". To serve it again, unregister it and register it";
+    if (options_.fileLost) options_.fileLost(nsid);
+}
+
+bool FileExports::contains(uint32_t nsid) {
+    std::lock_guard guard(mutex_);
+    const auto entry = exports_.find(nsid);
+    return entry != exports_.end() && entry->second.state == State::kServed;
+}
+
+Result<> FileExports::remove(uint32_t nsid) {
+    std::unique_lock lock(mutex_);
+    const auto entry = exports_.find(nsid);
+    if (entry == exports_.end()) {
+        return makeError(ENOENT, "namespace " + std::to_string(nsid) + " is not exported");
     }
-    return removed;
+    if (entry->second.state == State::kComing) {
+        return makeError(EBUSY, "cannot remove " + quoted(entry->second.path),
+                         "another call is adding it");
+    }
+    if (entry->second.state == State::kServed) startLeaving(nsid);
+    return waitUntilGone(lock, nsid);
+}
+
+void FileExports::startLeaving(uint32_t nsid) {
+    Export& entry = exports_.at(nsid);
+    entry.state = State::kLeaving;
+    entry.failure.reset();
+    leaving_.push_back(nsid);
+    if (!remover_.joinable()) remover_ = std::thread([this] { removeInTurn(); });
+    changed_.notify_all();
+}
+
+template <class Condition>
+bool FileExports::waitWhileMoving(std::unique_lock<std::mutex>& lock, Condition done) {
+    while (!done()) {
+        const uint64_t seen = removals_;
+        const auto moved = [&] { return removals_ != seen || done(); };
+        if (!changed_.wait_for(lock, options_.removalLimit, moved)) return false;
+    }
+    return true;
+}
+
+Result<> FileExports::waitUntilGone(std::unique_lock<std::mutex>& lock, uint32_t nsid) {
+    const std::string name = quoted(exports_.at(nsid).path);
+    std::optional<Error> failure;
+    const auto settled = [&] {
+        const auto entry = exports_.find(nsid);
+        if (entry == exports_.end()) return true;
+        failure = entry->second.failure;
+        return entry->second.state != State::kLeaving;
+    };
+    if (!waitWhileMoving(lock, settled)) return tookTooLong(name + " is not taken back yet");
+    return failure ? Result<>(*failure) : Result<>();
+}
+
+Error FileExports::tookTooLong(const std::string& what) const {
+    if (removing_ == 0) return makeError(EBUSY, what, "other calls have been in the way");
+    return makeError(EBUSY, what,
+                     "namespace " + std::to_string(removing_) + " (" +
+                         quoted(exports_.at(removing_).path) +
+                         ") is being taken back, which lasts until its disk has ended the I/O in "
+                         "flight; before that no file of this segment can come or go");
+}
+
+// The thread that removes.
+void FileExports::removeInTurn() {
+    std::shared_ptr<void> rest;
+    {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [&] {
+                return leaving_.empty() ? stop_ : !turnTaken_ && makersWaiting_ == 0;
+            });
+            if (leaving_.empty()) break;
+            removing_ = leaving_.front();
+            leaving_.pop_front();
+            turnTaken_ = true;
+            Export& entry = exports_.at(removing_);
+            lock.unlock();
+            auto removed = entry.ns->remove();
+            if (removed.ok()) {
+                watcher_.forget(removing_);
+                record_.remove(removing_);
+                entry.claim.reset();
+            } else {
+                LOG(ERROR) << removed.error().message;
+            }
+            lock.lock();
+            if (removed.ok()) {
+                forget(removing_);
+            } else {
+                entry.failure = removed.error();
+                entry.state = State::kServed;
+            }
+            removing_ = 0;
+            turnTaken_ = false;
+            ++removals_;
+            changed_.notify_all();
+        }
+        rest = std::move(rest_);
+    }
+    // This object may go with it.
+    rest.reset();
+}
+
+Result<> FileExports::removeAll() {
+    watcher_.stop();
+    std::unique_lock lock(mutex_);
+    for (auto& [nsid, entry] : exports_) {
+        if (entry.state == State::kServed) startLeaving(nsid);
+    }
+    if (waitWhileMoving(lock, [&] { return leaving_.empty() && removing_ == 0; })) return {};
+    return tookTooLong(std::to_string(exports_.size()) + " files are not taken back yet");
+}
+
+void FileExports::handOver(std::shared_ptr<void> rest) {
+    std::lock_guard guard(mutex_);
+    rest_ = std::move(rest);
+    stop_ = true;
+    remover_.detach();
+    changed_.notify_all();
 }
 
 }  // namespace mooncake::nvmeof_generic

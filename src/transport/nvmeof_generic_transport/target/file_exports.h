@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "backing_file.h"
+#include "export_plan.h"
 #include "export_record.h"
+#include "file_watcher.h"
 #include "namespace.h"
 #include "nsid_set.h"
 #include "nvmet_tree.h"
@@ -17,12 +23,15 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// The files that one subsystem exports; removed with it. Thread-safe; no lock is held over a
-/// system call.
+/// The files that one subsystem exports. Namespaces are removed by a thread of its own, one after
+/// the other, so that callers need not wait for a disk that hangs; it starts with the first
+/// removal. Thread-safe; no lock is held over a system call.
 class FileExports {
  public:
     FileExports(const NvmetTree& tree, std::string subsystemNqn, const TargetOptions& options);
 
+    /// After removeAll() or handOver().
+    ~FileExports();
     FileExports(const FileExports&) = delete;
     FileExports& operator=(const FileExports&) = delete;
 
@@ -31,30 +40,69 @@ class FileExports {
     /// See Target::removeFile().
     Result<> remove(uint32_t nsid);
 
+    bool contains(uint32_t nsid);
+
+    /// Removes all files, and waits until that is done, or no file has gone for the time that the
+    /// options give. No file may be added any more.
+    /// @return ETIMEDOUT, with the file that is in the way: the rest goes on
+    Result<> removeAll();
+
+    /// After a removeAll() in vain: what remains is removed when the kernel lets it, or left to
+    /// the next start of a target if the process ends before that.
+    /// @param rest  destroyed then; owns this object
+    void handOver(std::shared_ptr<void> rest);
+
  private:
+    enum class State { kComing, kServed, kLeaving };
     struct Export {
+        Export(std::string p, const FileIdentity& i) : path(std::move(p)), identity(i) {}
+
         std::string path;
         FileIdentity identity;
-        bool changing = true;              // a call that adds or removes it is under way
-        std::unique_ptr<Namespace> ns;     // touched only by the call that set `changing`
+        State state = State::kComing;
+        std::optional<Error> failure;      // of the last attempt to remove it
+        std::unique_ptr<Namespace> ns;     // touched only by the thread that changes the state
         std::optional<BackingFile> claim;  // keeps a block device claimed; likewise
     };
 
     Result<> reserve(uint32_t nsid, const BackingFile& file);
+    Result<ExportedFile> serve(uint32_t nsid, BackingFile& file, uint64_t size);
+    Result<Namespace*> makeNamespace(uint32_t nsid, const std::string& file);
+    Result<> settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan);
+    void fileChanged(uint32_t nsid, const std::string& what);
+    void removeInTurn();
+
+    // With mutex_ held.
     void forget(uint32_t nsid);
-    Result<ExportedFile> exportFile(uint32_t nsid, const BackingFile& file, uint64_t size,
-                                    std::unique_ptr<Namespace>& ns);
+    void startLeaving(uint32_t nsid);
+    template <class Condition>
+    bool waitWhileMoving(std::unique_lock<std::mutex>& lock, Condition done);
+    Result<> waitUntilGone(std::unique_lock<std::mutex>& lock, uint32_t nsid);
+    Error tookTooLong(const std::string& what) const;
 
     const NvmetTree tree_;
     const std::string subsystemNqn_;
     const TargetOptions options_;
     ExportRecord record_;
 
-    std::mutex
-        mutex_;  // of what follows; references into exports_ stay good while others come and go
+    std::mutex mutex_;  // of what follows; references into exports_ stay good while others come
+                        // and go
+    std::condition_variable changed_;
     std::map<uint32_t, Export> exports_;       // by nsid
     std::map<FileIdentity, uint32_t> nsidOf_;  // which export a file belongs to
     NsidSet used_;                             // nsids that a remote host may have seen
+    std::deque<uint32_t> leaving_;             // to be removed, in this order
+    // Who makes or removes a namespace has the turn. The kernel would let the others wait, too, but
+    // without a limit.
+    bool turnTaken_ = false;
+    uint32_t makersWaiting_ = 0;  // they go first: a removal is slow, and there may be many
+    uint32_t removing_ = 0;       // the nsid that has the turn to be removed, or 0
+    uint64_t removals_ = 0;       // attempts so far
+    bool stop_ = false;           // when there is nothing left to remove
+    std::shared_ptr<void> rest_;  // see handOver()
+    std::thread remover_;
+
+    FileWatcher watcher_;  // last: its thread uses all of the above
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -34,35 +34,32 @@ Error enableError(int code, const Namespace::Settings& settings) {
 
 }  // namespace
 
-Result<std::unique_ptr<Namespace>> Namespace::create(const NvmetTree& tree,
-                                                     const std::string& subsystemNqn,
-                                                     const Settings& settings) {
-    const std::string path =
-        namespacesPath(tree, subsystemNqn) + "/" + std::to_string(settings.nsid);
+Result<std::unique_ptr<Namespace>> Namespace::make(const NvmetTree& tree,
+                                                   const std::string& subsystemNqn, uint32_t nsid) {
+    const std::string path = namespacesPath(tree, subsystemNqn) + "/" + std::to_string(nsid);
     if (const int code = tree.files->makeDir(path); code != 0) {
         return treeError(code, "cannot make " + path);
     }
-    std::unique_ptr<Namespace> made(new Namespace(tree, path));
-
-    const auto write = [&](const char* attribute, const std::string& value) -> Result<> {
-        const int code = tree.files->writeFile(path + "/" + attribute, value);
-        if (code == 0) return {};
-        return treeError(code, "cannot set " + path + "/" + attribute + " to '" + value + "'");
-    };
-    if (auto written = write("device_uuid", settings.uuid); !written.ok()) return written.error();
-    if (auto written = write("device_path", settings.devicePath); !written.ok()) {
-        return written.error();
-    }
-    if (settings.bufferedIo) {
-        if (auto written = write("buffered_io", "1"); !written.ok()) return written.error();
-    }
-    if (const int code = tree.files->writeFile(path + "/enable", "1"); code != 0) {
-        return enableError(code, settings);
-    }
-    return made;
+    return std::unique_ptr<Namespace>(new Namespace(tree, path));
 }
 
-Result<> Namespace::removeAll(const NvmetTree& tree, const std::string& subsystemNqn) {
+Result<> Namespace::enable(const Settings& settings) {
+    const auto write = [&](const char* attribute, const std::string& value) -> Result<> {
+        const int code = tree_.files->writeFile(path_ + "/" + attribute, value);
+        if (code == 0) return {};
+        return treeError(code, "cannot set " + path_ + "/" + attribute + " to '" + value + "'");
+    };
+    if (auto written = write("device_uuid", settings.uuid); !written.ok()) return written;
+    if (auto written = write("device_path", settings.devicePath); !written.ok()) return written;
+    if (settings.bufferedIo) {
+        if (auto written = write("buffered_io", "1"); !written.ok()) return written;
+    }
+    const int code = tree_.files->writeFile(path_ + "/enable", "1");
+    return code == 0 ? Result<>() : enableError(code, settings);
+}
+
+Result<> Namespace::removeAll(const NvmetTree& tree, const std::string& subsystemNqn,
+                              const std::function<void()>& gone) {
     const std::string folder = namespacesPath(tree, subsystemNqn);
     std::vector<std::string> nsids;
     if (const int code = unlessGone(tree.files->list(folder, nsids)); code != 0) {
@@ -72,6 +69,7 @@ Result<> Namespace::removeAll(const NvmetTree& tree, const std::string& subsyste
     for (const std::string& nsid : nsids) {
         auto removed = removeNamespace(tree, folder + "/" + nsid);
         if (!removed.ok() && result.ok()) result = std::move(removed);
+        gone();
     }
     return result;
 }

@@ -2,10 +2,16 @@
 #include "orphans.h"
 
 #include <cerrno>
+#include <condition_variable>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
 #include <vector>
 
 #include "host.h"
+#include "keep_library.h"
 #include "namespace.h"
 #include "port.h"
 #include "subsystem.h"
@@ -15,7 +21,7 @@ namespace mooncake::nvmeof_generic {
 namespace {
 
 struct Orphans {
-    std::vector<std::unique_ptr<Subsystem>> subsystems;
+    std::vector<std::shared_ptr<Subsystem>> subsystems;
     std::vector<std::string> ports;  // the ids of all ports of ours, used or not
 };
 
@@ -40,14 +46,16 @@ Result<Orphans> claimOrphans(const NvmetTree& tree) {
 }
 
 Result<> removeSubsystem(const NvmetTree& tree, Subsystem& subsystem,
-                         const std::vector<std::string>& ports) {
+                         const std::vector<std::string>& ports, const std::function<void()>& step) {
     for (const std::string& id : ports) {
         const std::string link = Port::linkPath(tree, id, subsystem.nqn());
         if (const int code = unlessGone(tree.files->unlink(link)); code != 0) {
             return treeError(code, "cannot remove " + link);
         }
     }
-    if (auto removed = Namespace::removeAll(tree, subsystem.nqn()); !removed.ok()) return removed;
+    if (auto removed = Namespace::removeAll(tree, subsystem.nqn(), step); !removed.ok()) {
+        return removed;
+    }
 
     const std::string folder = tree.subsystem(subsystem.nqn()) + "/allowed_hosts";
     std::vector<std::string> hosts;
@@ -61,6 +69,57 @@ Result<> removeSubsystem(const NvmetTree& tree, Subsystem& subsystem,
     }
     return subsystem.remove();
 }
+
+/// The removal of one orphan, on a thread that shares it: the kernel may hold the thread for ever.
+class OrphanRemoval {
+ public:
+    static std::shared_ptr<OrphanRemoval> start(const NvmetTree& tree,
+                                                const std::shared_ptr<Subsystem>& subsystem,
+                                                const std::vector<std::string>& ports) {
+        auto removal = std::make_shared<OrphanRemoval>(tree.subsystem(subsystem->nqn()));
+        removal->thread_ = std::thread([=] {
+            const auto removed =
+                removeSubsystem(tree, *subsystem, ports, [&] { removal->note(std::nullopt); });
+            removal->note(removed);
+        });
+        return removal;
+    }
+    explicit OrphanRemoval(std::string path) : path_(std::move(path)) {}
+
+    const std::string& path() const { return path_; }
+
+    Result<> wait(std::chrono::milliseconds limit) {
+        std::unique_lock lock(mutex_);
+        while (!result_) {
+            const uint64_t seen = steps_;
+            if (moved_.wait_for(lock, limit, [&] { return steps_ != seen; })) continue;
+            thread_.detach();
+            keepThisLibrary();
+            return makeError(
+                EBUSY, path_ + " of a dead target is not removed yet",
+                "a disk that it exports does not end the I/O in flight; until it does, "
+                "a write of before may still arrive on that disk");
+        }
+        lock.unlock();
+        thread_.join();
+        return *result_;
+    }
+
+ private:
+    void note(const std::optional<Result<>>& result) {
+        std::lock_guard guard(mutex_);
+        ++steps_;
+        result_ = result;
+        moved_.notify_all();
+    }
+
+    const std::string path_;
+    std::thread thread_;
+    std::mutex mutex_;  // of what follows
+    std::condition_variable moved_;
+    uint64_t steps_ = 0;
+    std::optional<Result<>> result_;
+};
 
 void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
     auto treeLock = TreeLock::acquire(tree);
@@ -89,7 +148,7 @@ void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
 
 }  // namespace
 
-OrphanReport removeOrphans(const NvmetTree& tree) {
+OrphanReport removeOrphans(const NvmetTree& tree, std::chrono::milliseconds limit) {
     OrphanReport report;
     auto orphans = claimOrphans(tree);
     if (!orphans.ok()) {
@@ -98,10 +157,15 @@ OrphanReport removeOrphans(const NvmetTree& tree) {
              "cannot look for what dead targets left: " + orphans.error().message});
         return report;
     }
+    // All at a time: those whose disks hang are waited for together.
+    std::vector<std::shared_ptr<OrphanRemoval>> removals;
     for (const auto& subsystem : orphans.value().subsystems) {
-        const auto removed = removeSubsystem(tree, *subsystem, orphans.value().ports);
+        removals.push_back(OrphanRemoval::start(tree, subsystem, orphans.value().ports));
+    }
+    for (const auto& removal : removals) {
+        const auto removed = removal->wait(limit);
         if (removed.ok()) {
-            report.removed.push_back(tree.subsystem(subsystem->nqn()));
+            report.removed.push_back(removal->path());
         } else {
             report.failures.push_back(removed.error());
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct OrphanReport {
 /// locked, with everything in them and their links from ports of ours; then ports and hosts of ours
 /// without users. Nothing else is touched. Waits for the I/O in flight of the orphans. What cannot
 /// be removed is in the report, and left to the next call.
-OrphanReport removeOrphans(const NvmetTree& tree);
+/// @param limit  how long to wait for an orphan of which nothing goes: its disk hangs. It stays
+///     claimed, and goes when the kernel lets it, for as long as this process lives
+OrphanReport removeOrphans(const NvmetTree& tree, std::chrono::milliseconds limit);
 
 }  // namespace mooncake::nvmeof_generic

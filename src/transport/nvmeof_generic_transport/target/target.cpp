@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "file_exports.h"
 #include "host.h"
+#include "keep_library.h"
 #include "nvmet_tree.h"
 #include "orphans.h"
 #include "port.h"
@@ -39,9 +40,19 @@ class NvmetTarget final : public Target {
         : address_(address), objects_(std::move(objects)) {}
 
     ~NvmetTarget() override {
-        if (getpid() == owner_) return;
-        // A forked process has copies of all this, but the objects are its parent's.
-        static_cast<void>(objects_.release());
+        if (getpid() != owner_) {
+            // A forked process has copies of all this, but the objects are its parent's.
+            static_cast<void>(objects_.release());
+            return;
+        }
+        if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
+        if (const auto removed = objects_->files->removeAll(); !removed.ok()) {
+            LOG(ERROR) << "Subsystem " << subsystemNqn()
+                       << " is left behind for now: " << removed.error().message;
+            keepThisLibrary();
+            FileExports& files = *objects_->files;
+            files.handOver(std::move(objects_));
+        }
     }
 
     const std::string& subsystemNqn() const override { return objects_->subsystem->nqn(); }
@@ -51,6 +62,7 @@ class NvmetTarget final : public Target {
         return objects_->files->add(nsid, path, size);
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
+    bool exports(uint32_t nsid) override { return objects_->files->contains(nsid); }
 
  private:
     const TransportAddress address_;
@@ -83,7 +95,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     if (auto checked = checkHosts(options.allowedHosts); !checked.ok()) return checked.error();
     const NvmetTree nvmet{tree ? std::move(tree) : makePosixConfigTree(), options.nvmetRoot};
     if (auto usable = checkUsable(nvmet, address.trtype); !usable.ok()) return usable.error();
-    logOrphans(removeOrphans(nvmet));
+    logOrphans(removeOrphans(nvmet, options.removalLimit));
 
     const std::set<std::string> hosts(options.allowedHosts.begin(), options.allowedHosts.end());
     auto objects = std::make_unique<Objects>();
