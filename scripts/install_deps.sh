@@ -17,6 +17,7 @@ U
 build=(
     build-essential cmake ninja-build pkg-config ccache git clang-format
     libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev zlib1g-dev
+    libhiredis-dev etcd-server redis-server
     libnvme-dev libjson-c-dev libaio-dev uuid-dev
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
@@ -77,7 +78,22 @@ for ((attempt = 1; ; attempt++)); do
     fi
     sleep 5
 done
-apt install --no-install-recommends "${wanted[@]}" > "$log" 2>&1 || {
+# Debian starts the metadata servers with their installation; here the tests start their own.
+idle=()
+if [[ -d /run/systemd/system ]]; then
+    for service in etcd redis-server; do
+        # etcd's package is called etcd-server.
+        [[ " ${wanted[*]} " != *" $service"[\ -]* ]] || idle+=("$service")
+    done
+fi
+((${#idle[@]} == 0)) || "${as_root[@]}" systemctl -q mask "${idle[@]}"
+installed=yes
+apt install --no-install-recommends "${wanted[@]}" > "$log" 2>&1 || installed=no
+if ((${#idle[@]})); then
+    "${as_root[@]}" systemctl -q unmask "${idle[@]}"
+    "${as_root[@]}" systemctl -q disable "${idle[@]}" 2> /dev/null || : # it says more than it has to
+fi
+[[ $installed == yes ]] || {
     tail -n 40 "$log" >&2
     die "apt-get could not install: ${wanted[*]}"
 }

@@ -3,16 +3,17 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 namespace mooncake {
 
 namespace {
 
 struct CurlDeleter {
-    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
     void operator()(CURLU* url) const { curl_url_cleanup(url); }
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
     void operator()(char* text) const { curl_free(text); }
@@ -41,6 +42,23 @@ size_t receive(char* data, size_t size, size_t count, void* context) {
     return bytes;
 }
 
+// Whether another attempt may end otherwise.
+bool isPassing(CURLcode code) {
+    switch (code) {
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_OPERATION_TIMEDOUT:
+        case CURLE_GOT_NOTHING:
+        case CURLE_PARTIAL_FILE:
+        case CURLE_SEND_ERROR:
+        case CURLE_RECV_ERROR:
+        case CURLE_SSL_CONNECT_ERROR:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool hasPart(CURLU* url, CURLUPart part) {
     char* text = nullptr;
     const bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
@@ -56,6 +74,8 @@ const char* httpMethodName(HttpMethod method) {
             return "GET";
         case HttpMethod::kPut:
             return "PUT";
+        case HttpMethod::kPost:
+            return "POST";
         case HttpMethod::kDelete:
             return "DELETE";
     }
@@ -96,52 +116,68 @@ Status checkHttpUrl(const std::string& url) {
     return Status::OK();
 }
 
-Status httpRequest(HttpMethod method, const std::string& url, const std::string& body,
-                   const HttpLimits& limits, HttpResponse* response) {
+void HttpClient::HandleDeleter::operator()(void* handle) const {
+    curl_easy_cleanup(handle);
+}
+
+HttpClient::HttpClient(const StoreLimits& limits) : limits_(limits) {
     initCurlOnce();
+}
+
+HttpClient::~HttpClient() = default;
+
+Status HttpClient::request(HttpMethod method, const std::string& url, const std::string& body,
+                           std::chrono::milliseconds time, HttpResponse* response) {
     const std::string what = std::string(httpMethodName(method)) + " " + url;
-    std::unique_ptr<CURL, CurlDeleter> handle(curl_easy_init());
+    auto handle = idle_.take();
+    if (!handle) handle.reset(curl_easy_init());
     // No Expect: it would cost a round trip, or a second's wait where the server does not know it.
     std::unique_ptr<curl_slist, CurlDeleter> headers(
         curl_slist_append(curl_slist_append(nullptr, "Content-Type: application/json"), "Expect:"));
     if (!handle || !headers) return Status::Memory(what + ": no memory for the request");
 
     HttpResponse answer;
-    Receiver receiver{&answer.body, limits.response_bytes};
+    Receiver receiver{&answer.body, limits_.answer_bytes};
     char error[CURL_ERROR_SIZE] = {};
     CURL* const curl = handle.get();
+    curl_easy_reset(curl);  // the connection stays
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total.count()));
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(std::min(limits_.connect, time).count()));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(time.count()));
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "mooncake-transfer-engine");
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
-    if (method == HttpMethod::kPut) {
+    if (method == HttpMethod::kPut || method == HttpMethod::kPost) {
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     }
-    if (method != HttpMethod::kGet) {
+    if (method != HttpMethod::kGet && method != HttpMethod::kPost) {
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, httpMethodName(method));
     }
 
     const CURLcode code = curl_easy_perform(curl);
     if (receiver.overflow) {
-        return Status::Socket(what + ": the answer is larger than " +
-                              std::to_string(limits.response_bytes) + " bytes");
+        return Status::Metadata(what + ": the answer is larger than " +
+                                std::to_string(limits_.answer_bytes) + " bytes");
     }
     if (code != CURLE_OK) {
+        // A server that was restarted has dropped the other connections too.
+        idle_.clear();
         std::string cause = curl_easy_strerror(code);
         if (error[0] != '\0') cause += std::string(" (") + error + ")";
-        return Status::Socket(what + ": " + cause);
+        cause = what + ": " + cause;
+        return isPassing(code) ? Status::Socket(cause) : Status::Metadata(cause);
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    idle_.put(std::move(handle));
     *response = std::move(answer);
     return Status::OK();
 }

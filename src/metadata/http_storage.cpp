@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http_storage.h"
 
-#include <algorithm>
+#include <utility>
+
+#include "store_retry.h"
 
 namespace mooncake {
 
 namespace {
 
-// The beginning of what a server answered, fit for a log line.
-std::string excerpt(const std::string& body) {
-    std::string text = body.substr(0, 200);
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
-    return text;
+// What a server, or a proxy before it, says when it cannot answer at the moment.
+bool isPassing(long status) {
+    return status == 408 || status == 429 || status == 502 || status == 503 || status == 504;
 }
 
 }  // namespace
 
-Status HttpStorage::create(const std::string& url, const HttpLimits& limits,
+Status HttpStorage::create(const std::string& url, const StoreLimits& limits,
                            std::unique_ptr<HttpStorage>* storage) {
     Status status = checkHttpUrl(url);
     if (status.ok()) storage->reset(new HttpStorage(url, limits));
@@ -37,25 +36,29 @@ MetadataStorage::Result HttpStorage::remove(const std::string& key) {
 }
 
 MetadataStorage::Result HttpStorage::request(HttpMethod method, const std::string& key,
-                                             const std::string& body, std::string* value) const {
+                                             const std::string& body, std::string* value) {
     const std::string url = url_ + "?key=" + percentEncode(key);
-    HttpResponse response;
-    const Status status = httpRequest(method, url, body, limits_, &response);
-    if (!status.ok()) return {Outcome::kFailed, std::string(status.message())};
-    if (response.status == 200 || (method != HttpMethod::kGet && response.status / 100 == 2)) {
-        if (value != nullptr) *value = std::move(response.body);
-        return {};
-    }
-    std::string error = std::string(httpMethodName(method)) + " " + url + ": the server answered " +
-                        std::to_string(response.status);
-    if (method != HttpMethod::kPut && response.status == 404) {
-        return {Outcome::kNotFound, std::move(error)};
-    }
-    if (!response.body.empty()) error += " (" + excerpt(response.body) + ")";
-    if (response.status / 100 == 3) error += "; redirects are not followed";
-    const bool refused =
-        response.status / 100 == 4 && response.status != 408 && response.status != 429;
-    return {refused ? Outcome::kRefused : Outcome::kFailed, std::move(error)};
+    return withRetries(limits_, [&](std::chrono::milliseconds time) -> StoreAttempt {
+        HttpResponse response;
+        const Status status = client_.request(method, url, body, time, &response);
+        if (!status.ok()) {
+            return {{Outcome::kFailed, std::string(status.message())}, status.IsSocket()};
+        }
+        if (response.status == 200 || (method != HttpMethod::kGet && response.status / 100 == 2)) {
+            if (value != nullptr) *value = std::move(response.body);
+            return {};
+        }
+        std::string error = std::string(httpMethodName(method)) + " " + url +
+                            ": the server answered " + std::to_string(response.status);
+        if (method != HttpMethod::kPut && response.status == 404) {
+            return {{Outcome::kNotFound, std::move(error)}};
+        }
+        if (!response.body.empty()) error += " (" + logExcerpt(response.body) + ")";
+        if (response.status / 100 == 3) error += "; redirects are not followed";
+        const bool passing = isPassing(response.status);
+        const bool refused = response.status / 100 == 4 && !passing;
+        return {{refused ? Outcome::kRefused : Outcome::kFailed, std::move(error)}, passing};
+    });
 }
 
 }  // namespace mooncake

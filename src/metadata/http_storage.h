@@ -10,7 +10,7 @@ namespace mooncake {
 class HttpStorage : public MetadataStorage {
  public:
     // `url` is the server's, without a query. InvalidArgument where it is none. Does not connect.
-    static Status create(const std::string& url, const HttpLimits& limits,
+    static Status create(const std::string& url, const StoreLimits& limits,
                          std::unique_ptr<HttpStorage>* storage);
 
     Result get(const std::string& key, std::string* value) override;
@@ -18,14 +18,15 @@ class HttpStorage : public MetadataStorage {
     Result remove(const std::string& key) override;
 
  private:
-    HttpStorage(std::string url, const HttpLimits& limits)
-        : url_(std::move(url)), limits_(limits) {}
+    HttpStorage(std::string url, const StoreLimits& limits)
+        : url_(std::move(url)), limits_(limits), client_(limits) {}
 
     Result request(HttpMethod method, const std::string& key, const std::string& body,
-                   std::string* value) const;
+                   std::string* value);
 
     const std::string url_;
-    const HttpLimits limits_;
+    const StoreLimits limits_;
+    HttpClient client_;
 };
 
 }  // namespace mooncake

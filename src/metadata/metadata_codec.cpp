@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata_codec.h"
 
-#include <json/json.h>
-
-#include <exception>
 #include <limits>
-#include <memory>
 #include <string_view>
 #include <unordered_set>
+
+#include "bounded_json.h"
 
 namespace mooncake {
 
@@ -21,62 +19,8 @@ Status malformed(std::string_view what) {
     return Status::MalformedJson(what);
 }
 
-// Values weigh about a hundred bytes each once parsed, and the parser descends on the stack: both
-// are bounded here, on the text. A descriptor with every file buffer allowed stays well below.
-Status checkShape(const std::string& text) {
-    constexpr size_t kMaxSeparators = 8 * kMaxFileBuffers;
-    if (text.size() > kMaxDescriptorBytes) {
-        return malformed("it has " + std::to_string(text.size()) + " bytes; at most " +
-                         std::to_string(kMaxDescriptorBytes) + " are allowed");
-    }
-    size_t depth = 0;
-    size_t separators = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            if (c == '\\') {
-                ++i;
-            } else if (c == '"') {
-                in_string = false;
-            }
-            continue;
-        }
-        if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            ++separators;
-            if (++depth > kMaxJsonDepth) {
-                return malformed("it is nested more than " + std::to_string(kMaxJsonDepth) +
-                                 " levels deep");
-            }
-        } else if (c == '}' || c == ']') {
-            if (depth > 0) --depth;
-        } else if (c == ',') {
-            ++separators;
-        }
-        if (separators > kMaxSeparators) return malformed("it holds too many values");
-    }
-    return Status::OK();
-}
-
-Status parseObject(const std::string& text, Json::Value* root) {
-    Status shape = checkShape(text);
-    if (!shape.ok()) return shape;
-    Json::CharReaderBuilder builder;
-    Json::CharReaderBuilder::strictMode(&builder.settings_);
-    std::string errors;
-    try {
-        const std::unique_ptr<Json::CharReader> reader(builder.newCharReader());
-        if (!reader->parse(text.data(), text.data() + text.size(), root, &errors)) {
-            return malformed("it is not JSON: " + errors.substr(0, 200));
-        }
-    } catch (const std::exception& e) {
-        return malformed(std::string("it is not JSON: ") + e.what());
-    }
-    if (!root->isObject()) return malformed("it is not a JSON object");
-    return Status::OK();
-}
+// A descriptor with every file buffer allowed stays well below.
+constexpr JsonBounds kBounds = {kMaxDescriptorBytes, kMaxJsonDepth, 8 * kMaxFileBuffers};
 
 // The readers below leave *out alone where an optional member is missing.
 enum class Need { kRequired, kOptional };
@@ -193,12 +137,6 @@ Status readFileBuffers(const Json::Value& root,
     return Status::OK();
 }
 
-std::string write(const Json::Value& value) {
-    Json::StreamWriterBuilder builder;
-    builder["indentation"] = "";
-    return Json::writeString(builder, value);
-}
-
 }  // namespace
 
 std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
@@ -224,12 +162,12 @@ std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
         element["size"] = static_cast<Json::UInt64>(file.size);
         element["align"] = static_cast<Json::UInt64>(file.align);
     }
-    return write(root);
+    return writeJson(root);
 }
 
 Status decodeSegmentDesc(const std::string& text, TransferMetadata::SegmentDesc* desc) {
     Json::Value root;
-    Status status = parseObject(text, &root);
+    Status status = parseBoundedObject(text, kBounds, &root);
     if (!status.ok()) return status;
     status = readString(root, "name", Need::kRequired, kMaxTextBytes, &desc->name);
     if (status.ok()) {
@@ -250,12 +188,12 @@ std::string encodeRpcMeta(const TransferMetadata::RpcMetaDesc& desc) {
     Json::Value root(Json::objectValue);
     root["ip_or_host_name"] = desc.ip_or_host_name;
     root["rpc_port"] = desc.rpc_port;
-    return write(root);
+    return writeJson(root);
 }
 
 Status decodeRpcMeta(const std::string& text, TransferMetadata::RpcMetaDesc* desc) {
     Json::Value root;
-    Status status = parseObject(text, &root);
+    Status status = parseBoundedObject(text, kBounds, &root);
     uint64_t port = 0;
     if (status.ok()) {
         status = readString(root, "ip_or_host_name", Need::kRequired, kMaxTextBytes,

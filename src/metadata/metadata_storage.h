@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/status.h"
+#include "store_limits.h"
 
 namespace mooncake {
 
@@ -36,10 +37,13 @@ class MetadataStorage {
     virtual Result remove(const std::string& key) = 0;
 };
 
+// The beginning of what a store answered, fit for a log line.
+std::string logExcerpt(const std::string& text);
+
 // The store that a connection string names, not yet connected to. InvalidArgument where the string
 // is malformed, NotImplemented where it names a kind of store that this build does not have; the
 // message says which it has.
-Status createMetadataStorage(const std::string& conn_string,
+Status createMetadataStorage(const std::string& conn_string, const StoreLimits& limits,
                              std::shared_ptr<MetadataStorage>* storage);
 
 }  // namespace mooncake

@@ -25,7 +25,7 @@ std::unique_ptr<const MetadataKeys> makeKeys(Status* status) {
 }  // namespace
 
 TransferMetadata::TransferMetadata(const std::string& conn_string) : keys_(makeKeys(&status_)) {
-    if (status_.ok()) status_ = createMetadataStorage(conn_string, &storage_);
+    if (status_.ok()) status_ = createMetadataStorage(conn_string, StoreLimits(), &storage_);
     if (!status_.ok()) LOG(ERROR) << "No metadata store: " << status_.message();
 }
 

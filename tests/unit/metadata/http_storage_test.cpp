@@ -20,21 +20,23 @@ using Outcome = MetadataStorage::Outcome;
 using Server = ScriptedServer;
 
 // Short, so that the tests need not wait; small, so that an answer can be too large.
-HttpLimits limits() {
-    HttpLimits limits;
+StoreLimits limits() {
+    StoreLimits limits;
     limits.total = std::chrono::milliseconds(300);
-    limits.response_bytes = 1000;
+    limits.answer_bytes = 1000;
+    limits.pause = std::chrono::milliseconds(1);
     return limits;
 }
 
-HttpLimits patient() {
-    HttpLimits limits;
+StoreLimits patient() {
+    StoreLimits limits;
     limits.total = std::chrono::milliseconds(60000);
-    limits.response_bytes = 1000;
+    limits.answer_bytes = 1000;
+    limits.pause = std::chrono::milliseconds(1);
     return limits;
 }
 
-std::unique_ptr<HttpStorage> storageAt(const std::string& url, const HttpLimits& limits) {
+std::unique_ptr<HttpStorage> storageAt(const std::string& url, const StoreLimits& limits) {
     std::unique_ptr<HttpStorage> storage;
     EXPECT_TRUE(HttpStorage::create(url, limits, &storage).ok());
     return storage;
@@ -107,7 +109,7 @@ TEST(HttpStorageTest, TellsAbsentFromRefusedFromFailed) {
     EXPECT_THAT(storage->set("k", "v").error, HasSubstr("because.")) << "and no control character";
 }
 
-void expectFailure(const std::string& url, const HttpLimits& limits, const std::string& cause) {
+void expectFailure(const std::string& url, const StoreLimits& limits, const std::string& cause) {
     auto storage = storageAt(url, limits);
     std::string value = "untouched";
     const auto got = storage->get("k", &value);
@@ -192,17 +194,17 @@ TEST(HttpStorageTest, RefusesWhatIsNoUrlOfAServer) {
           std::string("http://h/m\r\nX: y"), std::string("http://h/\0", 10),
           std::string("h/metadata"), std::string()}) {
         std::unique_ptr<HttpStorage> storage;
-        const Status status = HttpStorage::create(bad, HttpLimits(), &storage);
+        const Status status = HttpStorage::create(bad, StoreLimits(), &storage);
         EXPECT_TRUE(status.IsInvalidArgument()) << bad;
         EXPECT_EQ(storage, nullptr);
     }
     std::unique_ptr<HttpStorage> storage;
-    const Status status = HttpStorage::create("http://me:secret@h/m", HttpLimits(), &storage);
+    const Status status = HttpStorage::create("http://me:secret@h/m", StoreLimits(), &storage);
     EXPECT_TRUE(status.IsInvalidArgument());
     EXPECT_THAT(status.ToString(), ::testing::Not(HasSubstr("secret")));
     for (const char* good :
          {"http://h/metadata", "http://h:8080/metadata", "https://[::1]:1/x/y"}) {
-        EXPECT_TRUE(HttpStorage::create(good, HttpLimits(), &storage).ok()) << good;
+        EXPECT_TRUE(HttpStorage::create(good, StoreLimits(), &storage).ok()) << good;
     }
 }
 

@@ -2,19 +2,15 @@
 // The metadata server, inside the test and as the program that users start.
 #include "metadata_server.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
 #include <vector>
 
 #include "http_storage.h"
 #include "server_thread.h"
+#include "test_process.h"
 #include "transfer_metadata.h"
 
 namespace mooncake::test {
@@ -26,7 +22,9 @@ using Outcome = MetadataStorage::Outcome;
 long statusOf(HttpMethod method, const std::string& url, const std::string& body = "",
               std::string* answer = nullptr) {
     HttpResponse response;
-    const Status status = httpRequest(method, url, body, HttpLimits(), &response);
+    HttpClient client{StoreLimits()};
+    const Status status =
+        client.request(method, url, body, std::chrono::milliseconds(10000), &response);
     EXPECT_TRUE(status.ok()) << status;
     if (answer != nullptr) *answer = response.body;
     return response.status;
@@ -89,53 +87,17 @@ TEST(MetadataServerTest, StopBeforeServeIsNotLost) {
     ASSERT_TRUE(server.bind("127.0.0.1", 0, &error)) << error;
     server.stop();
     EXPECT_TRUE(server.serve());
+    MetadataServer second({});
+    EXPECT_TRUE(second.bind("127.0.0.1", server.port(), &error)) << "the port is taken: " << error;
+    second.stop();
+    EXPECT_TRUE(second.serve());
 }
 
 // The program in a process of its own.
-class ServerProgram {
+class ServerProgram : public TestProcess {
  public:
-    explicit ServerProgram(std::vector<std::string> arguments) {
-        std::array<int, 2> out = {};
-        EXPECT_EQ(pipe2(out.data(), O_CLOEXEC), 0);
-        arguments.insert(arguments.begin(), METADATA_SERVER_PROGRAM);
-        std::vector<char*> argv;
-        for (std::string& argument : arguments) argv.push_back(argument.data());
-        argv.push_back(nullptr);
-        pid_ = fork();
-        if (pid_ == 0) {
-            dup2(out[1], STDOUT_FILENO);
-            dup2(out[1], STDERR_FILENO);
-            execv(argv[0], argv.data());
-            _exit(127);
-        }
-        close(out[1]);
-        output_ = out[0];
-    }
-    ~ServerProgram() {
-        if (pid_ > 0) end(SIGKILL);
-        close(output_);
-    }
-
-    // The next line that it prints, empty at the end of its output.
-    std::string readLine() {
-        std::string line;
-        char c = 0;
-        pollfd ready = {output_, POLLIN, 0};
-        while (poll(&ready, 1, 60000) == 1 && read(output_, &c, 1) == 1 && c != '\n') line += c;
-        return line;
-    }
-    // Its exit status, or -1 where a signal ended it.
-    int end(int signal) {
-        if (signal != 0) kill(pid_, signal);
-        int status = 0;
-        EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
-        pid_ = -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
-
- private:
-    pid_t pid_ = -1;
-    int output_ = -1;
+    explicit ServerProgram(std::vector<std::string> arguments)
+        : TestProcess(METADATA_SERVER_PROGRAM, std::move(arguments)) {}
 };
 
 std::string urlIn(const std::string& line) {

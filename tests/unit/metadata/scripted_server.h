@@ -42,6 +42,7 @@ class ScriptedServer {
         close(listener_);
     }
 
+    int port() const { return port_; }
     std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/metadata"; }
 
     // The request up to the end of its header, and its body if it gives its length; empty if there

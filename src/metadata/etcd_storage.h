@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metadata in etcd (API version 3), over the gRPC gateway that each etcd serves on its client port:
+// POST /v3/kv/put, /v3/kv/range and /v3/kv/deleterange, keys and values in base64.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "endpoints.h"
+#include "http_client.h"
+#include "metadata_storage.h"
+
+namespace mooncake {
+
+// Requests go to one endpoint as long as it answers, and from then on to the next one that does.
+// Reads are linearizable: what one node has written, every node sees, whichever endpoint it asks.
+class EtcdStorage : public MetadataStorage {
+ public:
+    // `list` is host:port[,host:port...]; the port is 2379 where it is missing. InvalidArgument for
+    // a malformed one. Does not connect.
+    static Status create(const std::string& list, const StoreLimits& limits,
+                         std::unique_ptr<EtcdStorage>* storage);
+
+    Result get(const std::string& key, std::string* value) override;
+    Result set(const std::string& key, const std::string& value) override;
+    Result remove(const std::string& key) override;
+
+ private:
+    EtcdStorage(const std::vector<StoreEndpoint>& endpoints, const StoreLimits& limits);
+
+    Result request(const char* operation, const std::string& key, const std::string& body,
+                   std::string* answer);
+
+    std::vector<std::string> urls_;
+    const StoreLimits limits_;
+    HttpClient client_;
+    // Where the last answer came from. Relaxed: a hint, any value is right.
+    std::atomic<size_t> preferred_{0};
+};
+
+}  // namespace mooncake

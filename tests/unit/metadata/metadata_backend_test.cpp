@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// One suite for every metadata backend, each with its real server.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "store_server.h"
+#include "transfer_metadata.h"
+
+namespace mooncake::test {
+namespace {
+
+using ::testing::HasSubstr;
+using Outcome = MetadataStorage::Outcome;
+using SegmentDesc = TransferMetadata::SegmentDesc;
+
+std::shared_ptr<SegmentDesc> segment(const std::string& name, const std::string& nqn) {
+    auto desc = std::make_shared<SegmentDesc>();
+    desc->name = name;
+    desc->protocol = "nvmeof_generic";
+    desc->nvmeof_generic_trid = {"tcp", "ipv4", "10.1.2.3", "4420", nqn};
+    return desc;
+}
+
+// Nodes that share one server.
+template <typename Server>
+struct Served {
+    Served() { server.start(); }
+    std::string connString() const { return server.connString(); }
+    std::shared_ptr<MetadataStorage> storage() const { return server.storage(); }
+    std::string newName() { return "node-" + std::to_string(++names); }
+
+    Server server;
+    int names = 0;
+};
+
+// A node of the test's own, with its address and an empty segment published.
+struct Node {
+    Node(std::shared_ptr<MetadataStorage> storage, std::string node_name, const std::string& nqn)
+        : name(std::move(node_name)), metadata(std::move(storage)) {
+        const auto [host, port] = parseHostNameWithPort(name);
+        TransferMetadata::RpcMetaDesc rpc{host, port, -1};
+        EXPECT_EQ(metadata.addRpcMetaEntry(name, rpc), 0);
+        EXPECT_EQ(metadata.addLocalSegment(LOCAL_SEGMENT_ID, name, segment(name, nqn)), 0);
+        EXPECT_EQ(metadata.updateLocalSegmentDesc(), 0);
+    }
+    const std::string name;
+    TransferMetadata metadata;
+};
+
+template <typename Backend>
+class MetadataBackendTest : public ::testing::Test {
+ protected:
+    Node node(const std::string& name, const std::string& nqn = "nqn.test:1") {
+        return Node(backend_.storage(), name, nqn);
+    }
+    Backend backend_;
+};
+
+template <typename Backend>
+class MetadataServerBackendTest : public MetadataBackendTest<Backend> {};
+
+using Servers = ::testing::Types<Served<HttpServer>
+#ifdef ETCD_PROGRAM
+                                 ,
+                                 Served<EtcdServer>
+#endif
+#ifdef REDIS_SERVER_PROGRAM
+                                 ,
+                                 Served<RedisServer>
+#endif
+                                 >;
+using Backends = Servers;
+
+struct BackendName {
+    template <typename Backend>
+    static std::string GetName(int) {
+#ifdef ETCD_PROGRAM
+        if (std::is_same_v<Backend, Served<EtcdServer>>) return "Etcd";
+#endif
+#ifdef REDIS_SERVER_PROGRAM
+        if (std::is_same_v<Backend, Served<RedisServer>>) return "Redis";
+#endif
+        return "Http";
+    }
+};
+TYPED_TEST_SUITE(MetadataBackendTest, Backends, BackendName);
+TYPED_TEST_SUITE(MetadataServerBackendTest, Servers, BackendName);
+
+TYPED_TEST(MetadataBackendTest, WhatOneNodePublishesAnotherReads) {
+    const std::string name = this->backend_.newName();
+    auto target = this->node(name, "nqn.test:first");
+    auto initiator = this->node(this->backend_.newName());
+    ASSERT_EQ(target.metadata.addFileBuffer({1, "/a \"b\" \xc3\xa4", 4096, 512}, true), 0);
+    ASSERT_EQ(target.metadata.addFileBuffer({2, "/c", uint64_t{1} << 50, 0}, true), 0);
+    const auto id = initiator.metadata.getSegmentID(name);
+    ASSERT_EQ(id, 1u);
+    const auto desc = initiator.metadata.getSegmentDescByID(id);
+    EXPECT_EQ(desc->name, name);
+    EXPECT_EQ(desc->protocol, "nvmeof_generic");
+    EXPECT_EQ(desc->nvmeof_generic_trid.traddr, "10.1.2.3");
+    EXPECT_EQ(desc->nvmeof_generic_trid.subnqn, "nqn.test:first");
+    ASSERT_EQ(desc->file_buffers.size(), 2u);
+    EXPECT_EQ(desc->file_buffers[0].path, "/a \"b\" \xc3\xa4");
+    EXPECT_EQ(desc->file_buffers[0].align, 512u);
+    EXPECT_EQ(desc->file_buffers[1].size, uint64_t{1} << 50);
+    // What came since is there when it is asked for.
+    ASSERT_EQ(target.metadata.removeFileBuffer(1, true), 0);
+    EXPECT_EQ(initiator.metadata.getSegmentDescByID(id, true)->file_buffers.size(), 1u);
+    TransferMetadata::RpcMetaDesc rpc;
+    EXPECT_EQ(initiator.metadata.getRpcMetaEntry(name, rpc), 0);
+    const auto [host, port] = parseHostNameWithPort(name);
+    EXPECT_EQ(rpc.ip_or_host_name, host);
+    EXPECT_EQ(rpc.rpc_port, port);
+}
+
+TYPED_TEST(MetadataBackendTest, ACleanEndLeavesNothing) {
+    const std::string name = this->backend_.newName();
+    auto initiator = this->node(this->backend_.newName());
+    {
+        auto target = this->node(name);
+        ASSERT_TRUE(initiator.metadata.getSegmentDesc(name));
+        ASSERT_EQ(target.metadata.removeSegmentDesc(name), 0);
+        EXPECT_FALSE(initiator.metadata.getSegmentDesc(name));
+        EXPECT_EQ(target.metadata.removeSegmentDesc(name), 0) << "it is gone, as asked";
+        ASSERT_EQ(target.metadata.updateLocalSegmentDesc(), 0);
+        ASSERT_TRUE(initiator.metadata.getSegmentDesc(name));
+        ASSERT_EQ(target.metadata.removePublished(), 0);
+    }
+    EXPECT_FALSE(initiator.metadata.getSegmentDesc(name));
+    EXPECT_EQ(initiator.metadata.getSegmentID(name), TransferMetadata::kInvalidSegmentID);
+}
+
+// Case 46
+TYPED_TEST(MetadataBackendTest, ACrashedProcessComesBackUnderItsName) {
+    const std::string name = this->backend_.newName();
+    auto initiator = this->node(this->backend_.newName());
+    for (const char* nqn : {"nqn.test:first", "nqn.test:second"}) {
+        TestProcess process(METADATA_NODE_PROGRAM, {this->backend_.connString(), name, nqn, "2"});
+        ASSERT_EQ(process.readLineWith("ready"), "ready");
+        const auto desc = initiator.metadata.getSegmentDesc(name);
+        ASSERT_TRUE(desc);
+        EXPECT_EQ(desc->nvmeof_generic_trid.subnqn, nqn);
+        EXPECT_EQ(desc->file_buffers.size(), 2u);
+        process.end(SIGKILL);
+    }
+    auto successor = this->node(name, "nqn.test:third");
+    EXPECT_EQ(initiator.metadata.getSegmentDesc(name)->nvmeof_generic_trid.subnqn,
+              "nqn.test:third");
+}
+
+TYPED_TEST(MetadataBackendTest, ARecordIsNeverHalfRead) {
+    const std::string name = this->backend_.newName();
+    auto target = this->node(name);
+    auto initiator = this->node(this->backend_.newName());
+    // Each state is marked in its first and its last file, far apart.
+    constexpr size_t kFiles = 2000;
+    const auto state = [&](uint64_t mark) {
+        auto desc = segment(name, "nqn.test:" + std::to_string(mark));
+        for (size_t i = 0; i < kFiles; ++i) {
+            desc->file_buffers.push_back(
+                {static_cast<uint32_t>(i + 1), std::string(100, 'a'), mark, 0});
+        }
+        return desc;
+    };
+    std::atomic<bool> done{false};
+    std::thread writer([&] {
+        for (uint64_t mark = 1; !done; ++mark) {
+            EXPECT_EQ(target.metadata.addLocalSegment(LOCAL_SEGMENT_ID, name, state(mark)), 0);
+            EXPECT_EQ(target.metadata.updateLocalSegmentDesc(), 0);
+        }
+    });
+    std::set<std::string> seen;
+    for (int reads = 0; reads < 200 && seen.size() < 5; ++reads) {
+        const auto desc = initiator.metadata.getSegmentDesc(name);
+        EXPECT_TRUE(desc);
+        if (!desc || desc->file_buffers.empty()) continue;
+        seen.insert(desc->nvmeof_generic_trid.subnqn);
+        EXPECT_EQ(desc->file_buffers.size(), kFiles);
+        const uint64_t mark = desc->file_buffers.front().size;
+        EXPECT_EQ(desc->file_buffers.back().size, mark);
+        EXPECT_EQ(desc->nvmeof_generic_trid.subnqn, "nqn.test:" + std::to_string(mark));
+    }
+    done = true;
+    writer.join();
+    EXPECT_GE(seen.size(), 2u) << "nothing changed while it was read";
+}
+
+// Case 44
+TYPED_TEST(MetadataBackendTest, ConcurrentRegistrationLosesNoFile) {
+    const std::string name = this->backend_.newName();
+    auto target = this->node(name);
+    auto initiator = this->node(this->backend_.newName());
+    constexpr uint32_t kThreads = 4;
+    constexpr uint32_t kFiles = 10;
+    std::vector<std::thread> threads;
+    for (uint32_t thread = 0; thread < kThreads; ++thread) {
+        threads.emplace_back([&, thread] {
+            for (uint32_t i = 1; i <= kFiles; ++i) {
+                const uint32_t id = thread * kFiles + i;
+                EXPECT_EQ(target.metadata.addFileBuffer({id, "/f", id, 0}, true), 0);
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    const auto desc = initiator.metadata.getSegmentDesc(name);
+    ASSERT_TRUE(desc);
+    std::set<uint32_t> ids;
+    for (const auto& file : desc->file_buffers) ids.insert(file.id);
+    EXPECT_EQ(ids.size(), kThreads * kFiles);
+}
+
+TYPED_TEST(MetadataServerBackendTest, KeepsEveryByteOfKeysAndValues) {
+    const auto storage = this->backend_.storage();
+    std::string key = "mooncake/";
+    for (char c = '!'; c <= '~'; ++c) key += c;
+    std::string bytes;
+    for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+    for (const std::string& value : {bytes, std::string(), std::string("a"), std::string("ab")}) {
+        ASSERT_TRUE(storage->set(key, value).ok());
+        std::string found = "untouched";
+        const auto result = storage->get(key, &found);
+        ASSERT_TRUE(result.ok()) << result.error;
+        EXPECT_EQ(found, value);
+    }
+    std::string found = "untouched";
+    EXPECT_EQ(storage->get(key + "x", &found).outcome, Outcome::kNotFound);
+    EXPECT_EQ(storage->get(key.substr(0, key.size() - 1), &found).outcome, Outcome::kNotFound);
+    EXPECT_EQ(found, "untouched");
+    EXPECT_TRUE(storage->remove(key).ok());
+    EXPECT_EQ(storage->get(key, &found).outcome, Outcome::kNotFound);
+    EXPECT_EQ(storage->remove(key).outcome, Outcome::kNotFound);
+}
+
+// Case 45: garbage in the store.
+TYPED_TEST(MetadataServerBackendTest, GarbageInTheStoreIsAnErrorAndNoMore) {
+    const std::string name = this->backend_.newName();
+    auto target = this->node(name);
+    auto initiator = this->node(this->backend_.newName());
+    const auto id = initiator.metadata.getSegmentID(name);
+    ASSERT_EQ(id, 1u);
+    for (const char* garbage : {"", "{", "null", "[]", "<html>", "{\"name\":1}"}) {
+        ASSERT_TRUE(this->backend_.storage()->set("mooncake/ram/" + name, garbage).ok());
+        EXPECT_FALSE(initiator.metadata.getSegmentDescByID(id, true)) << garbage;
+        EXPECT_TRUE(initiator.metadata.getSegmentDescByID(id)) << "what is open stays open";
+    }
+    ASSERT_EQ(target.metadata.updateLocalSegmentDesc(), 0);
+    EXPECT_TRUE(initiator.metadata.getSegmentDescByID(id, true));
+}
+
+// Case 45: the server is down at start, and in the middle.
+TYPED_TEST(MetadataServerBackendTest, AServerThatIsDownIsACleanError) {
+    const auto storage = this->backend_.storage();
+    ASSERT_TRUE(storage->set("key", "before").ok());
+    this->backend_.server.kill();
+    std::string value = "untouched";
+    for (const auto& down : {storage, this->backend_.storage()}) {
+        const auto result = down->get("key", &value);
+        EXPECT_EQ(result.outcome, Outcome::kFailed);
+        EXPECT_THAT(result.error, HasSubstr(std::to_string(this->backend_.server.port())));
+        EXPECT_THAT(result.error, HasSubstr("key"));
+        EXPECT_THAT(result.error, HasSubstr("3 attempts"));
+        EXPECT_EQ(down->set("key", "v").outcome, Outcome::kFailed);
+        EXPECT_EQ(down->remove("key").outcome, Outcome::kFailed);
+    }
+    EXPECT_EQ(value, "untouched");
+    // The connections of before are dead; nobody has to know.
+    this->backend_.server.start();
+    EXPECT_TRUE(storage->set("key", "after").ok());
+    ASSERT_TRUE(storage->get("key", &value).ok());
+    EXPECT_EQ(value, "after");
+}
+
+// Case 45: a server that takes its time.
+TYPED_TEST(MetadataServerBackendTest, AServerThatHangsCostsNoMoreThanTheTimeLimit) {
+    ASSERT_TRUE(this->backend_.storage()->set("key", "value").ok());
+    StoreLimits limits = testLimits();
+    limits.total = std::chrono::milliseconds(200);
+    std::shared_ptr<MetadataStorage> hasty;
+    ASSERT_TRUE(createMetadataStorage(this->backend_.connString(), limits, &hasty).ok());
+    this->backend_.server.pause();
+    std::string value = "untouched";
+    const auto result = hasty->get("key", &value);
+    EXPECT_EQ(result.outcome, Outcome::kFailed) << "it answered while it was stopped";
+    EXPECT_EQ(value, "untouched");
+    this->backend_.server.resume();
+    ASSERT_TRUE(this->backend_.storage()->get("key", &value).ok());
+    EXPECT_EQ(value, "value");
+}
+
+}  // namespace
+}  // namespace mooncake::test
