@@ -43,12 +43,20 @@ class TransferEngine {
     TransferEngine& operator=(const TransferEngine&) = delete;
 
     // Joins the nodes that share a metadata store.
-    //   metadata_conn_string  http://host:port/metadata (or https://)
-    //   local_server_name     this node's name among them and its segment's; usually host or
-    //   host:port ip_or_host_name       published as the node's address; empty: the host in
-    //   local_server_name rpc_port              published beside it, 0 to 65535
+    //   metadata_conn_string  which store: http://host:port/metadata, https://...,
+    //                         etcd://host:port[,host:port...], host:port (etcd),
+    //                         redis://host:port, or P2PHANDSHAKE for none
+    //   local_server_name     this node's name among them and its segment's: 1 to 512 printable
+    //                         characters without space, comma and slash; usually host or host:port
+    //   ip_or_host_name       published as the node's address; empty: the host in
+    //                         local_server_name
+    //   rpc_port              published beside it, 0 to 65535
+    // With P2PHANDSHAKE the name must be host:port, where others ask this node for its segment, or
+    // host or host:0 for a port that is free; the last two arguments are not used, and
+    // getLocalIpAndPort tells the name under which the others open the segment.
     // ERR_INVALID_ARGUMENT for a malformed argument or an engine that was initialised before,
-    // ERR_METADATA where the store cannot be reached. After an error init may be tried again.
+    // ERR_METADATA where the store cannot be reached, ERR_SOCKET where the port cannot be listened
+    // on. After an error init may be tried again. Takes as long as the store does, 20 s at most.
     int init(const std::string& metadata_conn_string, const std::string& local_server_name,
              const std::string& ip_or_host_name = "", uint64_t rpc_port = 12345);
 

@@ -6,11 +6,11 @@
 #include <netdb.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
@@ -27,10 +27,15 @@ namespace mooncake {
 
 class MetadataKeys;
 class MetadataStorage;
+class RecordKeeper;
 
 // Every public function may be called from any thread at any time. Those that talk to the store say
-// so; they take as long as the store does (bounded, see http_client.h) and hold nothing that a
+// so; they take as long as the store does (bounded, see store_limits.h) and hold nothing that a
 // look-up in the cache waits for.
+//
+// What was published stays so: a thread of this object looks after it every few seconds and
+// publishes it again where the store has lost it. An entry under which another process has
+// published since is left to that process.
 class TransferMetadata {
  public:
     // The next three describe memory segments. They are here for programs that name them; file
@@ -100,12 +105,18 @@ class TransferMetadata {
     // What getSegmentID returns for a segment that cannot be found.
     static constexpr SegmentID kInvalidSegmentID = UINT64_MAX;
 
-    // `conn_string` names the store: http://host:port/metadata or https://... Anything else leaves
-    // an object whose status() tells what is wrong and whose every network call fails with
-    // ERR_METADATA. Does not connect yet.
+    // `conn_string` names the store: http://host:port/metadata, https://..., etcd://host:port or
+    // just host:port (also several, apart by commas), redis://host:port (with MC_REDIS_USERNAME,
+    // MC_REDIS_PASSWORD and MC_REDIS_DB_INDEX), or P2PHANDSHAKE for none. Anything else, and a
+    // store that this build was made without, leaves an object whose status() tells what is wrong
+    // and whose every network call fails with ERR_METADATA. Does not connect yet.
     explicit TransferMetadata(const std::string& conn_string);
-    // With a store of the caller's, never null.
-    explicit TransferMetadata(std::shared_ptr<MetadataStorage> storage);
+    // With a store of the caller's, never null. What is published is looked after every
+    // `check_interval`, 0 for never.
+    explicit TransferMetadata(
+        std::shared_ptr<MetadataStorage> storage,
+        std::chrono::milliseconds check_interval = std::chrono::milliseconds(0));
+    // Leaves what is published in the store: see removePublished.
     ~TransferMetadata();
     TransferMetadata(const TransferMetadata&) = delete;
     TransferMetadata& operator=(const TransferMetadata&) = delete;
@@ -162,19 +173,20 @@ class TransferMetadata {
     int removeSegmentDesc(const std::string& segment_name);
 
     // Adds a file to the local segment and, if asked, publishes it. A failure leaves the local
-    // segment as it was (the store may still show the file if its answer was lost; the next
-    // publication corrects that). ERR_INVALID_ARGUMENT without a local segment or for a bad
-    // description, ERR_ADDRESS_OVERLAPPED for an id that is there already, ERR_METADATA if the
-    // store fails.
+    // segment as it was (the store may show the file for a while if its answer was lost).
+    // ERR_INVALID_ARGUMENT without a local segment or for a bad description, ERR_ADDRESS_OVERLAPPED
+    // for an id that is there already, ERR_METADATA if the store fails.
     int addFileBuffer(const FileBufferDesc& buffer_desc, bool update_metadata);
 
     // Takes a file out of the local segment and, if asked, publishes that. With ERR_METADATA the
-    // file is gone locally and the store still shows it: updateLocalSegmentDesc() repeats the
-    // publication. ERR_ADDRESS_NOT_REGISTERED where there is no such file.
+    // file is gone locally and the store still shows it until it answers again.
+    // ERR_ADDRESS_NOT_REGISTERED where there is no such file.
     int removeFileBuffer(FileBufferID id, bool update_metadata);
 
-    // Publishes where this process answers. A store that refuses to overwrite what a crashed
-    // predecessor left under the same name has it removed first. ERR_METADATA if the store fails.
+    // Publishes where this process answers. With P2PHANDSHAKE, which has nowhere to publish that,
+    // it begins to answer there, and desc.rpc_port receives the port where it is 0; ERR_SOCKET
+    // where it cannot. A store that refuses to overwrite what a crashed predecessor left under the
+    // same name has it removed first. ERR_METADATA if the store fails.
     int addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc);
     // 0 also where there was none.
     int removeRpcMetaEntry(const std::string& server_name);
@@ -201,8 +213,8 @@ class TransferMetadata {
                                                SegmentID* segment_id);
     template <typename Change>
     int changeLocalDesc(const Change& change);
-    int publish(SegmentID segment_id);
-    int publishDesc(const std::string& segment_name, const SegmentDesc& desc);
+    int publish(SegmentID segment_id, bool insist);
+    int publishDesc(const std::string& segment_name, const SegmentDesc& desc, bool insist);
     int removeKey(const std::string& key, const std::string& what);
 
     Status status_;
@@ -215,13 +227,15 @@ class TransferMetadata {
     std::unordered_map<std::string, SegmentID> segment_ids_;
     SegmentID next_segment_id_ = LOCAL_SEGMENT_ID + 1;
     RpcMetaDesc local_rpc_meta_;
-    std::set<std::string> published_keys_;  // what removePublished takes away
 
     // Puts publications in order; held while the store is talked to. Taken before segment_lock_.
     std::mutex publish_mutex_;
 
     // Numbers the fetches: of two that cross, the one that began later holds the newer descriptor.
     std::atomic<uint64_t> fetch_count_{0};
+
+    // Talks to the store for whatever is published. The last member: its thread uses the others.
+    std::unique_ptr<RecordKeeper> keeper_;
 };
 
 }  // namespace mooncake

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "endpoints.h"
 #include "metadata_keys.h"
 
 namespace mooncake {
@@ -57,6 +58,19 @@ int removeFromAll(const std::vector<Transport*>& transports, const Remove& remov
     return result;
 }
 
+// The address that a node with P2PHANDSHAKE is named by; port 0 where it names none, or 0.
+Status addressInName(const std::string& name, TransferMetadata::RpcMetaDesc* address) {
+    std::string text = isValidIpV6(name) ? "[" + name + "]" : name;
+    if (text.ends_with(":0")) text.resize(text.size() - 2);
+    std::vector<StoreEndpoint> parsed;
+    const Status status =
+        parseEndpoints("with P2PHANDSHAKE the name of a node is its address; it", text, 0, &parsed);
+    if (!status.ok()) return status;
+    address->ip_or_host_name = parsed[0].host;
+    address->rpc_port = parsed[0].port;
+    return status;
+}
+
 std::string withoutLeadingSlashes(const std::string& name) {
     return name.substr(std::min(name.find_first_not_of('/'), name.size()));
 }
@@ -96,19 +110,33 @@ int TransferEngine::init(const std::string& metadata_conn_string,
         return ERR_INVALID_ARGUMENT;
     }
     TransferMetadata::RpcMetaDesc rpc;
-    rpc.ip_or_host_name =
-        ip_or_host_name.empty() ? parseHostNameWithPort(local_server_name).first : ip_or_host_name;
-    rpc.rpc_port = static_cast<uint16_t>(rpc_port);
+    const bool p2p = metadata_conn_string == P2PHANDSHAKE;
+    if (p2p) {
+        const Status address = addressInName(local_server_name, &rpc);
+        if (!address.ok()) {
+            LOG(ERROR) << "The engine is not initialised: " << address.message();
+            return ERR_INVALID_ARGUMENT;
+        }
+    } else {
+        rpc.ip_or_host_name = ip_or_host_name.empty()
+                                  ? parseHostNameWithPort(local_server_name).first
+                                  : ip_or_host_name;
+        rpc.rpc_port = static_cast<uint16_t>(rpc_port);
+    }
 
     auto metadata = std::make_shared<TransferMetadata>(metadata_conn_string);
     if (!metadata->status().ok()) return ERR_INVALID_ARGUMENT;
     if (const int rc = metadata->addRpcMetaEntry(local_server_name, rpc); rc != 0) return rc;
 
-    multi_transports_ = std::make_unique<MultiTransport>(metadata, local_server_name);
+    // Where the nodes ask each other, the name is the address.
+    const std::string own_name =
+        p2p ? maybeWrapIpV6(rpc.ip_or_host_name) + ":" + std::to_string(rpc.rpc_port)
+            : local_server_name;
+    multi_transports_ = std::make_unique<MultiTransport>(metadata, own_name);
     {
         std::lock_guard lock(mutex_);
         metadata_ = std::move(metadata);
-        local_server_name_ = local_server_name;
+        local_server_name_ = own_name;
     }
     ready_.store(multi_transports_.get(), std::memory_order_release);
     return 0;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "http_storage.h"
+#include "p2p_storage.h"
 #include "transfer_metadata.h"
 #ifdef USE_ETCD
 #include "etcd_storage.h"
@@ -25,7 +26,7 @@ constexpr std::string_view kSupported =
 #ifdef USE_REDIS
     ", redis://host:port"
 #endif
-    ;
+    " and P2PHANDSHAKE";
 
 template <typename Kind, typename... Arguments>
 Status make(std::shared_ptr<MetadataStorage>* storage, const Arguments&... arguments) {
@@ -49,6 +50,10 @@ Status createMetadataStorage(const std::string& conn_string, const StoreLimits& 
     const std::string_view conn = conn_string;
     if (conn.starts_with("http://") || conn.starts_with("https://")) {
         return make<HttpStorage>(storage, conn_string, limits);
+    }
+    if (conn == P2PHANDSHAKE) {
+        *storage = std::make_shared<P2pStorage>(limits);
+        return Status::OK();
     }
     if (conn.empty()) {
         return Status::InvalidArgument("the metadata connection string is empty; " +
@@ -76,7 +81,7 @@ Status createMetadataStorage(const std::string& conn_string, const StoreLimits& 
         conn.find('@') == std::string_view::npos
             ? "the metadata connection string '" + logExcerpt(conn_string) + "'"
             : "the metadata connection string";
-    if (conn == P2PHANDSHAKE || is_etcd || is_redis) {
+    if (is_etcd || is_redis) {
         return Status::NotImplemented(name + " names a store that is not supported; " +
                                       std::string(kSupported));
     }

@@ -2,6 +2,7 @@
 // MetadataStorage: a key-value store that all nodes share. One class per kind of store.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -35,6 +36,15 @@ class MetadataStorage {
     virtual Result get(const std::string& key, std::string* value) = 0;
     virtual Result set(const std::string& key, const std::string& value) = 0;
     virtual Result remove(const std::string& key) = 0;
+
+    // Where the nodes themselves are the store: begins to answer the others at `host` and *port; 0
+    // takes a free port, which *port receives. Does nothing the second time, and for other stores.
+    virtual Result listen(const std::string& host, uint16_t* port) {
+        (void)host, (void)port;
+        return {};
+    }
+    // Whether what is set stays when this process ends, in a place that may lose it before.
+    virtual bool outlivesProcess() const { return true; }
 };
 
 // The beginning of what a store answered, fit for a log line.

@@ -8,6 +8,7 @@
 #include "metadata_codec.h"
 #include "metadata_keys.h"
 #include "metadata_storage.h"
+#include "record_keeper.h"
 
 namespace mooncake {
 
@@ -22,19 +23,42 @@ std::unique_ptr<const MetadataKeys> makeKeys(Status* status) {
     return keys;
 }
 
+constexpr std::chrono::seconds kCheckInterval(5);
+
+// A store that comes back with a copy of earlier days has an older record. Garbage is nobody's.
+bool recordGivesWay(const std::string& found, const std::string& own) {
+    SegmentDesc found_desc;
+    SegmentDesc own_desc;
+    if (decodeSegmentDesc(own, &own_desc).ok()) {
+        return !decodeSegmentDesc(found, &found_desc).ok() ||
+               found_desc.timestamp < own_desc.timestamp;
+    }
+    TransferMetadata::RpcMetaDesc address;
+    return !decodeRpcMeta(found, &address).ok();
+}
+
 }  // namespace
 
 TransferMetadata::TransferMetadata(const std::string& conn_string) : keys_(makeKeys(&status_)) {
     if (status_.ok()) status_ = createMetadataStorage(conn_string, StoreLimits(), &storage_);
-    if (!status_.ok()) LOG(ERROR) << "No metadata store: " << status_.message();
+    if (!status_.ok()) {
+        LOG(ERROR) << "No metadata store: " << status_.message();
+        return;
+    }
+    keeper_ =
+        std::make_unique<RecordKeeper>(storage_, kCheckInterval, &publish_mutex_, recordGivesWay);
 }
 
-TransferMetadata::TransferMetadata(std::shared_ptr<MetadataStorage> storage)
+TransferMetadata::TransferMetadata(std::shared_ptr<MetadataStorage> storage,
+                                   std::chrono::milliseconds check_interval)
     : storage_(std::move(storage)), keys_(makeKeys(&status_)) {
     if (!status_.ok()) {
         storage_.reset();
         LOG(ERROR) << "No metadata store: " << status_.message();
+        return;
     }
+    keeper_ =
+        std::make_unique<RecordKeeper>(storage_, check_interval, &publish_mutex_, recordGivesWay);
 }
 
 TransferMetadata::~TransferMetadata() = default;
@@ -203,25 +227,27 @@ int TransferMetadata::removeLocalSegment(const std::string& segment_name) {
 
 int TransferMetadata::updateLocalSegmentDesc(SegmentID segment_id) {
     std::lock_guard publishing(publish_mutex_);
-    return publish(segment_id);
+    return publish(segment_id, true);
 }
 
 // With publish_mutex_ held: the state is taken under it, so what is published later is never older.
-int TransferMetadata::publish(SegmentID segment_id) {
+int TransferMetadata::publish(SegmentID segment_id, bool insist) {
     const std::shared_ptr<SegmentDesc> desc = localDesc(segment_id);
     if (!desc) {
         LOG(ERROR) << "Segment " << segment_id << " is not published: there is no such segment";
         return ERR_INVALID_ARGUMENT;
     }
-    return publishDesc(desc->name, *desc);
+    return publishDesc(desc->name, *desc, insist);
 }
 
 int TransferMetadata::updateSegmentDesc(const std::string& segment_name, const SegmentDesc& desc) {
     std::lock_guard publishing(publish_mutex_);
-    return publishDesc(segment_name, desc);
+    return publishDesc(segment_name, desc, true);
 }
 
-int TransferMetadata::publishDesc(const std::string& segment_name, const SegmentDesc& desc) {
+// `insist`: whether what cannot be published now is to be, once the store answers again.
+int TransferMetadata::publishDesc(const std::string& segment_name, const SegmentDesc& desc,
+                                  bool insist) {
     Status status = storage_ ? checkSegmentName(segment_name) : status_;
     std::string text;
     // What is larger than this nobody could read.
@@ -243,13 +269,7 @@ int TransferMetadata::publishDesc(const std::string& segment_name, const Segment
                    << "' is not published: " << status.message();
         return ERR_METADATA;
     }
-    const std::string key = keys_->segment(segment_name);
-    {
-        // Before the attempt: an answer that gets lost may be a success.
-        std::unique_lock lock(segment_lock_);
-        published_keys_.insert(key);
-    }
-    const auto result = storage_->set(key, text);
+    const auto result = keeper_->set(keys_->segment(segment_name), text, insist);
     if (result.ok()) return 0;
     LOG(ERROR) << "The descriptor of segment '" << segment_name
                << "' is not published: " << result.error;
@@ -261,13 +281,11 @@ int TransferMetadata::removeKey(const std::string& key, const std::string& what)
         LOG(ERROR) << what << " is not removed: " << status_.message();
         return ERR_METADATA;
     }
-    const auto result = storage_->remove(key);
+    const auto result = keeper_->remove(key);
     if (!result.ok() && result.outcome != Outcome::kNotFound) {
         LOG(ERROR) << what << " is not removed from the metadata store: " << result.error;
         return ERR_METADATA;
     }
-    std::unique_lock lock(segment_lock_);
-    published_keys_.erase(key);
     return 0;
 }
 
@@ -283,13 +301,9 @@ int TransferMetadata::removeSegmentDesc(const std::string& segment_name) {
 
 int TransferMetadata::removePublished() {
     std::lock_guard publishing(publish_mutex_);
-    std::set<std::string> keys;
-    {
-        std::shared_lock lock(segment_lock_);
-        keys = published_keys_;
-    }
     int result = 0;
-    for (const std::string& key : keys) {
+    if (!keeper_) return result;
+    for (const std::string& key : keeper_->keys()) {
         if (const int rc = removeKey(key, "The entry '" + key + "'"); rc != 0) result = rc;
     }
     return result;
@@ -337,7 +351,7 @@ int TransferMetadata::addFileBuffer(const FileBufferDesc& buffer_desc, bool upda
         return 0;
     });
     if (rc != 0 || !update_metadata) return rc;
-    rc = publish(LOCAL_SEGMENT_ID);
+    rc = publish(LOCAL_SEGMENT_ID, false);
     if (rc != 0) {
         changeLocalDesc([&](SegmentDesc* desc) {
             std::erase_if(desc->file_buffers, sameId);
@@ -356,7 +370,7 @@ int TransferMetadata::removeFileBuffer(FileBufferID id, bool update_metadata) {
         return removed == 0 ? ERR_ADDRESS_NOT_REGISTERED : 0;
     });
     if (rc != 0 || !update_metadata) return rc;
-    return publish(LOCAL_SEGMENT_ID);
+    return publish(LOCAL_SEGMENT_ID, true);
 }
 
 int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc) {
@@ -365,15 +379,19 @@ int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDes
         LOG(ERROR) << "The address of this node is not published: " << status.message();
         return ERR_METADATA;
     }
+    std::lock_guard publishing(publish_mutex_);
+    auto result = storage_->listen(desc.ip_or_host_name, &desc.rpc_port);
+    if (!result.ok()) {
+        LOG(ERROR) << "No other node can ask this one: " << result.error;
+        return ERR_SOCKET;
+    }
     const std::string key = keys_->rpcMeta(server_name);
     const std::string text = encodeRpcMeta(desc);
-    std::lock_guard publishing(publish_mutex_);
     {
         std::unique_lock lock(segment_lock_);
         local_rpc_meta_ = desc;
-        published_keys_.insert(key);
     }
-    auto result = storage_->set(key, text);
+    result = keeper_->set(key, text, true);
     if (result.outcome == Outcome::kRefused) {
         // A store with write-once entries, and a predecessor that crashed. What it left may say
         // just the same.
@@ -387,7 +405,7 @@ int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDes
                      << key << "': " << result.error;
         const auto removed = storage_->remove(key);
         if (removed.ok() || removed.outcome == Outcome::kNotFound)
-            result = storage_->set(key, text);
+            result = keeper_->set(key, text, true);
     }
     if (result.ok()) return 0;
     LOG(ERROR) << "The address of this node is not published as '" << server_name

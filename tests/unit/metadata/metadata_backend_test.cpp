@@ -38,10 +38,33 @@ struct Served {
     int names = 0;
 };
 
+// Nodes that ask each other. The storage is the node.
+struct PeerToPeer {
+    static std::string connString() { return P2PHANDSHAKE; }
+    static std::shared_ptr<MetadataStorage> storage() {
+        std::shared_ptr<MetadataStorage> storage;
+        EXPECT_TRUE(createMetadataStorage(connString(), testLimits(), &storage).ok());
+        return storage;
+    }
+    static std::string newName() { return "127.0.0.1:" + std::to_string(freePort()); }
+};
+
+// Waits for what another thread brings about.
+template <typename Condition>
+bool comesTrue(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+}
+
 // A node of the test's own, with its address and an empty segment published.
 struct Node {
-    Node(std::shared_ptr<MetadataStorage> storage, std::string node_name, const std::string& nqn)
-        : name(std::move(node_name)), metadata(std::move(storage)) {
+    Node(std::shared_ptr<MetadataStorage> storage, std::string node_name, const std::string& nqn,
+         std::chrono::milliseconds check_interval = std::chrono::milliseconds(0))
+        : name(std::move(node_name)), metadata(std::move(storage), check_interval) {
         const auto [host, port] = parseHostNameWithPort(name);
         TransferMetadata::RpcMetaDesc rpc{host, port, -1};
         EXPECT_EQ(metadata.addRpcMetaEntry(name, rpc), 0);
@@ -55,8 +78,9 @@ struct Node {
 template <typename Backend>
 class MetadataBackendTest : public ::testing::Test {
  protected:
-    Node node(const std::string& name, const std::string& nqn = "nqn.test:1") {
-        return Node(backend_.storage(), name, nqn);
+    Node node(const std::string& name, const std::string& nqn = "nqn.test:1",
+              std::chrono::milliseconds check_interval = std::chrono::milliseconds(0)) {
+        return Node(backend_.storage(), name, nqn, check_interval);
     }
     Backend backend_;
 };
@@ -64,17 +88,17 @@ class MetadataBackendTest : public ::testing::Test {
 template <typename Backend>
 class MetadataServerBackendTest : public MetadataBackendTest<Backend> {};
 
-using Servers = ::testing::Types<Served<HttpServer>
-#ifdef ETCD_PROGRAM
-                                 ,
-                                 Served<EtcdServer>
+#if defined(ETCD_PROGRAM) && defined(REDIS_SERVER_PROGRAM)
+#define STORE_SERVERS Served<HttpServer>, Served<EtcdServer>, Served<RedisServer>
+#elif defined(ETCD_PROGRAM)
+#define STORE_SERVERS Served<HttpServer>, Served<EtcdServer>
+#elif defined(REDIS_SERVER_PROGRAM)
+#define STORE_SERVERS Served<HttpServer>, Served<RedisServer>
+#else
+#define STORE_SERVERS Served<HttpServer>
 #endif
-#ifdef REDIS_SERVER_PROGRAM
-                                 ,
-                                 Served<RedisServer>
-#endif
-                                 >;
-using Backends = Servers;
+using Servers = ::testing::Types<STORE_SERVERS>;
+using Backends = ::testing::Types<STORE_SERVERS, PeerToPeer>;
 
 struct BackendName {
     template <typename Backend>
@@ -85,7 +109,7 @@ struct BackendName {
 #ifdef REDIS_SERVER_PROGRAM
         if (std::is_same_v<Backend, Served<RedisServer>>) return "Redis";
 #endif
-        return "Http";
+        return std::is_same_v<Backend, PeerToPeer> ? "P2p" : "Http";
     }
 };
 TYPED_TEST_SUITE(MetadataBackendTest, Backends, BackendName);
@@ -175,19 +199,19 @@ TYPED_TEST(MetadataBackendTest, ARecordIsNeverHalfRead) {
         }
     });
     std::set<std::string> seen;
-    for (int reads = 0; reads < 200 && seen.size() < 5; ++reads) {
+    EXPECT_TRUE(comesTrue([&] {
         const auto desc = initiator.metadata.getSegmentDesc(name);
         EXPECT_TRUE(desc);
-        if (!desc || desc->file_buffers.empty()) continue;
+        if (!desc || desc->file_buffers.empty()) return false;
         seen.insert(desc->nvmeof_generic_trid.subnqn);
         EXPECT_EQ(desc->file_buffers.size(), kFiles);
         const uint64_t mark = desc->file_buffers.front().size;
         EXPECT_EQ(desc->file_buffers.back().size, mark);
         EXPECT_EQ(desc->nvmeof_generic_trid.subnqn, "nqn.test:" + std::to_string(mark));
-    }
+        return seen.size() >= 10;
+    })) << "too little changed while it was read";
     done = true;
     writer.join();
-    EXPECT_GE(seen.size(), 2u) << "nothing changed while it was read";
 }
 
 // Case 44
@@ -234,6 +258,37 @@ TYPED_TEST(MetadataServerBackendTest, KeepsEveryByteOfKeysAndValues) {
     EXPECT_TRUE(storage->remove(key).ok());
     EXPECT_EQ(storage->get(key, &found).outcome, Outcome::kNotFound);
     EXPECT_EQ(storage->remove(key).outcome, Outcome::kNotFound);
+}
+
+// Case 45: the server is killed in the middle and comes back with nothing, then with what it had.
+TYPED_TEST(MetadataServerBackendTest, AServerThatForgetsIsToldAgain) {
+    const std::string name = this->backend_.newName();
+    auto target = this->node(name, "nqn.test:1", std::chrono::milliseconds(20));
+    ASSERT_EQ(target.metadata.addFileBuffer({1, "/a", 4096, 0}, true), 0);
+    ASSERT_EQ(target.metadata.addFileBuffer({2, "/b", 4096, 0}, true), 0);
+    auto initiator = this->node(this->backend_.newName());
+    const auto id = initiator.metadata.getSegmentID(name);
+    ASSERT_EQ(id, 1u);
+    this->backend_.server.kill();
+    EXPECT_FALSE(initiator.metadata.getSegmentDescByID(id, true));
+    EXPECT_TRUE(initiator.metadata.getSegmentDescByID(id)) << "what is open stays open";
+    // A file that goes while nobody can be told, and one that cannot come.
+    EXPECT_EQ(target.metadata.removeFileBuffer(1, true), ERR_METADATA);
+    EXPECT_EQ(target.metadata.addFileBuffer({3, "/c", 4096, 0}, true), ERR_METADATA);
+    for (const bool forgets : {true, false}) {
+        if (forgets) this->backend_.server.wipe();
+        this->backend_.server.start();
+        EXPECT_TRUE(comesTrue([&] {
+            const auto desc = initiator.metadata.getSegmentDesc(name);
+            return desc && desc->file_buffers.size() == 1 && desc->file_buffers[0].id == 2;
+        }));
+        TransferMetadata::RpcMetaDesc rpc;
+        EXPECT_TRUE(comesTrue([&] { return initiator.metadata.getRpcMetaEntry(name, rpc) == 0; }));
+        this->backend_.server.kill();
+    }
+    this->backend_.server.start();
+    EXPECT_EQ(target.metadata.removePublished(), 0);
+    EXPECT_FALSE(initiator.metadata.getSegmentDesc(name));
 }
 
 // Case 45: garbage in the store.

@@ -368,7 +368,6 @@ TEST_F(TransferMetadataTest, SaysWhichStoresThereAre) {
         {"nonsense", Status::Code::kInvalidArgument},
         {"ftp://host/metadata", Status::Code::kInvalidArgument},
         {"http://", Status::Code::kInvalidArgument},
-        {P2PHANDSHAKE, Status::Code::kNotImplemented},
     };
     for (const auto& one : cases) {
         TransferMetadata metadata{std::string(one.conn)};
