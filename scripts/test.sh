@@ -38,6 +38,7 @@ cd "$(dirname "$0")/.."
 readonly kLogs=build/log
 mkdir -p "$kLogs"
 jobs=$(nproc)
+waiting=$((2 * jobs)) # unit tests mostly wait
 summary=() failed=() executed=0 skipped=0
 
 # phase <name> <command>: runs one step. Its output goes to a file, and here only as much as $show matches, and what is
@@ -108,7 +109,7 @@ phase packages scripts/install_deps.sh || finish
 phase format scripts/format.sh --check || : # the tests say more
 phase build build release || finish
 if [[ $unit == yes ]]; then
-    phase unit run_tests release unit "$jobs" || : # counted as failed
+    phase unit run_tests release unit "$waiting" || : # counted as failed
     count release unit
 fi
 if [[ $kernel == yes ]]; then
@@ -120,7 +121,7 @@ fi
 if [[ $unit == yes && $sanitizers == yes ]]; then
     for preset in asan tsan; do
         phase "build-$preset" build "$preset" || continue
-        phase "unit-$preset" run_tests "$preset" unit "$jobs" || : # counted as failed
+        phase "unit-$preset" run_tests "$preset" unit "$waiting" || : # counted as failed
         count "$preset" unit
     done
 fi
