@@ -3,11 +3,12 @@
 set -euo pipefail
 usage() {
     cat << 'U'
-install_deps.sh [build] [guest] [perf] [lint]
+install_deps.sh [build] [guest] [servers] [perf] [lint]
 
 Installs the Debian packages that the project needs, "build" and "guest" if none is named:
   build    to build it, its tests and its examples
   guest    to run it on a stock kernel in QEMU where this machine's own has no nvmet
+  servers  for scripts/test.sh: etcd and Redis, of which the tests start their own (Debian starts a service of each too)
   perf     for scripts/compare_with_fio.sh
   lint     for scripts/lint.sh
 As root, or through sudo. Does nothing where everything is installed already.
@@ -17,12 +18,13 @@ U
 build=(
     build-essential cmake ninja-build pkg-config ccache git clang-format
     libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev zlib1g-dev
-    libhiredis-dev etcd-server redis-server
+    libhiredis-dev
     libnvme-dev libjson-c-dev libaio-dev uuid-dev
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
 )
 guest=(qemu-system-x86 busybox-static cpio e2fsprogs xz-utils zstd binutils)
+servers=(etcd-server redis-server)
 perf=(fio python3 python3-matplotlib)
 lint=(clang-tidy shellcheck)
 
@@ -33,6 +35,7 @@ for group in "${groups[@]}"; do
     case $group in
         build) packages+=("${build[@]}") ;;
         guest) packages+=("${guest[@]}") ;;
+        servers) packages+=("${servers[@]}") ;;
         perf) packages+=("${perf[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
         -h | --help) usage && exit ;;

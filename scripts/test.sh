@@ -105,7 +105,7 @@ count() {
     executed=$((executed + ${all:-0} - (${idle:-0})))
 }
 
-phase packages scripts/install_deps.sh || finish
+phase packages scripts/install_deps.sh build guest servers || finish
 phase format scripts/format.sh --check || : # the tests say more
 phase build build release || finish
 if [[ $unit == yes ]]; then
