@@ -19,7 +19,8 @@ class BatchRegistry;
 // Every function may be called from any thread at any time.
 //
 // A BatchID is checked against the batches that are alive: one that was freed or never existed is
-// InvalidArgument. (It is an address, so a freed one may come back as another batch.)
+// InvalidArgument, also where its memory serves another batch now. It is a number without meaning
+// to programs: its upper bits tell such batches apart, so it is not the address of the BatchDesc.
 class MultiTransport {
  public:
     using BatchID = Transport::BatchID;

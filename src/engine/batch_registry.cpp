@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "batch_registry.h"
 
+#include <new>
 #include <string>
 
 #include "batch_poll.h"
@@ -17,7 +18,13 @@ BatchRegistry::~BatchRegistry() {
 }
 
 Transport::BatchID BatchRegistry::add(std::unique_ptr<Batch> batch) {
-    const Transport::BatchID id = batch->id;
+    const auto address =
+        reinterpret_cast<Transport::BatchID>(static_cast<Transport::BatchDesc*>(batch.get()));
+    // Never so on the platforms there are.
+    if ((address & ~kAddressMask) != 0) throw std::bad_alloc();
+    const uint64_t generation = generation_.fetch_add(1, std::memory_order_relaxed) % kGenerations;
+    const Transport::BatchID id = address | generation << kAddressBits;
+    batch->id = id;
     Shard& shard = shardOf(id);
     std::unique_lock lock(shard.mutex);
     shard.ids.insert(id);

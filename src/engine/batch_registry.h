@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The batches that are alive. A BatchID comes from the program and may be anything: it is looked up
-// here before it is taken for an address.
+// here before it is taken for an address. Its lower 48 bits are the address of the BatchDesc, which
+// is all of it in Mooncake's engine; above stands a number that differs when the same memory serves
+// another batch, so that the id of a batch that was freed is not taken for its successor's.
 #pragma once
 
 #include <array>
@@ -21,7 +23,6 @@ struct Batch : Transport::BatchDesc {
         task_list.reserve(capacity);
         tasks = task_list.data();
         start_timestamp = getCurrentTimeInNano();
-        id = reinterpret_cast<Transport::BatchID>(static_cast<Transport::BatchDesc*>(this));
     }
 
     std::mutex growing;  // of task_list
@@ -58,6 +59,7 @@ class BatchRegistry {
     // Frees the batches that are left; no transport may still work on one.
     ~BatchRegistry();
 
+    // Gives the batch its id.
     Transport::BatchID add(std::unique_ptr<Batch> batch);
 
     // An empty pin where the batch is not alive.
@@ -85,13 +87,21 @@ class BatchRegistry {
         std::unordered_set<Transport::BatchID> ids;
     };
 
+    // Linux gives processes no addresses above these unless they ask for them.
+    static constexpr int kAddressBits = 48;
+    static constexpr Transport::BatchID kAddressMask = (Transport::BatchID{1} << kAddressBits) - 1;
+    // The sign bit stays clear, for those who keep ids in signed numbers.
+    static constexpr uint64_t kGenerations = uint64_t{1} << (63 - kAddressBits);
+
     static Batch* batchOf(Transport::BatchID id) {
-        return static_cast<Batch*>(reinterpret_cast<Transport::BatchDesc*>(id));
+        return static_cast<Batch*>(reinterpret_cast<Transport::BatchDesc*>(id & kAddressMask));
     }
     // Multiplied, because neighbours in memory differ in a few low bits only.
     Shard& shardOf(Transport::BatchID id) { return shards_[(id * 0x9e3779b97f4a7c15u) >> 60]; }
 
     std::array<Shard, kShards> shards_;
+    // Relaxed: any two values that differ will do.
+    std::atomic<uint64_t> generation_{0};
 };
 
 }  // namespace mooncake

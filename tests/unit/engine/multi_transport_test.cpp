@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <set>
 #include <thread>
 
 #include "fake_transport.h"
@@ -464,6 +465,28 @@ TEST_F(MultiTransportTest, ServesManyThreadsAtOnce) {
     poller.join();
     EXPECT_EQ(waitForBatch(shared).transferred_bytes, 2 * kShared * 50);
     EXPECT_TRUE(transports_->freeBatchID(shared).ok());
+}
+
+// Memory is given out again at once; the id of the batch that was there must not come with it.
+TEST(BatchIdTest, AFreedIdIsNeverTakenForItsSuccessor) {
+    MultiTransport transports(std::make_shared<TransferMetadata>(std::make_shared<MemoryStorage>()),
+                              "local");
+    std::set<MultiTransport::BatchID> seen;
+    MultiTransport::BatchID stale = transports.allocateBatchID(4);
+    seen.insert(stale);
+    for (int i = 0; i < 1000; ++i) {
+        ASSERT_TRUE(transports.freeBatchID(stale).ok());
+        const MultiTransport::BatchID next = transports.allocateBatchID(4);
+        ASSERT_TRUE(seen.insert(next).second) << "an id was given out twice";
+        EXPECT_GE(static_cast<int64_t>(next), 0);
+        MultiTransport::TransferStatus status;
+        EXPECT_TRUE(transports.freeBatchID(stale).IsInvalidArgument());
+        EXPECT_TRUE(transports.getBatchTransferStatus(stale, status).IsInvalidArgument());
+        EXPECT_TRUE(transports.submitTransfer(stale, {{}}).IsInvalidArgument());
+        EXPECT_TRUE(transports.getBatchTransferStatus(next, status).ok());
+        stale = next;
+    }
+    EXPECT_TRUE(transports.freeBatchID(stale).ok());
 }
 
 }  // namespace
