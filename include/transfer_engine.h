@@ -29,9 +29,12 @@ using BatchID = Transport::BatchID;
 using BufferEntry = Transport::BufferEntry;
 using FileBufferID = TransferMetadata::FileBufferID;
 
-// Every function but the destructor may be called from any thread at any time. Before a successful
-// init, and after freeEngine, they return an error. Functions that return int give 0 or a value of
-// error.h and log the cause.
+// Thread rule: every function but the destructor may be called from any thread at any time, except
+// from within a transport. Before a successful init, and after freeEngine, they return an error.
+// Errors: functions that return int give 0 or a negative value of error.h, and the cause is in the
+// log; functions that return Status have it in the message. No function throws but for want of
+// memory. Sizes, lengths and offsets are in bytes. Strings and vectors are copied; memory stays the
+// caller's.
 class TransferEngine {
  public:
     // The arguments concern memory segments; file segments discover nothing.
@@ -66,44 +69,58 @@ class TransferEngine {
     int freeEngine();
 
     // Loads and starts the transport of a protocol; one that is installed already is returned as it
-    // is. args[0] of "nvmeof_generic" is a char* to the target address string; args may be null.
-    // Null, with the cause in the log, on failure. The pointer is the engine's, valid until the
-    // transport is uninstalled.
+    // is. What was registered before is registered with it.
+    //   proto  "nvmeof_generic", or the protocol of another plugin: letters, digits, underscores
+    //   args   the transport's matter. "nvmeof_generic": args[0] is a char* to the address at which
+    //          this node exports files, "trtype=tcp adrfam=ipv4 traddr=10.0.0.1 trsvcid=4420"; args
+    //          or args[0] null for a node that exports none. Not used after the call.
+    // Null, with the cause in the log, on failure, which leaves nothing installed. The pointer is
+    // the engine's, valid until the transport is uninstalled.
     Transport* installTransport(const std::string& proto, void** args);
 
-    // Ends the transport's requests and destroys it. The local files are unregistered with the last
-    // transport that served files. ERR_INVALID_ARGUMENT where it is not installed.
+    // Ends the transport's requests (each is COMPLETED or FAILED then) and destroys it. The local
+    // files are unregistered with the last transport that served files. ERR_INVALID_ARGUMENT where
+    // it is not installed.
     int uninstallTransport(const std::string& proto);
 
-    // "address:port" as published; empty before init.
+    // "address:port" as published, an IPv6 address in brackets; empty before init.
     std::string getLocalIpAndPort();
     // As published; ERR_INVALID_ARGUMENT before init.
     int getRpcPort();
 
-    // The handle of a segment, the same for each call; LOCAL_SEGMENT_ID for one's own. Leading
-    // slashes of the name are ignored. (SegmentHandle)-1 where the segment cannot be found or the
-    // name cannot be one.
+    // The handle of a segment, for TransferRequest::target_id: the same for each call,
+    // LOCAL_SEGMENT_ID for one's own. The first call asks the metadata store; none connects to the
+    // segment's node yet. Leading slashes of the name are ignored. (SegmentHandle)-1 where the
+    // segment cannot be found, the store does not answer, or the name cannot be one.
     SegmentHandle openSegment(const std::string& segment_name);
-    // The next openSegment fetches the segment's descriptor afresh; the handle stays the same.
+    // The next openSegment fetches the segment's descriptor afresh; the handle stays the same, and
+    // requests under way go on. ERR_INVALID_ARGUMENT for a handle that is not open.
     int closeSegment(SegmentHandle handle);
-    // Forgets the segment in this process.
+    // Forgets the segment in this process; its handle is not open any more. What is published
+    // stays. 0 also for a segment that is not known; ERR_INVALID_ARGUMENT for an empty name.
     int removeLocalSegment(const std::string& segment_name);
 
     // Memory for transfers. File segments need no registration; it is passed on to the transports,
-    // and kept so that overlapping regions are refused (ERR_ADDRESS_OVERLAPPED). `length` is in
-    // bytes. The batch forms do all or nothing.
+    // and kept so that overlapping regions are refused. The memory stays the caller's, who
+    // unregisters it before it is freed. The batch forms do all or nothing.
+    //   addr, length       a region of `length` bytes, 1 or more
+    //   location           where it is ("cpu:0"), or kWildcardLocation for anywhere
+    //   remote_accessible  concerns memory segments, as does update_metadata
+    // ERR_INVALID_ARGUMENT for a null or empty region, ERR_ADDRESS_OVERLAPPED for one that overlaps
+    // a registered one, else the transport's error.
     int registerLocalMemory(void* addr, size_t length,
                             const std::string& location = kWildcardLocation,
                             bool remote_accessible = true, bool update_metadata = true);
-    // ERR_ADDRESS_NOT_REGISTERED where no region starts at `addr`.
+    // ERR_ADDRESS_NOT_REGISTERED where no region starts at `addr`; the batch form then unregisters
+    // none.
     int unregisterLocalMemory(void* addr, bool update_metadata = true);
     int registerLocalMemoryBatch(const std::vector<BufferEntry>& buffer_list,
                                  const std::string& location);
     int unregisterLocalMemoryBatch(const std::vector<void*>& addr_list);
-    // Whether a registered region overlaps [addr, addr + length).
+    // Whether a registered region overlaps the `length` bytes from `addr`.
     bool checkOverlap(void* addr, uint64_t length);
 
-    // Whether a transport is installed that serves files.
+    // Whether a transport is installed that serves files; false before init.
     bool supportFileBuffer();
 
     // Offers a file or block device to other nodes, which may then read and write its first `size`
@@ -124,11 +141,13 @@ class TransferEngine {
     Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status);
     Status getBatchTransferStatus(BatchID batch_id, TransferStatus& status);
 
-    // Null where it is not installed.
+    // The instance that serves a protocol, the engine's, valid until it is uninstalled. Null where
+    // it is not installed.
     Transport* getTransport(const std::string& proto);
-    // Null before init and after freeEngine.
+    // What this engine publishes and looks up with. Null before init and after freeEngine.
     std::shared_ptr<TransferMetadata> getMetadata();
-    // Fetches the descriptor of one open segment, or of all, afresh.
+    // Fetches the descriptor of one open segment, or of all for an empty name, afresh. ERR_METADATA
+    // where one of them cannot be had; it stays as it was then. 0 also where none is open.
     int syncSegmentCache(const std::string& segment_name = "");
 
  private:

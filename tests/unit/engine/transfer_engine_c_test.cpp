@@ -15,6 +15,8 @@
 // Compiled as C, see transfer_engine_c_layout.c.
 extern "C" size_t requestSizeInC(void);
 extern "C" size_t fileIdOffsetInC(void);
+// See c_program.c.
+extern "C" int runProgramInC(const char* metadata, void* control);
 
 namespace mooncake::test {
 namespace {
@@ -93,6 +95,16 @@ TEST(TransferEngineCTest, RegistersAFileAndTransfersToIt) {
     EXPECT_EQ(removeLocalSegment(engine, "node"), 0);
     EXPECT_EQ(uninstallTransport(engine, "fixture_good"), 0);
     destroyTransferEngine(engine);
+}
+
+TEST(TransferEngineCTest, AProgramInCReadsAndWritesAFileOfAnotherEngine) {
+    setenv("MC_TRANSPORT_PLUGIN_PATH", FIXTURE_PLUGIN_FOLDER, 1);
+    ServerThread server;
+    FixtureControl control;
+    EXPECT_EQ(runProgramInC(server.url().c_str(), &control), 0) << "the step that failed";
+    EXPECT_EQ(control.destroyed, 2);
+    EXPECT_TRUE(control.files.empty());
+    EXPECT_TRUE(control.memory.empty());
 }
 
 TEST(TransferEngineCTest, NullsAreErrors) {
