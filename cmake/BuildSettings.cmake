@@ -40,3 +40,9 @@ elseif(SANITIZE STREQUAL "thread")
 elseif(SANITIZE)
   message(FATAL_ERROR "SANITIZE is '${SANITIZE}'; it takes: address, thread, or nothing")
 endif()
+
+if(LIBFUZZER)
+  # Coverage, which guides the fuzzer, of everything but its own main.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
