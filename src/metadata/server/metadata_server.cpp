@@ -22,6 +22,7 @@ constexpr time_t kKeepAliveSeconds = 1;
 // Of one wait for bytes to come or to go.
 constexpr time_t kReadSeconds = 5;
 constexpr time_t kWriteSeconds = 5;
+constexpr std::chrono::seconds kBodyTime(30);
 
 constexpr char kJson[] = "application/json";
 constexpr char kText[] = "text/plain";
@@ -92,7 +93,10 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits)
                                    const httplib::ContentReader& read) {
         std::string value;
         bool too_large = false;
+        const auto deadline = std::chrono::steady_clock::now() + kBodyTime;
         const bool complete = read([&](const char* data, size_t size) {
+            // One that sends a byte now and then would else keep its thread for ever.
+            if (std::chrono::steady_clock::now() > deadline) return false;
             too_large = size > store_.limits().value_bytes - value.size();
             if (!too_large) value.append(data, size);
             return !too_large;
@@ -104,7 +108,7 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits)
             return;
         }
         if (!complete) {
-            answer(response, 400, "the body cannot be read");
+            answer(response, 400, "the body cannot be read, or not in time");
             return;
         }
         const std::string key = keyOf(request, response);

@@ -37,8 +37,9 @@ std::string testFolder() {
     return folder;
 }
 
-MetadataServer::MetadataServer()
-    : server_({"transfer_engine_metadata_server", "--host", "127.0.0.1", "--port", "0"}) {
+MetadataServer::MetadataServer(int port)
+    : server_({"transfer_engine_metadata_server", "--host", "127.0.0.1", "--port",
+               std::to_string(port)}) {
     const std::string line = server_.waitForLine("listening on ");
     const size_t url = line.find("http://");
     if (url == std::string::npos)
@@ -46,9 +47,9 @@ MetadataServer::MetadataServer()
     url_ = line.substr(url);
 }
 
-Node::Node(const MetadataServer& metadata, const std::string& name, const std::string& address)
+Node::Node(const std::string& metadata, const std::string& name, const std::string& address)
     : engine_(std::make_unique<TransferEngine>(false)) {
-    EXPECT_EQ(engine_->init(metadata.url(), name), 0);
+    EXPECT_EQ(engine_->init(metadata, name), 0);
     std::string text = address;
     void* arguments[] = {text.data()};
     EXPECT_NE(engine_->installTransport("nvmeof_generic", address.empty() ? nullptr : arguments),

@@ -22,7 +22,8 @@ std::string testFolder();
 /// The real metadata server, in a process of its own.
 class MetadataServer {
  public:
-    MetadataServer();
+    /// @param port  0: one that is free
+    explicit MetadataServer(int port = 0);
     const std::string& url() const { return url_; }
 
  private:
@@ -34,7 +35,10 @@ class MetadataServer {
 class Node {
  public:
     /// @param address  empty: it exports nothing
-    Node(const MetadataServer& metadata, const std::string& name, const std::string& address = "");
+    Node(const MetadataServer& metadata, const std::string& name, const std::string& address = "")
+        : Node(metadata.url(), name, address) {}
+    /// @param metadata  the connection string
+    Node(const std::string& metadata, const std::string& name, const std::string& address = "");
 
     mooncake::TransferEngine& engine() { return *engine_; }
     /// Registers a file with its size. @return its id; 0 after a failure, which is a failure of the

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 
 #include "scripted_server.h"
@@ -183,6 +184,71 @@ TEST(HttpStorageTest, UsesNoProxy) {
     EXPECT_EQ(value, "direct");
     unsetenv("http_proxy");
     unsetenv("all_proxy");
+}
+
+TEST(HttpStorageTest, KeepsItsConnectionForTheNextRequest) {
+    std::atomic<int> connections{0};
+    std::atomic<int> requests{0};
+    Server server([&](int fd) {
+        ++connections;
+        while (!Server::receiveRequest(fd).empty()) {
+            ++requests;
+            Server::sendText(fd, answerOf("200 OK", "value"));
+        }
+    });
+    {
+        auto storage = storageAt(server.url(), patient());
+        std::string value;
+        for (int i = 0; i < 5; ++i) {
+            EXPECT_TRUE(storage->get("k", &value).ok());
+            EXPECT_TRUE(storage->set("k", "v").ok());
+        }
+    }
+    // Another connection is served when the first is closed: then the counters are final.
+    std::string value;
+    EXPECT_TRUE(storageAt(server.url(), patient())->get("k", &value).ok());
+    EXPECT_EQ(connections, 2);
+    EXPECT_EQ(requests, 11);
+}
+
+// Case 45: a server, or a proxy before it, that cannot answer at the moment.
+TEST(HttpStorageTest, RepeatsWhatFailsInPassing) {
+    std::atomic<int> failures{0};
+    Server server([&](int fd) {
+        Server::receiveRequest(fd);
+        // Closing without an answer, and an answer that asks for patience, in turn.
+        if (failures-- > 0) {
+            if (failures % 2 == 0) Server::sendText(fd, answerOf("503 Busy", "later"));
+            return;
+        }
+        Server::sendText(fd, answerOf("200 OK", "value"));
+    });
+    auto storage = storageAt(server.url(), patient());
+    for (const int bearable : {1, 2}) {
+        failures = bearable;
+        std::string value;
+        const auto result = storage->get("k", &value);
+        EXPECT_TRUE(result.ok()) << result.error;
+        EXPECT_EQ(value, "value");
+    }
+    // No retry hides what happened in the end.
+    failures = 3;
+    std::string value = "untouched";
+    const auto result = storage->set("k", "v");
+    EXPECT_EQ(result.outcome, Outcome::kFailed);
+    EXPECT_THAT(result.error, AllOf(HasSubstr("503"), HasSubstr("3 attempts")));
+}
+
+// What another attempt cannot mend is not repeated.
+TEST(HttpStorageTest, RepeatsNoRefusal) {
+    std::atomic<int> requests{0};
+    Server server([&](int fd) {
+        ++requests;
+        Server::receiveRequest(fd);
+        Server::sendText(fd, answerOf("400 Bad Request", "no"));
+    });
+    EXPECT_EQ(storageAt(server.url(), patient())->set("k", "v").outcome, Outcome::kRefused);
+    EXPECT_EQ(requests, 1);
 }
 
 TEST(HttpStorageTest, RefusesWhatIsNoUrlOfAServer) {

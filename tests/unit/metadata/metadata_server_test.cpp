@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "deadline_socket.h"
 #include "http_storage.h"
 #include "server_thread.h"
 #include "test_process.h"
@@ -93,6 +94,26 @@ TEST(MetadataServerTest, StopBeforeServeIsNotLost) {
     EXPECT_TRUE(second.serve());
 }
 
+// Case 45: more clients that say nothing, or stop in the middle, than there are threads.
+TEST(MetadataServerTest, SilentClientsHoldUpNobodyForLong) {
+    ServerThread server;
+    std::vector<DeadlineSocket> silent(100);
+    for (size_t i = 0; i < silent.size(); ++i) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+        ASSERT_TRUE(
+            silent[i].connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, deadline).ok());
+        if (i % 2 == 0) {
+            ASSERT_TRUE(silent[i].send("PUT /metadata?key=a HTTP/1.1\r\n", deadline).ok());
+        }
+    }
+    HttpClient client{StoreLimits()};
+    HttpResponse response;
+    const Status status = client.request(HttpMethod::kGet, server.url("/health"), "",
+                                         std::chrono::milliseconds(60000), &response);
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(response.status, 200);
+}
+
 // The program in a process of its own.
 class ServerProgram : public TestProcess {
  public:
@@ -125,6 +146,7 @@ TEST(MetadataServerProgramTest, ServesNodesUntilItIsAskedToStop) {
         ASSERT_TRUE(again);
         EXPECT_EQ(again->nvmeof_generic_trid.subnqn, "nqn.x");
         EXPECT_EQ(again->file_buffers.size(), 1u);
+        // The node's connection is still open, and does not matter.
         EXPECT_EQ(program.end(signal), 0);
     }
 }

@@ -115,7 +115,7 @@ TEST_F(RedisStorageTest, WhatIsNotRedisIsAnError) {
     for (const std::string& answer :
          {std::string("HTTP/1.1 200 OK\r\n\r\n"), std::string("$-2\r\n"), std::string("*2\r\n+a"),
           std::string("$5\r\nab"), std::string(), std::string(":1\r\n"),
-          std::string("+OK\r\n+OK\r\n"), "$5000\r\n" + std::string(5000, 'a') + "\r\n",
+          std::string("$1\r\na\r\n$1\r\nb\r\n"), "$5000\r\n" + std::string(5000, 'a') + "\r\n",
           std::string("$99999999999999999999\r\n")}) {
         ScriptedServer server([&](int fd) {
             char buffer[4096];
