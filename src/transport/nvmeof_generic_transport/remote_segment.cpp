@@ -26,6 +26,11 @@ bool meansGone(int error) {
     return error == ENODATA || error == ENOSPC || error == ENODEV || error == ENXIO;
 }
 
+bool hasFiles(const RemoteDescriptor& descriptor, const std::set<uint32_t>& files) {
+    return std::all_of(files.begin(), files.end(),
+                       [&](uint32_t id) { return descriptor.fileSizes.contains(id); });
+}
+
 }  // namespace
 
 /// Hears from the pool how I/O on one opening of one file ended.
@@ -138,14 +143,12 @@ RemoteSegment::Clock::time_point RemoteSegment::wakeTime() const {
 void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
     std::set<uint32_t> wanted;
     for (const Waiting& waiting : waiting_) wanted.insert(waiting.fileId);
-    const bool known = std::all_of(wanted.begin(), wanted.end(), [this](uint32_t id) {
-        return descriptor_.fileSizes.contains(id);
-    });
     const bool suspect = std::exchange(suspect_, false);
-    const bool fresh = suspect || lastError_.code != 0 || (connection_ && !known);
+    const bool fresh =
+        suspect || lastError_.code != 0 || (connection_ && !hasFiles(descriptor_, wanted));
     lock.unlock();
 
-    const Result<> result = bringUp(fresh);
+    const Result<> result = bringUp(fresh, wanted);
     bool allThere = true;
     if (result.ok()) {
         for (uint32_t fileId : wanted) allThere = openFile(fileId) && allThere;
@@ -178,11 +181,15 @@ void RemoteSegment::noteFailure(std::unique_lock<std::mutex>& lock, const Error&
     }
 }
 
-Result<> RemoteSegment::bringUp(bool fresh) {
+Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
     // What the service said last is never replaced by what the engine's cache may hold from before.
     if (!fresh && !descriptor_.subsystemNqn.empty()) return useConnection();
     Result<RemoteDescriptor> described = context_.describe(fresh);
-    if (!described.ok() && !fresh) described = context_.describe(true);
+    if (!fresh && !(described.ok() && hasFiles(described.value(), wanted))) {
+        // The engine cached it when the segment was opened; files may have come since.
+        Result<RemoteDescriptor> newer = context_.describe(true);
+        if (newer.ok() || !described.ok()) described = std::move(newer);
+    }
     if (described.ok()) {
         descriptor_ = described.take();
     } else if (!connection_) {

@@ -75,7 +75,7 @@ class RemoteSegment {
     void run();
     Clock::time_point wakeTime() const;
     void attempt(std::unique_lock<std::mutex>& lock);
-    Result<> bringUp(bool fresh);
+    Result<> bringUp(bool fresh, const std::set<uint32_t>& wanted);
     Result<> useConnection();
     /// @return false when the device is not there yet: the requests go on waiting
     bool openFile(uint32_t fileId);

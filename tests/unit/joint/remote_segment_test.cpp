@@ -251,6 +251,20 @@ TEST_F(RemoteSegmentTest, ANewFileIsFoundWithoutReconnecting) {
     EXPECT_EQ(initiator.connections.size(), 1u);
 }
 
+// Case 47: a file registered after the segment was opened, and wanted first.
+TEST_F(RemoteSegmentTest, WhatTheCachedDescriptorLacksIsLookedForAfresh) {
+    start();
+    cached = descriptor;
+    {
+        std::lock_guard lock(mutex);
+        descriptor.fileSizes[3] = 4096;
+    }
+    EXPECT_EQ(run(3), 0);
+    EXPECT_EQ(freshLooks, 1);
+    EXPECT_EQ(run(1), 0);
+    EXPECT_EQ(freshLooks, 1);
+}
+
 // Decision 5: a file without a device keeps nobody else waiting.
 TEST_F(RemoteSegmentTest, AMissingDeviceHoldsUpItsOwnFileAlone) {
     initiator.openErrors[2] = ENXIO;
