@@ -35,18 +35,30 @@ RecordKeeper::Result RecordKeeper::set(const std::string& key, const std::string
     }
     Result result = storage_->set(key, value);
     std::lock_guard lock(mutex_);
+    if (result.ok()) {
+        settle(key, value);
+        return result;
+    }
     Record& record = records_[key];
     record.version = ++versions_;
-    if (result.ok()) {
-        record = {value, true, false, false, false, record.version};
-        if (!thread_.joinable() && interval_.count() > 0 && storage_->outlivesProcess()) {
-            thread_ = std::thread([this] { watch(); });
-        }
-    } else if (record.confirmed) {
+    if (record.confirmed) {
         record.dirty = true;
         if (insist) record.value = value;
     }
     return result;
+}
+
+void RecordKeeper::confirm(const std::string& key, const std::string& value) {
+    std::lock_guard lock(mutex_);
+    settle(key, value);
+}
+
+// With mutex_ held.
+void RecordKeeper::settle(const std::string& key, const std::string& value) {
+    records_[key] = {value, true, false, false, false, ++versions_};
+    if (!thread_.joinable() && interval_.count() > 0 && storage_->outlivesProcess()) {
+        thread_ = std::thread([this] { watch(); });
+    }
 }
 
 RecordKeeper::Result RecordKeeper::remove(const std::string& key) {

@@ -38,6 +38,8 @@ class RecordKeeper {
     // Publishes. Where that fails and the key was published before, it is tried again later: with
     // `insist` the new value, else the one before, which the caller goes back to.
     Result set(const std::string& key, const std::string& value, bool insist);
+    // Says that the store has what set could not write there. With `order` held, too.
+    void confirm(const std::string& key, const std::string& value);
     // Where that fails it is tried again later.
     Result remove(const std::string& key);
     // What was published, or may have been, and is not removed.
@@ -53,6 +55,7 @@ class RecordKeeper {
         uint64_t version = 0;  // of this entry, for those who look without the lock
     };
 
+    void settle(const std::string& key, const std::string& value);
     void watch();
     bool check(const std::string& key, const Record& seen);
     void publishAgain(const std::string& key, const Record& seen, const char* why);

@@ -399,6 +399,8 @@ int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDes
         RpcMetaDesc found;
         if (storage_->get(key, &stored).ok() && decodeRpcMeta(stored, &found).ok() &&
             found.ip_or_host_name == desc.ip_or_host_name && found.rpc_port == desc.rpc_port) {
+            // As the store has it: other engines order and space the members in other ways.
+            keeper_->confirm(key, stored);
             return 0;
         }
         LOG(WARNING) << "Replacing what an earlier process left in the metadata store under '"

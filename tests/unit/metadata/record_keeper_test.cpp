@@ -81,6 +81,20 @@ TEST_F(RecordKeeperTest, ReplacesWhatIsOlderAndLeavesWhatIsNewer) {
     EXPECT_EQ(stored("d"), "d");
 }
 
+// A write-once store refuses what it has already.
+TEST_F(RecordKeeperTest, LooksAfterWhatWasThereAlready) {
+    put("b");
+    failing_ = true;
+    EXPECT_FALSE(set("b").ok());
+    failing_ = false;
+    {
+        std::lock_guard lock(order_);
+        keeper_.confirm("key", "b");
+    }
+    ASSERT_TRUE(storage_->remove("key").ok());
+    EXPECT_EQ(stored("b"), "b");
+}
+
 TEST_F(RecordKeeperTest, InsistsOnlyWhereItIsAskedTo) {
     ASSERT_TRUE(set("b").ok());
     failing_ = true;
