@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 #include "transport/transport.h"
 
 namespace mooncake {
@@ -39,6 +40,17 @@ class NVMeoFGenericTransport : public Transport {
     /// @return InvalidArgument for a task_id outside the batch; `status` is WAITING, COMPLETED or
     /// FAILED, with the bytes that moved so far
     Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) override;
+
+    /// What this node has counted as an initiator since the transport was installed. A program that
+    /// does not link the plugin calls it, too, since it is virtual:
+    ///     auto* transport =
+    ///     static_cast<NVMeoFGenericTransport*>(engine.getTransport("nvmeof_generic"));
+    ///     if (transport != nullptr) stats = transport->getStats();
+    /// The pointer is valid until the transport is uninstalled. Does not disturb I/O.
+    virtual TransportStats getStats() const;
+
+    /// The same as text, in the format that Prometheus reads.
+    virtual std::string getStatsText() const;
 
  protected:
     /// As installWithArgs() without arguments: an initiator that exports nothing.

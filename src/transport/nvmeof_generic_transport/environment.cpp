@@ -85,6 +85,25 @@ Reader nqnList(std::vector<std::string>& target) {
     };
 }
 
+Reader networks(NetworkList& target) {
+    return [&target](std::string_view value) -> Result<> {
+        auto parsed = NetworkList::parse(value);
+        if (!parsed.ok()) return parsed.error();
+        target = parsed.take();
+        return {};
+    };
+}
+
+Reader absolutePath(std::string& target) {
+    return [&target](std::string_view value) -> Result<> {
+        if (value.size() < 2 || value.front() != '/' || value.back() == '/') {
+            return expected("the absolute path of a file");
+        }
+        target = value;
+        return {};
+    };
+}
+
 std::map<std::string_view, Reader> readers(TransportOptions& options) {
     IoOptions& io = options.io;
     InitiatorOptions& initiator = options.initiator;
@@ -106,10 +125,19 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
         {"RECONNECT_DELAY", seconds(3600, initiator.reconnectDelay)},
         {"FAST_IO_FAIL", seconds(3600, initiator.fastIoFail)},
         {"CTRL_LOSS", seconds(86400, initiator.controllerLoss)},
+        {"IO_QUEUES",
+         number(0, 1024,
+                [&initiator](uint64_t n) { initiator.ioQueues = static_cast<uint32_t>(n); })},
+        {"IO_QUEUE_SIZE",
+         number(16, 1024,
+                [&initiator](uint64_t n) { initiator.queueDepth = static_cast<uint32_t>(n); })},
         {"HOST_NQN", nqn(initiator.hostNqn)},
         {"ALLOWED_HOSTS", nqnList(options.target.allowedHosts)},
         {"EXPORT_BUSY_DEVICES",
          choice<bool>({{"on", true}, {"off", false}}, options.target.exportBusyDevices)},
+        {"ALLOWED_NETWORKS", networks(options.allowedNetworks)},
+        {"STATS_FILE", absolutePath(options.statsFile)},
+        {"STATS_INTERVAL", seconds(3600, options.statsInterval)},
     };
 }
 

@@ -2,8 +2,11 @@
 // The transport's options: environment variables, read once when the transport is installed.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <string>
 
+#include "network_list.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator_options.h"
 #include "transport/nvmeof_generic_transport/io/io_options.h"
@@ -15,6 +18,9 @@ struct TransportOptions {
     IoOptions io;
     InitiatorOptions initiator;
     TargetOptions target;
+    NetworkList allowedNetworks;  ///< where an initiator connects to
+    std::string statsFile;        ///< where the counters are written; empty: nowhere
+    std::chrono::seconds statsInterval{10};
 };
 
 /// Reads MC_NVMEOF_GENERIC_*. A variable that is not set keeps its default; a malformed or

@@ -4,8 +4,10 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <shared_mutex>
@@ -13,8 +15,10 @@
 #include <utility>
 
 #include "environment.h"
+#include "housekeeper.h"
 #include "remote_descriptor.h"
 #include "remote_segment.h"
+#include "stats_text.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
@@ -39,6 +43,10 @@ void addTo(volatile T& counter, uint64_t value) {
     __atomic_fetch_add(&counter, value, __ATOMIC_RELAXED);
 }
 
+int64_t nanosecondsNow() {
+    return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
 // Ends a slice. The poller may free task and slice as soon as the last slice of the task has ended.
 void endSlice(void* context, int error, uint64_t bytes) {
     auto* slice = static_cast<Transport::Slice*>(context);
@@ -48,6 +56,15 @@ void endSlice(void* context, int error, uint64_t bytes) {
         if (bytes != 0) addTo(slice->task->transferred_bytes, bytes);
         slice->markFailed();
     }
+}
+
+// The same, and counts it before.
+void countAndEndSlice(void* context, int error, uint64_t bytes, FileCounters& counters) {
+    const auto* slice = static_cast<Transport::Slice*>(context);
+    counters.noteEnd(
+        slice->opcode == Transport::TransferRequest::READ ? Direction::kRead : Direction::kWrite,
+        error, bytes, static_cast<uint64_t>(nanosecondsNow() - slice->ts));
+    endSlice(context, error, bytes);
 }
 
 // What the engine's headers have for a failure of each kind.
@@ -78,9 +95,13 @@ struct NVMeoFGenericTransport::Parts {
     /// Makes what reading and writing needs: initiator and pool, or neither.
     Result<> makeInitiator();
     RemoteSegment& segment(SegmentID id);
-    void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count);
+    void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count,
+                int retries);
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
     void withdraw(FileBufferID id);
+    TransportStats stats() const;
+    void writeStats() const;
+    Housekeeper::Clock::time_point keepHouse(Housekeeper::Clock::time_point now);
 
     TransferMetadata& metadata;
     TransportOptions options;
@@ -90,8 +111,11 @@ struct NVMeoFGenericTransport::Parts {
     std::unique_ptr<IoPool> pool;          // likewise
 
     // Held shared for a look-up, alone to add a segment; never over anything that blocks.
-    std::shared_mutex mutex;
+    mutable std::shared_mutex mutex;
     std::unordered_map<SegmentID, std::unique_ptr<RemoteSegment>> segments;
+
+    std::unique_ptr<Housekeeper> housekeeper;    // with the initiator; it uses all of the above
+    Housekeeper::Clock::time_point nextStats{};  // its own
 };
 
 NVMeoFGenericTransport::Parts::~Parts() {
@@ -99,7 +123,9 @@ NVMeoFGenericTransport::Parts::~Parts() {
     // its own segment would otherwise wait for a target that it has removed itself.
     if (initiator) initiator->interrupt();
     for (auto& [id, segment] : segments) segment->stop();
+    housekeeper.reset();
     pool.reset();
+    writeStats();
     segments.clear();
     initiator.reset();
     target.reset();
@@ -117,7 +143,39 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
         return makeError(ENOENT, "segment " + std::to_string(id) + " has no descriptor",
                          "is its node running, and is the metadata service reachable?");
     }
-    return checkDescriptor(*descriptor);
+    return checkDescriptor(*descriptor, options.allowedNetworks);
+}
+
+TransportStats NVMeoFGenericTransport::Parts::stats() const {
+    TransportStats all;
+    std::shared_lock lock(mutex);
+    for (const auto& [id, segment] : segments) {
+        all.segments.push_back(segment->stats());
+        all.segments.back().segmentId = id;
+    }
+    return all;
+}
+
+void NVMeoFGenericTransport::Parts::writeStats() const {
+    if (options.statsFile.empty() || !initiator) return;
+    if (auto written = replaceFile(options.statsFile, statsText(stats())); !written.ok()) {
+        LOG_EVERY_T(ERROR, 60) << kProtocol << ": statistics: " << written.error().message;
+    }
+}
+
+Housekeeper::Clock::time_point NVMeoFGenericTransport::Parts::keepHouse(
+    Housekeeper::Clock::time_point now) {
+    auto next = Housekeeper::Clock::time_point::max();
+    {
+        std::shared_lock lock(mutex);
+        for (const auto& [id, segment] : segments) next = std::min(next, segment->expire(now));
+    }
+    if (options.statsFile.empty()) return next;
+    if (now >= nextStats) {
+        writeStats();
+        nextStats = now + options.statsInterval;
+    }
+    return std::min(next, nextStats);
 }
 
 // What the target says of a file that it has lost, the segment's record repeats. A file that was
@@ -138,9 +196,13 @@ RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
     std::unique_lock lock(mutex);
     auto& slot = segments[id];
     if (!slot) {
-        RemoteSegmentContext context{[this, id](bool fresh) { return describe(id, fresh); },
-                                     initiator.get(), pool.get(), endSlice,
-                                     options.initiator.connectTimeout};
+        RemoteSegmentContext context{
+            [this, id](bool fresh) { return describe(id, fresh); },
+            initiator.get(),
+            pool.get(),
+            countAndEndSlice,
+            options.initiator.connectTimeout,
+            [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); }};
         slot = std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
     }
     return *slot;
@@ -151,15 +213,23 @@ Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
     if (!madeInitiator.ok()) return madeInitiator.error();
     auto madePool = IoPool::create(options.io);
     if (!madePool.ok()) return madePool.error();
+    if (!options.statsFile.empty()) {
+        if (auto written = replaceFile(options.statsFile, statsText({})); !written.ok()) {
+            return Error{written.error().code,
+                         written.error().message + "; MC_NVMEOF_GENERIC_STATS_FILE names it"};
+        }
+    }
     initiator = madeInitiator.take();
     pool = madePool.take();
+    housekeeper = std::make_unique<Housekeeper>(
+        [this](Housekeeper::Clock::time_point now) { return keepHouse(now); });
     return {};
 }
 
 void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fileId,
-                                           const IoRequest* requests, size_t count) {
+                                           const IoRequest* requests, size_t count, int retries) {
     if (pool) {
-        segment(segmentId).submit(fileId, requests, count);
+        segment(segmentId).submit(fileId, requests, count, retries);
     } else {
         for (size_t i = 0; i < count; ++i) endSlice(requests[i].context, ENODEV, 0);
     }
@@ -269,16 +339,20 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
     size_t count = 0;
     SegmentID segmentId = 0;
     FileBufferID fileId = 0;
+    int retries = 0;
+    const int64_t now = nanosecondsNow();
     const auto send = [&] {
-        if (count != 0) parts_->submit(segmentId, fileId, run.data(), count);
+        if (count != 0) parts_->submit(segmentId, fileId, run.data(), count, retries);
         count = 0;
     };
     for (TransferTask* task : task_list) {
         const TransferRequest& request = *task->request;
-        if (count == run.size() || request.target_id != segmentId || request.file_id != fileId) {
+        if (count == run.size() || request.target_id != segmentId || request.file_id != fileId ||
+            request.advise_retry_cnt != retries) {
             send();
             segmentId = request.target_id;
             fileId = request.file_id;
+            retries = request.advise_retry_cnt;
         }
         Slice* slice = getSliceCache().allocate();
         slice->source_addr = request.source;
@@ -288,7 +362,7 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
         slice->file_id = request.file_id;
         slice->task = task;
         slice->status = Slice::PENDING;
-        slice->ts = 0;
+        slice->ts = now;
         task->total_bytes = request.length;
         task->slice_list.push_back(slice);
         // Counted before it can end: a task with as many ended slices as it has is finished.
@@ -298,6 +372,14 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
     }
     send();
     return Status::OK();
+}
+
+TransportStats NVMeoFGenericTransport::getStats() const {
+    return parts_ && parts_->pool ? parts_->stats() : TransportStats{};
+}
+
+std::string NVMeoFGenericTransport::getStatsText() const {
+    return statsText(getStats());
 }
 
 Status NVMeoFGenericTransport::getTransferStatus(BatchID batch_id, size_t task_id,

@@ -21,7 +21,8 @@ constexpr uint64_t kMaxFileBytes = INT64_MAX;
 
 }  // namespace
 
-Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor) {
+Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
+                                         const NetworkList& allowed) {
     const std::string segment = "segment " + nvmeof_generic::quoted(descriptor.name);
     if (descriptor.protocol != "nvmeof_generic") {
         return makeError(
@@ -30,13 +31,18 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
     }
     const auto& trid = descriptor.nvmeof_generic_trid;
     RemoteDescriptor checked{
-        {trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid}, trid.subnqn, {}};
+        descriptor.name, {trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid}, trid.subnqn, {}};
     if (trid.subnqn.empty()) {
         return makeError(EINVAL, segment + " exports no files",
                          "its node runs as an initiator only");
     }
     if (Result<> address = checkAddress(checked.address); !address.ok()) {
         return Error{EINVAL, segment + ": " + address.error().message};
+    }
+    if (!allowed.contains(checked.address)) {
+        return makeError(EACCES, segment + " is at " + toString(checked.address),
+                         "MC_NVMEOF_GENERIC_ALLOWED_NETWORKS lists the networks that this node "
+                         "connects to, and this address is in none of them");
     }
     if (Result<> nqn = checkNqn(checked.subsystemNqn); !nqn.ok()) {
         return Error{EINVAL, segment + ": " + nqn.error().message};

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "network_list.h"
 #include "transfer_metadata.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
@@ -13,6 +14,7 @@
 namespace mooncake::nvmeof_generic {
 
 struct RemoteDescriptor {
+    std::string segment;  ///< its name, of any bytes
     TransportAddress address;
     std::string subsystemNqn;
     std::unordered_map<uint32_t, uint64_t> fileSizes;  ///< by file id (which is the nsid), bytes
@@ -20,7 +22,9 @@ struct RemoteDescriptor {
 
 /// Checks a descriptor: protocol, address, NQN, and each file's id (a valid nsid, once) and size. A
 /// file whose entry is wrong is left out, with a log line: it is an error of that file alone.
-/// @return EINVAL that names the segment and the field
-Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor);
+/// @param allowed  where the address must lie
+/// @return EINVAL that names the segment and the field; EACCES for an address outside of `allowed`
+Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
+                                         const NetworkList& allowed);
 
 }  // namespace mooncake::nvmeof_generic

@@ -4,9 +4,16 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <optional>
 #include <utility>
+
+#include "retried_read.h"
+#include "retry_rules.h"
+#include "transport/nvmeof_generic_transport/common/signals.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -21,6 +28,12 @@ constexpr std::chrono::milliseconds kOpenPause{100};
 // Between two looks at the metadata and the connection that failing I/O asks for.
 constexpr std::chrono::milliseconds kSuspectPause{500};
 
+// Before a request is tried again, and until the next look at a connection that is not up yet.
+constexpr std::chrono::milliseconds kRetryPause{200};
+
+// Requests handed to the pool at once.
+constexpr size_t kAtOnce = 64;
+
 // The namespace is gone (kernel-facts.md, failure timing): the descriptor will never do I/O again.
 bool meansGone(int error) {
     return error == ENODATA || error == ENOSPC || error == ENODEV || error == ENXIO;
@@ -31,27 +44,48 @@ bool hasFiles(const RemoteDescriptor& descriptor, const std::set<uint32_t>& file
                        [&](uint32_t id) { return descriptor.fileSizes.contains(id); });
 }
 
+// Neither a descriptor that makes no sense nor a missing permission will be different in a second.
+bool isHopeless(int error) {
+    return error == EINVAL || error == EACCES;
+}
+
+std::string leftOut(uint64_t lines) {
+    return lines == 0 ? "" : " (" + std::to_string(lines) + " such lines left out)";
+}
+
 }  // namespace
 
 /// Hears from the pool how I/O on one opening of one file ended.
 class RemoteSegment::FileListener : public IoListener {
  public:
-    FileListener(RemoteSegment& segment, uint32_t fileId) : segment_(segment), fileId_(fileId) {}
+    FileListener(RemoteSegment& segment, uint32_t fileId, std::shared_ptr<FileCounters> counters)
+        : segment_(segment), fileId_(fileId), counters_(std::move(counters)) {}
 
     void onIoDone(void* context, int error, uint64_t bytes) noexcept override {
         // The note comes first: whoever sees the failed request finds the segment mending already.
         if (error != 0 && error != EINVAL && error != ECANCELED)
             segment_.onIoError(fileId_, this, error);
-        segment_.context_.ended(context, error, bytes);
+        if (const auto read = RetriedRead::unwrap(context)) {
+            context = read->request.context;
+            if (canPass(error) && read->left > 0 &&
+                segment_.repeat(fileId_, read->request, read->left - 1)) {
+                return;
+            }
+        }
+        segment_.context_.ended(context, error, bytes, *counters_);
     }
 
  private:
     RemoteSegment& segment_;
     const uint32_t fileId_;
+    const std::shared_ptr<FileCounters> counters_;
 };
 
 RemoteSegment::RemoteSegment(std::string name, RemoteSegmentContext context)
-    : name_(std::move(name)), context_(std::move(context)), thread_([this] { run(); }) {}
+    : name_(std::move(name)), context_(std::move(context)), thread_([this] {
+          blockAllSignals();
+          run();
+      }) {}
 
 RemoteSegment::~RemoteSegment() {
     stop();
@@ -66,39 +100,87 @@ void RemoteSegment::stop() {
     if (thread_.joinable()) thread_.join();
     closeFiles();
     endWaiting([](const Waiting&) { return true; },
-               Error{ECANCELED, "the transport is being shut down"});
+               Error{ECANCELED, "the transport is being shut down"}, Last::kYes);
 }
 
-void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t count) {
+void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t count, int retries) {
+    retries = std::max(retries, 0);
     std::shared_ptr<IoDevice> device;
+    std::shared_ptr<FileCounters> counters;
     int refusal = 0;
+    bool first = false;
+    const auto now = Clock::now();
     {
         std::lock_guard lock(mutex_);
         const auto file = files_.find(fileId);
-        const auto now = Clock::now();
         if (stopping_) {
             refusal = ECANCELED;
         } else if (file != files_.end()) {
             device = file->second.device;
-        } else if (pace_.failingFor(context_.patience, now) && now < pace_.notBefore()) {
+        } else if (retries == 0 && pace_.failingFor(context_.patience, now) &&
+                   now < pace_.notBefore()) {
             refusal = lastError_.code;
         } else {
-            for (size_t i = 0; i < count; ++i) {
-                waiting_.push_back({fileId, now + context_.patience, requests[i]});
-            }
+            first = waiting_.empty();
+            for (size_t i = 0; i < count; ++i) wait({fileId, {}, requests[i], retries});
         }
+        if (refusal != 0) counters = counters_.of(fileId);
     }
     if (device) {
-        context_.pool->submit(device, requests, count);
+        send(device, requests, count, retries);
     } else if (refusal != 0) {
-        for (size_t i = 0; i < count; ++i) context_.ended(requests[i].context, refusal, 0);
+        for (size_t i = 0; i < count; ++i) {
+            context_.ended(requests[i].context, refusal, 0, *counters);
+        }
     } else {
+        if (first) context_.expireAt(now + context_.patience);
         wake_.notify_one();
     }
 }
 
+// Under the lock, so that the queue is in the order of the deadlines.
+void RemoteSegment::wait(Waiting waiting) {
+    waiting.deadline = Clock::now() + context_.patience;
+    waitingRetries_ += waiting.isRetry();
+    waiting_.push_back(waiting);
+}
+
+void RemoteSegment::send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
+                         size_t count, int retries) {
+    if (retries == 0) return context_.pool->submit(device, requests, count);
+    std::array<IoRequest, kAtOnce> some;
+    for (size_t at = 0; at < count;) {
+        size_t filled = 0;
+        for (; at < count && filled < some.size(); ++at, ++filled) {
+            some[filled] = requests[at];
+            if (some[filled].op != IoOp::kRead) continue;
+            // Without memory there is no second attempt.
+            std::unique_ptr<RetriedRead> read(new (std::nothrow)
+                                                  RetriedRead{requests[at], retries});
+            if (read) some[filled] = RetriedRead::wrap(std::move(read));
+        }
+        context_.pool->submit(device, some.data(), filled);
+    }
+}
+
+/// @return false when the segment is being stopped
+bool RemoteSegment::repeat(uint32_t fileId, const IoRequest& request, int retries) {
+    bool first = false;
+    {
+        std::lock_guard lock(mutex_);
+        if (stopping_) return false;
+        first = waiting_.empty();
+        wait({fileId, {}, request, retries, Clock::now() + kRetryPause});
+        counters_.of(fileId)->noteRetry();
+    }
+    if (first) context_.expireAt(Clock::now() + context_.patience);
+    wake_.notify_one();
+    return true;
+}
+
 void RemoteSegment::onIoError(uint32_t fileId, const FileListener* listener, int error) {
     std::shared_ptr<IoDevice> gone;
+    std::optional<uint64_t> line;
     {
         std::lock_guard lock(mutex_);
         suspect_ = true;
@@ -107,9 +189,12 @@ void RemoteSegment::onIoError(uint32_t fileId, const FileListener* listener, int
             gone = found->second.device;
             files_.erase(found);
         }
+        line = ioLog_.admit(Clock::now());
     }
-    LOG_EVERY_T(WARNING, 1) << name_ << ": I/O on file " << fileId
-                            << " failed: " << strerrordesc_np(error);
+    if (line) {
+        LOG(WARNING) << name_ << ": I/O on file " << fileId << " failed: " << strerrordesc_np(error)
+                     << leftOut(*line);
+    }
     if (gone) context_.pool->closeDevice(gone);
     wake_.notify_one();
 }
@@ -123,26 +208,46 @@ void RemoteSegment::run() {
         } else if (when > Clock::now()) {
             wake_.wait_until(lock, when);
         } else {
-            const auto now = Clock::now();
-            if (now >= pace_.notBefore()) attempt(lock);
-            const Error late{ETIMEDOUT,
-                             name_ + " gave no answer in time" +
-                                 (lastError_.code != 0 ? "; last: " + lastError_.message : "")};
-            lock.unlock();
-            endWaiting([now](const Waiting& waiting) { return waiting.deadline <= now; }, late);
-            lock.lock();
+            attempt(lock);
         }
     }
 }
 
 RemoteSegment::Clock::time_point RemoteSegment::wakeTime() const {
     if (waiting_.empty()) return suspect_ ? pace_.notBefore() : Clock::time_point::max();
-    return std::min(pace_.notBefore(), waiting_.front().deadline);
+    auto first = Clock::time_point::min();
+    if (waitingRetries_ == waiting_.size()) {
+        first =
+            std::min_element(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
+                return a.notBefore < b.notBefore;
+            })->notBefore;
+    }
+    return std::max(first, pace_.notBefore());
+}
+
+RemoteSegment::Clock::time_point RemoteSegment::expire(Clock::time_point now) {
+    Error late;
+    {
+        std::lock_guard lock(mutex_);
+        if (waiting_.empty()) return Clock::time_point::max();
+        if (waiting_.front().deadline > now) return waiting_.front().deadline;
+        late = {ETIMEDOUT, name_ + " gave no answer in time" +
+                               (lastError_.code != 0 ? "; last: " + lastError_.message : "")};
+    }
+    endWaiting([now](const Waiting& waiting) { return waiting.deadline <= now; }, late);
+    std::lock_guard lock(mutex_);
+    return waiting_.empty() ? Clock::time_point::max() : waiting_.front().deadline;
 }
 
 void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
+    const auto now = Clock::now();
     std::set<uint32_t> wanted;
-    for (const Waiting& waiting : waiting_) wanted.insert(waiting.fileId);
+    bool retries = false;
+    for (const Waiting& waiting : waiting_) {
+        if (waiting.notBefore > now) continue;
+        wanted.insert(waiting.fileId);
+        retries = retries || waiting.isRetry();
+    }
     const bool suspect = std::exchange(suspect_, false);
     const bool fresh =
         suspect || lastError_.code != 0 || (connection_ && !hasFiles(descriptor_, wanted));
@@ -151,7 +256,9 @@ void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
     const Result<> result = bringUp(fresh, wanted);
     bool allThere = true;
     if (result.ok()) {
-        for (uint32_t fileId : wanted) allThere = openFile(fileId) && allThere;
+        // What failed because the connection was down would only fail again until it is up.
+        const bool live = !retries || connection_->isLive();
+        for (uint32_t fileId : wanted) allThere = openFile(fileId, live) && allThere;
     }
 
     lock.lock();
@@ -169,14 +276,22 @@ void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
 
 void RemoteSegment::noteFailure(std::unique_lock<std::mutex>& lock, const Error& error) {
     const auto now = Clock::now();
-    if (error.message != lastError_.message) LOG(WARNING) << error.message;
+    if (error.message != lastError_.message) {
+        if (const auto line = attemptLog_.admit(now)) {
+            LOG(WARNING) << error.message << leftOut(*line);
+        }
+    }
     lastError_ = error;
+    ++failedAttempts_;
     pace_.failed(now);
-    // A descriptor that makes no sense will not make sense in a second either; a segment that has
-    // been down for long costs each new request one attempt and not all its patience.
-    if (error.code == EINVAL || pace_.failingFor(context_.patience, now)) {
+    if (isHopeless(error.code)) {
         lock.unlock();
-        endWaiting([](const Waiting&) { return true; }, error);
+        endWaiting([](const Waiting&) { return true; }, error, Last::kYes);
+        lock.lock();
+    } else if (pace_.failingFor(context_.patience, now)) {
+        // Down for long: each new request costs one attempt and not all its patience.
+        lock.unlock();
+        endWaiting([now](const Waiting& waiting) { return waiting.notBefore <= now; }, error);
         lock.lock();
     }
 }
@@ -191,7 +306,9 @@ Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
         if (newer.ok() || !described.ok()) described = std::move(newer);
     }
     if (described.ok()) {
+        std::lock_guard lock(mutex_);
         descriptor_ = described.take();
+        publishedName_ = descriptor_.segment;
     } else if (!connection_) {
         return described.error();
     } else {
@@ -209,13 +326,22 @@ Result<> RemoteSegment::useConnection() {
     if (connected.value() != connection_) {
         closeFiles();
         connection_ = connected.take();
-        LOG(INFO) << name_ << ": connected to " << descriptor_.subsystemNqn << " at "
-                  << toString(descriptor_.address);
+        std::optional<uint64_t> line;
+        {
+            std::lock_guard lock(mutex_);
+            connected_ = true;
+            ++connects_;
+            line = attemptLog_.admit(Clock::now());
+        }
+        if (line) {
+            LOG(INFO) << name_ << ": connected to " << descriptor_.subsystemNqn << " at "
+                      << toString(descriptor_.address) << leftOut(*line);
+        }
     }
     return {};
 }
 
-bool RemoteSegment::openFile(uint32_t fileId) {
+bool RemoteSegment::openFile(uint32_t fileId, bool live) {
     const std::string file = name_ + " file " + std::to_string(fileId);
     const auto isOfFile = [fileId](const Waiting& waiting) { return waiting.fileId == fileId; };
     const auto size = descriptor_.fileSizes.find(fileId);
@@ -224,35 +350,69 @@ bool RemoteSegment::openFile(uint32_t fileId) {
                    makeError(ENOENT, file, "its node has not registered it, or has withdrawn it"));
         return true;
     }
-    auto opened = context_.initiator->openNamespace(
-        *connection_, fileId, size->second, context_.pool->openFlags(), Clock::now() + kOpenSlice);
-    if (!opened.ok()) {
-        if (opened.error().code == ENXIO) return false;
-        endWaiting(isOfFile, Error{opened.error().code, file + ": " + opened.error().message});
-        return true;
-    }
-    RemoteNamespace device = opened.take();
-    auto listener = std::make_shared<FileListener>(*this, fileId);
-    auto added =
-        context_.pool->addDevice({std::move(device.fd), file + " (" + device.deviceName + ")",
-                                  size->second, device.blockSize, listener});
-    if (!added.ok()) {
-        endWaiting(isOfFile, Error{added.error().code, file + ": " + added.error().message});
-        return true;
-    }
-
-    std::vector<IoRequest> ready;
+    std::shared_ptr<FileCounters> counters;
+    bool isOpen = false;
     {
         std::lock_guard lock(mutex_);
-        files_[fileId] = {listener, added.value()};
-        const auto rest =
-            std::stable_partition(waiting_.begin(), waiting_.end(),
-                                  [&](const Waiting& waiting) { return !isOfFile(waiting); });
-        for (auto it = rest; it != waiting_.end(); ++it) ready.push_back(it->request);
-        waiting_.erase(rest, waiting_.end());
+        isOpen = files_.contains(fileId);
+        counters = counters_.add(
+            fileId, [this](uint32_t id) { return descriptor_.fileSizes.contains(id); });
     }
-    if (!ready.empty()) context_.pool->submit(added.value(), ready.data(), ready.size());
+    if (!isOpen) {
+        auto opened = context_.initiator->openNamespace(*connection_, fileId, size->second,
+                                                        context_.pool->openFlags(),
+                                                        Clock::now() + kOpenSlice);
+        if (!opened.ok()) {
+            if (opened.error().code == ENXIO) return false;
+            endWaiting(isOfFile, Error{opened.error().code, file + ": " + opened.error().message});
+            return true;
+        }
+        RemoteNamespace device = opened.take();
+        auto listener = std::make_shared<FileListener>(*this, fileId, std::move(counters));
+        auto added =
+            context_.pool->addDevice({std::move(device.fd), file + " (" + device.deviceName + ")",
+                                      size->second, device.blockSize, listener});
+        if (!added.ok()) {
+            endWaiting(isOfFile, Error{added.error().code, file + ": " + added.error().message});
+            return true;
+        }
+        std::lock_guard lock(mutex_);
+        files_[fileId] = {listener, added.value()};
+    }
+    sendWaiting(fileId, live);
     return true;
+}
+
+void RemoteSegment::sendWaiting(uint32_t fileId, bool live) {
+    std::shared_ptr<IoDevice> device;
+    std::vector<Waiting> ready;
+    {
+        std::lock_guard lock(mutex_);
+        const auto file = files_.find(fileId);
+        if (file == files_.end()) return;  // it failed again meanwhile
+        device = file->second.device;
+        const auto now = Clock::now();
+        auto kept = waiting_.begin();
+        for (Waiting& waiting : waiting_) {
+            const bool due = waiting.fileId == fileId && waiting.notBefore <= now;
+            if (due && (live || !waiting.isRetry())) {
+                waitingRetries_ -= waiting.isRetry();
+                ready.push_back(waiting);
+                continue;
+            }
+            if (due) waiting.notBefore = now + kRetryPause;
+            *kept++ = waiting;
+        }
+        waiting_.erase(kept, waiting_.end());
+    }
+    std::vector<IoRequest> requests;
+    for (size_t i = 0; i < ready.size(); ++i) {
+        requests.push_back(ready[i].request);
+        const bool last = i + 1 == ready.size() || ready[i + 1].retries != ready[i].retries;
+        if (!last) continue;
+        send(device, requests.data(), requests.size(), ready[i].retries);
+        requests.clear();
+    }
 }
 
 void RemoteSegment::closeFiles() {
@@ -264,20 +424,58 @@ void RemoteSegment::closeFiles() {
     for (auto& [id, file] : closing) context_.pool->closeDevice(file.device);
 }
 
-void RemoteSegment::endWaiting(const std::function<bool(const Waiting&)>& which,
-                               const Error& error) {
-    std::vector<Waiting> ending;
+void RemoteSegment::endWaiting(const Predicate& which, const Error& error, Last last) {
+    struct Ending {
+        void* context;
+        std::shared_ptr<FileCounters> counters;
+    };
+    std::vector<Ending> ending;
+    std::optional<uint64_t> line;
     {
         std::lock_guard lock(mutex_);
-        const auto rest =
-            std::stable_partition(waiting_.begin(), waiting_.end(),
-                                  [&](const Waiting& waiting) { return !which(waiting); });
-        ending.assign(rest, waiting_.end());
-        waiting_.erase(rest, waiting_.end());
+        const auto now = Clock::now();
+        std::vector<Waiting> again;
+        auto kept = waiting_.begin();
+        for (Waiting& waiting : waiting_) {
+            if (!which(waiting)) {
+                *kept++ = waiting;
+                continue;
+            }
+            waitingRetries_ -= waiting.isRetry();
+            if (last == Last::kNo && waiting.retries > 0 && canPass(error.code)) {
+                --waiting.retries;
+                waiting.notBefore = now + kRetryPause;
+                counters_.of(waiting.fileId)->noteRetry();
+                again.push_back(waiting);
+            } else {
+                ending.push_back({waiting.request.context, counters_.of(waiting.fileId)});
+            }
+        }
+        waiting_.erase(kept, waiting_.end());
+        for (const Waiting& waiting : again) wait(waiting);
+        if (!ending.empty()) line = endLog_.admit(now);
     }
-    if (ending.empty()) return;
-    LOG_EVERY_T(ERROR, 1) << ending.size() << " request(s) failed: " << error.message;
-    for (const Waiting& waiting : ending) context_.ended(waiting.request.context, error.code, 0);
+    if (line) {
+        LOG(ERROR) << ending.size() << " request(s) failed: " << error.message << leftOut(*line);
+    }
+    for (const Ending& one : ending) context_.ended(one.context, error.code, 0, *one.counters);
+}
+
+SegmentStats RemoteSegment::stats() const {
+    SegmentStats stats;
+    std::lock_guard lock(mutex_);
+    using State = SegmentStats::State;
+    stats.state = lastError_.code != 0 ? State::kGone
+                  : suspect_           ? State::kDegraded
+                  : connected_         ? State::kReady
+                  : waiting_.empty()   ? State::kIdle
+                                       : State::kConnecting;
+    stats.name = publishedName_;
+    stats.connects = connects_;
+    stats.failedAttempts = failedAttempts_;
+    stats.waiting = waiting_.size();
+    stats.files = counters_.read();
+    return stats;
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -15,25 +15,32 @@
 #include <unordered_map>
 #include <vector>
 
+#include "log_pace.h"
 #include "remote_descriptor.h"
 #include "retry_pace.h"
+#include "segment_counters.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace mooncake::nvmeof_generic {
 
 /// What a segment stands on. The initiator outlives the segment; the pool is drained between stop()
 /// and the destructor.
 struct RemoteSegmentContext {
+    using Clock = std::chrono::steady_clock;
+
     /// Looks the segment's descriptor up; `fresh`: at the metadata service, not in the cache. May
     /// block.
     std::function<Result<RemoteDescriptor>(bool fresh)> describe;
     Initiator* initiator;
     IoPool* pool;
-    /// Told how each request ended; called from I/O workers, the segment's thread and submit().
-    /// Must not block.
-    std::function<void(void* context, int error, uint64_t bytes)> ended;
+    /// Told how each request ended, with the counters of its file; called from I/O workers, the
+    /// segment's thread, submit() and expire(). Must not block.
+    std::function<void(void* context, int error, uint64_t bytes, FileCounters& counters)> ended;
     std::chrono::milliseconds patience;  ///< for a request to wait for its connection
+    /// Asks for expire() at a time. Must not block.
+    std::function<void(Clock::time_point when)> expireAt;
 };
 
 /// Callers never wait here: what takes time (metadata, connecting, opening devices) is done by a
@@ -42,6 +49,8 @@ struct RemoteSegmentContext {
 /// waits. A file is opened when the first request asks for it.
 class RemoteSegment {
  public:
+    using Clock = std::chrono::steady_clock;
+
     RemoteSegment(std::string name, RemoteSegmentContext context);
     /// Disconnects. After stop(), and after the pool gave back all I/O.
     ~RemoteSegment();
@@ -50,14 +59,24 @@ class RemoteSegment {
 
     /// Sends requests on their way. Each ends through `ended` exactly once. Thread-safe; never
     /// blocks.
-    void submit(uint32_t fileId, const IoRequest* requests, size_t count);
+    /// @param requests  their contexts are addresses of objects aligned to 2 bytes at least
+    /// @param retries  how often each may be tried again after an error that can pass (canPass()):
+    /// a read always, a write as long as the kernel has not had it. Each attempt may wait as long
+    /// as the first; the next begins when the connection is up again.
+    void submit(uint32_t fileId, const IoRequest* requests, size_t count, int retries = 0);
+
+    /// Ends the waiting requests whose time is up, also while the segment's own thread is held up.
+    /// @return when it wants to be called again; time_point::max(): when `expireAt` says so
+    Clock::time_point expire(Clock::time_point now);
 
     /// Ends the waiting requests with ECANCELED, refuses new ones and closes the devices. May take
     /// as long as a connect that has begun. I/O in the kernel ends through the pool.
     void stop();
 
+    /// Thread-safe; waits for nothing but a lock that is held for a moment.
+    SegmentStats stats() const;
+
  private:
-    using Clock = std::chrono::steady_clock;
     class FileListener;
     struct OpenFile {
         std::shared_ptr<FileListener> listener;
@@ -67,9 +86,15 @@ class RemoteSegment {
         uint32_t fileId;
         Clock::time_point deadline;
         IoRequest request;
+        int retries;
+        Clock::time_point notBefore{};  // of a retry; others may go at once
+        bool isRetry() const { return notBefore != Clock::time_point{}; }
     };
+    enum class Last { kNo, kYes };
+    using Predicate = std::function<bool(const Waiting&)>;
 
     void onIoError(uint32_t fileId, const FileListener* listener, int error);
+    bool repeat(uint32_t fileId, const IoRequest& request, int retries);
 
     // The steps of the segment's thread. Those that block run without the lock.
     void run();
@@ -78,25 +103,36 @@ class RemoteSegment {
     Result<> bringUp(bool fresh, const std::set<uint32_t>& wanted);
     Result<> useConnection();
     /// @return false when the device is not there yet: the requests go on waiting
-    bool openFile(uint32_t fileId);
+    bool openFile(uint32_t fileId, bool live);
+    void sendWaiting(uint32_t fileId, bool live);
     void noteFailure(std::unique_lock<std::mutex>& lock, const Error& error);
 
+    void wait(Waiting waiting);
+    void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
+              int retries);
     void closeFiles();
-    /// Ends the waiting requests that `which` picks.
-    void endWaiting(const std::function<bool(const Waiting&)>& which, const Error& error);
+    /// Ends the waiting requests that `which` picks, or lets them wait anew where they may be tried
+    /// again and this is not the last word.
+    void endWaiting(const Predicate& which, const Error& error, Last last = Last::kNo);
 
     const std::string name_;
     const RemoteSegmentContext context_;
 
     // Held neither over a system call that could block nor over `ended`.
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false;
-    bool suspect_ = false;  // I/O failed: look at descriptor and connection again
+    bool suspect_ = false;    // I/O failed: look at descriptor and connection again
+    bool connected_ = false;  // connection_ is set
     std::unordered_map<uint32_t, OpenFile> files_;
     std::vector<Waiting> waiting_;  // in the order of their deadlines
+    size_t waitingRetries_ = 0;     // of them
     RetryPace pace_;
     Error lastError_{0, {}};  // of the last attempt; code 0: it succeeded
+    LogPace ioLog_, attemptLog_, endLog_;
+    SegmentCounters counters_;
+    std::string publishedName_;
+    uint64_t connects_ = 0, failedAttempts_ = 0;
 
     // The thread's own.
     RemoteDescriptor descriptor_;

@@ -221,6 +221,9 @@ TEST_F(ConnectTest, AConnectionThatTheKernelRestoresStaysInUse) {
     auto again = initiator->connect(kAddress, kNqn);
     ASSERT_TRUE(again.ok());
     EXPECT_EQ(again.value(), connection.value());
+    EXPECT_FALSE(connection.value()->isLive());
+    host.setState("nvme0", "live");
+    EXPECT_TRUE(connection.value()->isLive());
 }
 
 TEST_F(ConnectTest, AForeignControllerIsUsedAndLeftAlone) {

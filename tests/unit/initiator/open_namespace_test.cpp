@@ -171,6 +171,7 @@ TEST(OpenBlockDevice, RefusesWhatIsNone) {
 TEST_F(OpenNamespaceTest, RefusesTheConnectionOfAnotherInitiator) {
     struct Other : Connection {
         const std::string& subsystemNqn() const override { return kNqn; }
+        bool isLive() const override { return true; }
     } other;
     EXPECT_EQ(initiator->openNamespace(other, kNsid, kSize, 0, Clock::now()).error().code, EINVAL);
 }

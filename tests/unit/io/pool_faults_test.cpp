@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -417,6 +418,30 @@ TEST_F(PoolFaults, CallerSubmitsWhatIsSmall) {
     for (size_t i = 0; i < 3; ++i) {
         EXPECT_TRUE(isPattern(memory.data() + i * kBlock, i * 2 * kBlock, kBlock, 13));
     }
+}
+
+// The kernel's NVMe/TCP driver raises SIGPIPE in the thread that submits when the target has closed
+// the connection. That must not end the program of the caller.
+TEST_F(PoolFaults, ACallerThatSubmitsGetsNoSigpipe) {
+    std::atomic<int> raised{0};
+    aio_->onNowait = [&](const std::vector<FakeAio::Io>& asked) {
+        EXPECT_EQ(pthread_kill(pthread_self(), SIGPIPE), 0);
+        ++raised;
+        return static_cast<int>(asked.size());
+    };
+    make();
+    auto recorder = std::make_shared<Recorder>(1);
+    const auto device = add(file_, recorder);
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->waits() == 1; }));
+    Memory memory(kBlock);
+    readBlocks(device, *recorder, memory, 1, 1);
+    ASSERT_TRUE(recorder->waitForAll());
+    EXPECT_EQ(raised, 1);
+    sigset_t state;
+    ASSERT_EQ(sigpending(&state), 0);
+    EXPECT_EQ(sigismember(&state, SIGPIPE), 0);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &state), 0);
+    EXPECT_EQ(sigismember(&state, SIGPIPE), 0) << "the caller's mask is as it was";
 }
 
 // Where the caller would have to wait, a worker does.

@@ -42,8 +42,13 @@ TEST(Environment, ReadsEveryVariable) {
         "MC_NVMEOF_GENERIC_RECONNECT_DELAY=5",
         "MC_NVMEOF_GENERIC_FAST_IO_FAIL=6",
         "MC_NVMEOF_GENERIC_CTRL_LOSS=90",
+        "MC_NVMEOF_GENERIC_IO_QUEUES=2",
+        "MC_NVMEOF_GENERIC_IO_QUEUE_SIZE=64",
         "MC_NVMEOF_GENERIC_HOST_NQN=nqn.2026-01.org.example:me",
         "MC_NVMEOF_GENERIC_ALLOWED_HOSTS=nqn.2026-01.org.example:a,nqn.2026-01.org.example:b",
+        "MC_NVMEOF_GENERIC_ALLOWED_NETWORKS=10.0.0.0/8,fd00::/8",
+        "MC_NVMEOF_GENERIC_STATS_FILE=/run/stats",
+        "MC_NVMEOF_GENERIC_STATS_INTERVAL=3",
     });
     ASSERT_TRUE(options.ok()) << options.error().message;
     const TransportOptions& read = options.value();
@@ -59,10 +64,16 @@ TEST(Environment, ReadsEveryVariable) {
     EXPECT_EQ(read.initiator.reconnectDelay, 5s);
     EXPECT_EQ(read.initiator.fastIoFail, 6s);
     EXPECT_EQ(read.initiator.controllerLoss, 90s);
+    EXPECT_EQ(read.initiator.ioQueues, 2u);
+    EXPECT_EQ(read.initiator.queueDepth, 64u);
     EXPECT_EQ(read.initiator.hostNqn, "nqn.2026-01.org.example:me");
     EXPECT_TRUE(read.target.exportBusyDevices);
     EXPECT_EQ(read.target.allowedHosts,
               (std::vector<std::string>{"nqn.2026-01.org.example:a", "nqn.2026-01.org.example:b"}));
+    EXPECT_TRUE(read.allowedNetworks.contains({"tcp", "ipv4", "10.9.9.9", "4420"}));
+    EXPECT_FALSE(read.allowedNetworks.contains({"tcp", "ipv4", "11.9.9.9", "4420"}));
+    EXPECT_EQ(read.statsFile, "/run/stats");
+    EXPECT_EQ(read.statsInterval, 3s);
 }
 
 // Case 50: a malformed value is an error that names variable and value, never a default.
@@ -95,8 +106,17 @@ TEST(Environment, RefusesMalformedValues) {
              "FAST_IO_FAIL=0",
              "CTRL_LOSS=0",
              "CTRL_LOSS=86401",
+             "IO_QUEUES=1025",
+             "IO_QUEUE_SIZE=15",
+             "IO_QUEUE_SIZE=1025",
              "HOST_NQN=me",
              "HOST_NQN=nqn.2026-01.org.example:a,b",
+             "ALLOWED_NETWORKS=",
+             "ALLOWED_NETWORKS=10.0.0.0/33",
+             "STATS_FILE=",
+             "STATS_FILE=stats",
+             "STATS_FILE=/run/",
+             "STATS_INTERVAL=0",
              "ALLOWED_HOSTS=",
              "ALLOWED_HOSTS=nqn.2026-01.org.example:a,",
              "ALLOWED_HOSTS=,nqn.2026-01.org.example:a",

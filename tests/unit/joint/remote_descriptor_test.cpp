@@ -19,7 +19,7 @@ TransferMetadata::SegmentDesc goodDescriptor() {
 }
 
 TEST(RemoteDescriptor, TakesOverWhatIsRight) {
-    const auto checked = checkDescriptor(goodDescriptor());
+    const auto checked = checkDescriptor(goodDescriptor(), {});
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().subsystemNqn, "nqn.2026-01.org.example:a");
     EXPECT_EQ(checked.value().address, (TransportAddress{"tcp", "ipv4", "192.0.2.1", "4420"}));
@@ -32,7 +32,7 @@ TEST(RemoteDescriptor, RefusesHostileSegments) {
     const auto refused = [](auto change) {
         auto descriptor = goodDescriptor();
         change(descriptor);
-        const auto checked = checkDescriptor(descriptor);
+        const auto checked = checkDescriptor(descriptor, {});
         return !checked.ok() && checked.error().code == EINVAL &&
                checked.error().message.find("node-1") != std::string::npos;
     };
@@ -46,6 +46,18 @@ TEST(RemoteDescriptor, RefusesHostileSegments) {
     EXPECT_TRUE(refused([](auto& d) { d.file_buffers.resize(1025, {1, "/a", 4096, 4096}); }));
 }
 
+TEST(RemoteDescriptor, AnAddressOutsideOfTheAllowedNetworksIsRefused) {
+    const auto allowed = NetworkList::parse("198.51.100.0/24,192.0.2.0/24");
+    const auto others = NetworkList::parse("198.51.100.0/24,fd00::/8");
+    ASSERT_TRUE(allowed.ok() && others.ok());
+    EXPECT_TRUE(checkDescriptor(goodDescriptor(), allowed.value()).ok());
+    const auto refused = checkDescriptor(goodDescriptor(), others.value());
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, EACCES);
+    EXPECT_NE(refused.error().message.find("192.0.2.1"), std::string::npos);
+    EXPECT_NE(refused.error().message.find("ALLOWED_NETWORKS"), std::string::npos);
+}
+
 TEST(RemoteDescriptor, ABadFileIsLeftOutAlone) {
     auto descriptor = goodDescriptor();
     descriptor.file_buffers.push_back({0, "/zero-id", 4096, 4096});
@@ -55,7 +67,7 @@ TEST(RemoteDescriptor, ABadFileIsLeftOutAlone) {
     descriptor.file_buffers.push_back({7, "/twice", 4096, 4096});
     descriptor.file_buffers.push_back({7, "/twice", 8192, 4096});
     descriptor.file_buffers.push_back({7, "/thrice", 8192, 4096});
-    const auto checked = checkDescriptor(descriptor);
+    const auto checked = checkDescriptor(descriptor, {});
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().fileSizes.size(), 2u);
     EXPECT_TRUE(checked.value().fileSizes.contains(1));

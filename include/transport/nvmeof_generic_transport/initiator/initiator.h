@@ -24,6 +24,9 @@ class Connection {
     /// worker or a caller's thread. Close the descriptors of openNamespace() before.
     virtual ~Connection() = default;
     virtual const std::string& subsystemNqn() const = 0;
+    /// Whether the kernel's connection is up at the moment: not when it is being restored or was
+    /// given up. Reads in sysfs only.
+    virtual bool isLive() const = 0;
 };
 
 /// The open block device of one namespace, whose identity was checked on this very descriptor.

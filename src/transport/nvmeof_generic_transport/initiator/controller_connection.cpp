@@ -29,4 +29,9 @@ bool ControllerConnection::isUsable() const {
     return info.ok() && info.value().state != ControllerState::kGoing;
 }
 
+bool ControllerConnection::isLive() const {
+    const auto info = SysfsNvme::describeController(lease_.dir(), lease_.name());
+    return info.ok() && info.value().state == ControllerState::kLive;
+}
+
 }  // namespace mooncake::nvmeof_generic

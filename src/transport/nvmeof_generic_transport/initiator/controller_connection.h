@@ -21,7 +21,10 @@ class ControllerConnection final : public Connection {
     ControllerConnection& operator=(const ControllerConnection&) = delete;
 
     const std::string& subsystemNqn() const override { return subsystemNqn_; }
+    bool isLive() const override;
     const std::string& controllerName() const { return lease_.name(); }
+    /// Whether a process of this transport made it.
+    bool isOurs() const { return lease_.isOurs(); }
     /// The controller's opened folder in sysfs.
     int dir() const { return lease_.dir(); }
     /// Whether the controller is there and not being deleted; it may be reconnecting.

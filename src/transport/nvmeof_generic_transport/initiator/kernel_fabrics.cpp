@@ -10,6 +10,7 @@
 #include "libnvme_fabrics.h"
 #include "sysfs_file.h"
 #include "tcp_probe.h"
+#include "transport/nvmeof_generic_transport/common/signals.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 #include "transport/nvmeof_generic_transport/initiator/fabrics.h"
 
@@ -44,12 +45,14 @@ class KernelFabrics final : public Fabrics {
                 return connectError(probed.error().code, address, subsystemNqn, host.nqn);
             }
         }
+        const NoBrokenPipe guard;
         return connectWithLibnvme(address, subsystemNqn, host, options);
     }
 
     // Not through libnvme, which knows a controller by its name: between a look and the write the
     // name may have become another controller's. A file below the opened folder cannot.
     Result<> disconnect(int controllerDir, const std::string& name) override {
+        const NoBrokenPipe guard;
         // Deleting a controller that the kernel takes for live waits 60 s for a target that does
         // not answer; if it takes it for lost, about 1 s (both measured on Linux 6.1 and 6.12).
         if (const auto state = readAttribute(controllerDir, "state");

@@ -18,6 +18,23 @@ namespace {
 // have been lost, it is asked to look once.
 constexpr std::chrono::milliseconds kPatienceBeforeRescan{1000};
 
+// Keeps the kernel from merging neighbouring I/Os into one command: when a part of that is bad, all
+// of it fails, and requests with it that have nothing to do with the bad range. With native
+// multipath the queue is not that of the device that was opened but of the controller's own, hidden
+// one, whose name ends in the same number. The setting goes with the device.
+void keepRequestsApart(int controllerDir, const std::string& deviceName, uint32_t nsid) {
+    const auto names = listFolder(controllerDir, ".");
+    if (!names.ok()) return;
+    const std::string number = deviceName.substr(deviceName.rfind('n'));
+    for (const std::string& name : names.value()) {
+        if (!name.starts_with("nvme") || !name.ends_with(number)) continue;
+        const auto found = readAttribute(controllerDir, name + "/nsid");
+        if (!found.ok() || found.value() != std::to_string(nsid)) continue;
+        // Without it I/O goes on all the same.
+        static_cast<void>(writeAttribute(controllerDir, name + "/queue/nomerges", "2"));
+    }
+}
+
 }  // namespace
 
 Result<OpenedDevice> openBlockDevice(const std::string& path, int flags) {
@@ -95,6 +112,9 @@ Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& con
         // replaced. The right namespace with other contents stays what it is.
         mayPass = identity.value().subsystemNqn != nqn || identity.value().nsid != request.nsid;
         return checked.error();
+    }
+    if (connection.isOurs()) {
+        keepRequestsApart(connection.dir(), identity.value().deviceName, request.nsid);
     }
     return RemoteNamespace{std::move(device.value().fd), identity.value().deviceName,
                            identity.value().size, identity.value().blockSize};

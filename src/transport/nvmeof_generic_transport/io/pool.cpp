@@ -21,6 +21,7 @@
 #include "device_registry.h"
 #include "dispatcher.h"
 #include "options.h"
+#include "transport/nvmeof_generic_transport/common/signals.h"
 #include "worker.h"
 
 namespace mooncake::nvmeof_generic {
@@ -161,7 +162,11 @@ class Pool final : public IoPool {
         prepare(*bounce_, device, Waiting::kForbidden, submission);
         const auto count = static_cast<uint32_t>(batch.count);
         seat->inFlight.fetch_add(count, std::memory_order_release);
-        const int result = aio_->submit(seat->context, count, submission.controls.data());
+        int result;
+        {
+            const NoBrokenPipe guard;
+            result = aio_->submit(seat->context, count, submission.controls.data());
+        }
         const auto taken = static_cast<uint32_t>(std::max(result, 0));
         if (taken < count) {
             seat->inFlight.fetch_sub(count - taken, std::memory_order_release);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an NVMeoFGenericTransport has counted: plain values, taken at one moment.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mooncake {
+
+/// How long requests took, from submission to their end, whatever the end. Bucket i counts those of
+/// at most `8 << i` microseconds that the buckets before it do not count, the last bucket all
+/// others.
+struct LatencyHistogram {
+    static constexpr size_t kBounded = 22;  ///< up to 8 us << 21, which is about 17 s
+    std::array<uint64_t, kBounded + 1> buckets{};
+    uint64_t totalMicroseconds = 0;
+
+    static constexpr uint64_t boundMicroseconds(size_t bucket) { return uint64_t{8} << bucket; }
+    uint64_t count() const {
+        uint64_t all = 0;
+        for (const uint64_t bucket : buckets) all += bucket;
+        return all;
+    }
+};
+
+/// Requests of one direction that have ended; their number is latency.count().
+struct OperationStats {
+    uint64_t bytes = 0;  ///< that moved for certain, also in requests that failed
+    LatencyHistogram latency;
+};
+
+struct FileStats {
+    uint32_t fileId =
+        0;  ///< 0: requests for files that the segment does not have any more, or never had
+    OperationStats reads;
+    OperationStats writes;
+    std::map<int, uint64_t> errors;  ///< failed requests by positive errno value
+    uint64_t retries = 0;            ///< attempts beyond the first (advise_retry_cnt)
+};
+
+struct SegmentStats {
+    enum class State {
+        kIdle,        ///< nobody has asked for it yet
+        kConnecting,  ///< its requests wait for the first connection
+        kReady,
+        kDegraded,  ///< I/O or a refresh failed, and the connection has not been proved good since
+        kGone,      ///< attempts to connect fail
+    };
+    uint64_t segmentId = 0;
+    std::string name;  ///< as published, of any bytes; empty until its descriptor was seen
+    State state = State::kIdle;
+    uint64_t connects =
+        0;  ///< connections that were made or joined; all but the first are reconnects
+    uint64_t failedAttempts = 0;  ///< to look the segment up or to connect
+    uint64_t waiting = 0;         ///< requests that wait for a connection, a device or a retry
+    std::vector<FileStats> files;
+};
+
+struct TransportStats {
+    std::vector<SegmentStats> segments;  ///< those that this node reads or writes
+};
+
+/// "idle", "connecting", "ready", "degraded" or "gone".
+constexpr const char* name(SegmentStats::State state) {
+    constexpr const char* kNames[] = {"idle", "connecting", "ready", "degraded", "gone"};
+    return kNames[static_cast<size_t>(state)];
+}
+
+}  // namespace mooncake

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stats_text.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+constexpr size_t kLongestName = 256;
+
+std::string label(const std::string& text) {
+    std::string safe;
+    for (const char c : text.substr(0, kLongestName)) {
+        if (c == '"' || c == '\\') safe += '\\';
+        safe += c >= ' ' && c <= '~' ? c : '?';
+    }
+    return safe;
+}
+
+std::string decimal(uint64_t micros) {
+    char text[40];
+    snprintf(text, sizeof(text), "%.6f", static_cast<double>(micros) / 1e6);
+    return text;
+}
+
+std::string labels(const SegmentStats& segment) {
+    return "segment=\"" + label(segment.name) + "\",id=\"" + std::to_string(segment.segmentId) +
+           "\"";
+}
+
+std::string labels(const SegmentStats& segment, const FileStats& file) {
+    return labels(segment) + ",file=\"" + std::to_string(file.fileId) + "\"";
+}
+
+class Text {
+ public:
+    void family(const char* name, const char* type, const char* help) {
+        name_ = std::string("nvmeof_generic_") + name;
+        text_ += "# HELP " + name_ + " " + help + "\n# TYPE " + name_ + " " + type + "\n";
+    }
+    void line(const std::string& labels, const std::string& value, const char* suffix = "") {
+        text_ += name_ + suffix + "{" + labels + "} " + value + "\n";
+    }
+    void line(const std::string& labels, uint64_t value, const char* suffix = "") {
+        line(labels, std::to_string(value), suffix);
+    }
+    std::string take() { return std::move(text_); }
+
+ private:
+    std::string name_;
+    std::string text_;
+};
+
+void histogram(Text& text, const std::string& labels, const LatencyHistogram& latency) {
+    uint64_t upToHere = 0;
+    for (size_t i = 0; i < LatencyHistogram::kBounded; ++i) {
+        upToHere += latency.buckets[i];
+        text.line(labels + ",le=\"" + decimal(LatencyHistogram::boundMicroseconds(i)) + "\"",
+                  upToHere, "_bucket");
+    }
+    upToHere += latency.buckets.back();
+    text.line(labels + ",le=\"+Inf\"", upToHere, "_bucket");
+    text.line(labels, decimal(latency.totalMicroseconds), "_sum");
+    text.line(labels, upToHere, "_count");
+}
+
+}  // namespace
+
+std::string statsText(const TransportStats& stats) {
+    Text text;
+    const auto ofSegments = [&](const auto& value) {
+        for (const auto& segment : stats.segments) text.line(labels(segment), value(segment));
+    };
+    const auto ofFiles = [&](const std::function<void(const std::string&, const FileStats&)>& add) {
+        for (const auto& segment : stats.segments) {
+            for (const auto& file : segment.files) add(labels(segment, file), file);
+        }
+    };
+    const auto eachWay = [](const std::string& labels, const FileStats& file, const auto& add) {
+        add(labels + ",operation=\"read\"", file.reads);
+        add(labels + ",operation=\"write\"", file.writes);
+    };
+
+    text.family("segment_state", "gauge",
+                "1 for the state that a segment is in: idle, connecting, ready, degraded or gone");
+    for (const auto& segment : stats.segments) {
+        text.line(labels(segment) + ",state=\"" + name(segment.state) + "\"", uint64_t{1});
+    }
+    text.family("connects_total", "counter",
+                "Connections made or joined; all but the first are reconnects");
+    ofSegments([](const SegmentStats& segment) { return segment.connects; });
+    text.family("failed_attempts_total", "counter", "Failures to look a segment up or to connect");
+    ofSegments([](const SegmentStats& segment) { return segment.failedAttempts; });
+    text.family("waiting_requests", "gauge",
+                "Requests that wait for a connection, a device or a retry");
+    ofSegments([](const SegmentStats& segment) { return segment.waiting; });
+    text.family("bytes_total", "counter", "Bytes moved");
+    ofFiles([&](const std::string& labels, const FileStats& file) {
+        eachWay(labels, file, [&](const std::string& all, const OperationStats& operation) {
+            text.line(all, operation.bytes);
+        });
+    });
+    text.family("errors_total", "counter", "Failed requests by the cause's name in errno.h");
+    ofFiles([&](const std::string& labels, const FileStats& file) {
+        for (const auto& [code, count] : file.errors) {
+            const char* known = strerrorname_np(code);
+            text.line(labels + ",errno=\"" + (known != nullptr ? known : "other") + "\"", count);
+        }
+    });
+    text.family("retries_total", "counter", "Attempts beyond a request's first");
+    ofFiles(
+        [&](const std::string& labels, const FileStats& file) { text.line(labels, file.retries); });
+    text.family("request_seconds", "histogram",
+                "From submission to the end, of requests that completed and that failed");
+    ofFiles([&](const std::string& labels, const FileStats& file) {
+        eachWay(labels, file, [&](const std::string& all, const OperationStats& operation) {
+            if (operation.latency.count() != 0) histogram(text, all, operation.latency);
+        });
+    });
+    return text.take();
+}
+
+Result<> replaceFile(const std::string& path, const std::string& text) {
+    static std::atomic<unsigned> calls{0};
+    const std::string beside = path + "." + std::to_string(getpid()) + "." +
+                               std::to_string(calls.fetch_add(1, std::memory_order_relaxed));
+    const auto failed = [&](const char* what) {
+        const int code = errno;
+        unlink(beside.c_str());
+        return makeError(code, std::string(what) + " " + path);
+    };
+    UniqueFd file(
+        open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!file.valid()) return makeError(errno, "cannot create " + beside);
+    for (size_t done = 0; done < text.size();) {
+        const ssize_t written = write(file.get(), text.data() + done, text.size() - done);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return failed("cannot write");
+        done += static_cast<size_t>(written);
+    }
+    file.reset();
+    if (rename(beside.c_str(), path.c_str()) != 0) return failed("cannot replace");
+    return {};
+}
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// A segment on an initiator and a pool whose world the test arranges.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "housekeeper.h"
+#include "remote_segment.h"
+
+namespace mooncake::nvmeof_generic {
+
+using namespace std::chrono_literals;
+
+inline constexpr auto kLimit = 20s;
+
+struct FakeConnection : Connection {
+    FakeConnection(std::string n, std::atomic<int>& l) : nqn(std::move(n)), live(l) { ++live; }
+    ~FakeConnection() override { --live; }
+    const std::string& subsystemNqn() const override { return nqn; }
+    bool isLive() const override { return up; }
+    std::string nqn;
+    std::atomic<int>& live;
+    std::atomic<bool> up{true};
+};
+
+// An initiator whose world the test arranges.
+class FakeInitiator : public Initiator {
+ public:
+    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
+                                                const std::string& nqn) override {
+        std::unique_lock lock(mutex);
+        ++connects;
+        changed.notify_all();
+        changed.wait(lock, [&] { return !connectBlocks; });
+        if (connectError != 0) return makeError(connectError, "connect");
+        auto& known = connections[nqn];
+        if (auto alive = known.lock()) return std::shared_ptr<Connection>(alive);
+        auto made = std::make_shared<FakeConnection>(nqn, live);
+        known = made;
+        return std::shared_ptr<Connection>(made);
+    }
+
+    Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
+                                          uint64_t size, int,
+                                          std::chrono::steady_clock::time_point) override {
+        std::lock_guard lock(mutex);
+        ++opens;
+        changed.notify_all();
+        if (const auto error = openErrors.find(nsid); error != openErrors.end()) {
+            return makeError(error->second, "open");
+        }
+        return RemoteNamespace{UniqueFd(), connection.subsystemNqn(), size, 4096};
+    }
+
+    template <class Condition>
+    bool waitFor(Condition condition) {
+        std::unique_lock lock(mutex);
+        return changed.wait_for(lock, kLimit, condition);
+    }
+    template <class Change>
+    void change(Change what) {
+        std::lock_guard lock(mutex);
+        what();
+        changed.notify_all();
+    }
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool connectBlocks = false;
+    int connectError = 0;
+    int connects = 0;
+    int opens = 0;
+    std::map<uint32_t, int> openErrors;
+    std::map<std::string, std::weak_ptr<FakeConnection>> connections;
+    std::atomic<int> live{0};
+};
+
+struct FakeDevice : IoDevice {
+    explicit FakeDevice(IoDeviceSpec s) : spec(std::move(s)) {}
+    IoDeviceSpec spec;
+    bool closed = false;
+};
+
+// A pool that ends each request at once, with the error that the test sets for its device's
+// connection.
+class FakePool : public IoPool {
+ public:
+    int openFlags() const override { return 0; }
+    Result<std::shared_ptr<IoDevice>> addDevice(IoDeviceSpec spec) override {
+        std::lock_guard lock(mutex);
+        devices.push_back(std::make_shared<FakeDevice>(std::move(spec)));
+        return std::shared_ptr<IoDevice>(devices.back());
+    }
+    void submit(const std::shared_ptr<IoDevice>& opened, const IoRequest* requests,
+                size_t count) override {
+        const auto device = std::static_pointer_cast<FakeDevice>(opened);
+        for (size_t i = 0; i < count; ++i) {
+            int error = 0;
+            {
+                std::lock_guard lock(mutex);
+                if (device->closed) error = ECANCELED;
+                for (const auto& [name, e] : errors) {
+                    if (device->spec.name.find(name) != std::string::npos) error = e;
+                }
+                ++submitted;
+                if (error != 0 && errorsLeft > 0 && --errorsLeft == 0) errors.clear();
+            }
+            device->spec.listener->onIoDone(requests[i].context, error,
+                                            error ? 0 : requests[i].length);
+        }
+    }
+    void closeDevice(const std::shared_ptr<IoDevice>& device) override {
+        std::lock_guard lock(mutex);
+        std::static_pointer_cast<FakeDevice>(device)->closed = true;
+    }
+
+    std::mutex mutex;
+    std::map<std::string, int> errors;
+    int errorsLeft = 0;  // after so many, none any more; 0: no end
+    int submitted = 0;
+    std::vector<std::shared_ptr<FakeDevice>> devices;
+};
+
+class RemoteSegmentTest : public ::testing::Test {
+ protected:
+    // What became of one request.
+    struct Ended {
+        int times = 0;
+        int error = -1;
+    };
+
+    void start(std::chrono::milliseconds patience = kLimit) {
+        descriptor.segment = "the segment";
+        descriptor.address = {"tcp", "ipv4", "192.0.2.1", "4420"};
+        descriptor.subsystemNqn = "nqn.2026-01.org.example:first";
+        descriptor.fileSizes = {{1, 1 << 20}, {2, 1 << 20}};
+        RemoteSegmentContext context;
+        context.describe = [this](bool fresh) -> Result<RemoteDescriptor> {
+            std::lock_guard lock(mutex);
+            ++(fresh ? freshLooks : cachedLooks);
+            if (describeError != 0) return makeError(describeError, "describe");
+            if (!fresh && cached) return *cached;
+            return descriptor;
+        };
+        context.initiator = &initiator;
+        context.pool = &pool;
+        context.patience = patience;
+        housekeeper = std::make_unique<Housekeeper>([this](Housekeeper::Clock::time_point now) {
+            RemoteSegment* known = due;
+            return known ? known->expire(now) : Housekeeper::Clock::time_point::max();
+        });
+        context.expireAt = [this](Housekeeper::Clock::time_point when) {
+            housekeeper->callAt(when);
+        };
+        context.ended = [this](void* request, int error, uint64_t bytes, FileCounters& counters) {
+            counters.noteEnd(Direction::kRead, error, bytes, 1000);
+            std::lock_guard lock(mutex);
+            auto& ended = *static_cast<Ended*>(request);
+            ++ended.times;
+            ended.error = error;
+            changed.notify_all();
+        };
+        segment = std::make_unique<RemoteSegment>("segment", std::move(context));
+        due = segment.get();
+    }
+    void end() {
+        if (segment) segment->stop();
+        due = nullptr;
+        housekeeper.reset();
+        segment.reset();
+    }
+    ~RemoteSegmentTest() override { end(); }
+
+    void submit(uint32_t fileId, Ended& ended, int retries = 0, IoOp op = IoOp::kRead) {
+        const IoRequest request{op, this, 0, 4096, &ended};
+        segment->submit(fileId, &request, 1, retries);
+    }
+    // The request's errno value, or -1 when it did not end.
+    int wait(Ended& ended) {
+        std::unique_lock lock(mutex);
+        changed.wait_for(lock, kLimit, [&] { return ended.times > 0; });
+        EXPECT_EQ(ended.times, 1);
+        return ended.error;
+    }
+    int run(uint32_t fileId, int retries = 0, IoOp op = IoOp::kRead) {
+        Ended ended;
+        submit(fileId, ended, retries, op);
+        return wait(ended);
+    }
+    // Submits until a request ends with `error`.
+    bool runUntil(uint32_t fileId, int error) {
+        const auto limit = std::chrono::steady_clock::now() + kLimit;
+        while (std::chrono::steady_clock::now() < limit) {
+            if (run(fileId) == error) return true;
+        }
+        return false;
+    }
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    RemoteDescriptor descriptor;
+    std::optional<RemoteDescriptor> cached;
+    int describeError = 0;
+    int freshLooks = 0;
+    int cachedLooks = 0;
+    FakeInitiator initiator;
+    FakePool pool;
+    std::unique_ptr<RemoteSegment> segment;
+    std::unique_ptr<Housekeeper> housekeeper;
+    std::atomic<RemoteSegment*> due{nullptr};
+};
+
+}  // namespace mooncake::nvmeof_generic
