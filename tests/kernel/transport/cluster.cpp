@@ -37,14 +37,14 @@ std::string testFolder() {
     return folder;
 }
 
-MetadataServer::MetadataServer(int port)
-    : server_({"transfer_engine_metadata_server", "--host", "127.0.0.1", "--port",
-               std::to_string(port)}) {
+MetadataServer::MetadataServer(int port, const std::string& host)
+    : server_({"transfer_engine_metadata_server", "--host", host, "--port", std::to_string(port)}) {
     const std::string line = server_.waitForLine("listening on ");
     const size_t url = line.find("http://");
     if (url == std::string::npos)
         throw std::runtime_error("no metadata server: " + server_.output());
-    url_ = line.substr(url);
+    port_ = std::stoi(line.substr(line.find(':', url + 7) + 1));
+    url_ = "http://127.0.0.1:" + std::to_string(port_) + "/metadata";
 }
 
 Node::Node(const std::string& metadata, const std::string& name, const std::string& address)

@@ -23,12 +23,15 @@ std::string testFolder();
 class MetadataServer {
  public:
     /// @param port  0: one that is free
-    explicit MetadataServer(int port = 0);
+    /// @param host  the address it listens at; url() leads there from this machine
+    explicit MetadataServer(int port = 0, const std::string& host = "127.0.0.1");
     const std::string& url() const { return url_; }
+    int port() const { return port_; }
 
  private:
     test_support::ChildProcess server_;
     std::string url_;
+    int port_ = 0;
 };
 
 /// An engine with the transport.

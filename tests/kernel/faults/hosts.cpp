@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hosts.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "cluster.h"
+
+namespace fs = std::filesystem;
+
+void run(const std::vector<std::string>& command) {
+    test_support::ChildProcess program(command);
+    if (program.wait() == 0) return;
+    std::string text;
+    for (const std::string& word : command) text += word + " ";
+    throw std::runtime_error(text + "failed: " + program.output());
+}
+
+Host::Host(int number) : number_(number), name_("far" + std::to_string(number)) {
+    run({"modprobe", "-a", "veth", "sch_netem"});
+    run({"ip", "netns", "add", name_});
+    runThere({"ip", "link", "set", "lo", "up"});
+    const std::string data = "data" + std::to_string(number),
+                      meta = "meta" + std::to_string(number);
+    for (const auto& [cable, second] : {std::pair(data, 77), std::pair(meta, 78)}) {
+        run({"ip", "link", "add", cable, "type", "veth", "peer", "name", cable, "netns", name_});
+        run({"ip", "address", "add", net(second) + ".1/24", "dev", cable});
+        run({"ip", "link", "set", cable, "up"});
+        runThere({"ip", "address", "add", net(second) + ".2/24", "dev", cable});
+        runThere({"ip", "link", "set", cable, "up"});
+    }
+}
+
+Host::~Host() {
+    try {
+        run({"ip", "netns", "delete", name_});
+        // The cables go with it, unless a port still listens there.
+        for (const char* cable : {"data", "meta"}) {
+            test_support::ChildProcess remove(
+                {"ip", "link", "delete", cable + std::to_string(number_)});
+            remove.wait();
+        }
+    } catch (const std::exception& error) {
+        ADD_FAILURE() << error.what();
+    }
+}
+
+void Host::runThere(std::vector<std::string> command) const {
+    command.insert(command.begin(), {"nsenter", "--net=/run/netns/" + name_});
+    run(command);
+}
+
+void Host::setLink(bool up) const {
+    const std::string device = "data" + std::to_string(number_);
+    bool done = false;
+    // A thread of its own, since it stays in the other namespace.
+    std::thread there([&] {
+        const int space = open(("/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC);
+        const bool entered = space >= 0 && setns(space, CLONE_NEWNET) == 0;
+        if (space >= 0) close(space);
+        const int fd = entered ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+        ifreq request{};
+        device.copy(request.ifr_name, sizeof(request.ifr_name) - 1);
+        if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+            const int flags = up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP;
+            request.ifr_flags = static_cast<short>(flags);
+            done = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+        }
+        if (fd >= 0) close(fd);
+    });
+    there.join();
+    if (!done) throw std::runtime_error("cannot switch the link of " + name_);
+}
+
+void Host::disturb(const std::string& netem) {
+    const std::string device = "data" + std::to_string(number_);
+    if (disturbed_) runThere({"tc", "qdisc", "del", "dev", device, "root"});
+    disturbed_ = !netem.empty();
+    if (!disturbed_) return;
+    std::vector<std::string> command = {"tc", "qdisc", "add", "dev", device, "root", "netem"};
+    std::istringstream words(netem);
+    for (std::string word; words >> word;) command.push_back(word);
+    runThere(command);
+}
+
+TargetNode::TargetNode(Host& host, int metadataPort, std::string name,
+                       std::vector<std::string> files)
+    : host_(host),
+      metadataPort_(metadataPort),
+      name_(std::move(name)),
+      control_(testFolder() + "/control." + name_),
+      files_(std::move(files)) {
+    if (mkfifo(control_.c_str(), 0600) != 0) throw std::runtime_error("no fifo " + control_);
+    start();
+}
+
+TargetNode::~TargetNode() {
+    try {
+        if (process_) end();
+    } catch (const std::exception& error) {
+        ADD_FAILURE() << error.what();
+    }
+    fs::remove(control_);
+}
+
+void TargetNode::start() {
+    std::vector<std::string> command = {
+        "fault_target",
+        host_.name(),
+        "http://" + host_.gateway() + ":" + std::to_string(metadataPort_) + "/metadata",
+        name_,
+        "trtype=tcp traddr=" + host_.address(),
+        control_};
+    command.insert(command.end(), files_.begin(), files_.end());
+    process_ = std::make_unique<test_support::ChildProcess>(command);
+    commands_ = 0;
+    if (process_->waitForLine("ready").empty()) {
+        throw std::runtime_error(name_ + " does not start: " + process_->output());
+    }
+    ids_.clear();
+    for (const std::string& file : files_) ids_.push_back(idOf(file));
+}
+
+void TargetNode::kill() {
+    process_->signal(SIGKILL);
+    process_->wait();
+    process_.reset();
+}
+
+void TargetNode::end() {
+    send("end");
+    const int status = process_->wait();
+    const std::string output = process_->output();
+    process_.reset();
+    if (status != 0) {
+        throw std::runtime_error(name_ + " ended with " + std::to_string(status) + ": " + output);
+    }
+}
+
+void TargetNode::send(const std::string& line) {
+    std::ofstream(control_) << line << std::endl;
+}
+
+void TargetNode::command(const std::string& line) {
+    send(line);
+    if (process_->waitForLine("done " + std::to_string(++commands_) + " ").empty()) {
+        throw std::runtime_error(name_ + " fails at '" + line + "': " + process_->output());
+    }
+}
+
+uint32_t TargetNode::idOf(const std::string& path) {
+    // The last line that names it.
+    const std::string& output = process_->output();
+    const size_t found = output.rfind(" " + path + "\n");
+    if (found == std::string::npos) throw std::runtime_error(name_ + " has no " + path);
+    const size_t word = output.rfind(' ', found - 1);
+    return static_cast<uint32_t>(std::stoul(output.substr(word + 1, found - word - 1)));
+}
+
+uint32_t TargetNode::add(const std::string& path) {
+    command("add " + path);
+    files_.push_back(path);
+    ids_.push_back(idOf(path));
+    return ids_.back();
+}
+
+void TargetNode::remove(const std::string& path) {
+    command("remove " + path);
+    const auto at = std::find(files_.begin(), files_.end(), path) - files_.begin();
+    files_.erase(files_.begin() + at);
+    ids_.erase(ids_.begin() + at);
+}
+
+PortLinks::PortLinks(const Host& host) : host_(host) {
+    for (const auto& port : fs::directory_iterator("/sys/kernel/config/nvmet/ports")) {
+        std::string at;
+        std::ifstream(port.path() / "addr_traddr") >> at;
+        if (at != host.address()) continue;
+        for (const auto& link : fs::directory_iterator(port.path() / "subsystems")) {
+            links_.emplace_back(link.path(), "/sys/kernel/config/nvmet/subsystems/" +
+                                                 link.path().filename().string());
+        }
+    }
+}
+
+void PortLinks::remove() {
+    for (const auto& [link, to] : links_) fs::remove(link);
+}
+
+void PortLinks::restore() {
+    // There: a port listens in the network namespace of the process that links it.
+    for (const auto& [link, to] : links_) host_.runThere({"ln", "-s", to, link});
+}
+
+void deleteController(const std::string& name) {
+    std::ofstream("/sys/class/nvme/" + name + "/delete_controller") << "1" << std::flush;
+}
+
+std::vector<std::string> controllersAt(const std::string& address) {
+    std::vector<std::string> found;
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator("/sys/class/nvme", gone)) {
+        std::string at;
+        std::getline(std::ifstream(entry.path() / "address"), at);
+        if (at.find("traddr=" + address + ",") != std::string::npos) {
+            found.push_back(entry.path().filename());
+        }
+    }
+    return found;
+}

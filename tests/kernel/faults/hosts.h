@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Targets on hosts of their own, played by network namespaces: nvmet listens in the namespace of
+// the process that links its port, and the kernel's initiator connects from the first one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "child_process.h"
+
+/// Runs a program to its end; throws std::runtime_error when it fails.
+void run(const std::vector<std::string>& command);
+
+/// A network namespace with two cables to this one: one for data, and one for metadata that no
+/// fault touches.
+class Host {
+ public:
+    /// @param number  1 to 200, unique
+    explicit Host(int number);
+    ~Host();
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+
+    const std::string& name() const { return name_; }
+    /// Of the data cable's far end.
+    std::string address() const { return net(77) + ".2"; }
+    /// Where this host reaches the first namespace by the other cable.
+    std::string gateway() const { return net(78) + ".1"; }
+
+    /// Takes the far end of the data cable down, or up again. Takes about a millisecond.
+    void cut() { setLink(false); }
+    void join() { setLink(true); }
+    /// Disturbs what this host sends: "delay 20ms 10ms loss 1%"; empty: no more.
+    void disturb(const std::string& netem);
+    /// Runs a program on this host.
+    void runThere(std::vector<std::string> command) const;
+
+ private:
+    std::string net(int second) const {
+        return "10." + std::to_string(second) + "." + std::to_string(number_);
+    }
+    void setLink(bool up) const;
+
+    const int number_;
+    const std::string name_;
+    bool disturbed_ = false;
+};
+
+/// A target process on a host.
+class TargetNode {
+ public:
+    /// @param metadataPort  the server must listen on every address
+    TargetNode(Host& host, int metadataPort, std::string name, std::vector<std::string> files);
+    ~TargetNode();
+    TargetNode(const TargetNode&) = delete;
+    TargetNode& operator=(const TargetNode&) = delete;
+
+    const std::string& name() const { return name_; }
+    Host& host() { return host_; }
+    /// What it exports, and the ids of these files. They begin anew with a restart.
+    const std::vector<std::string>& files() const { return files_; }
+    const std::vector<uint32_t>& ids() const { return ids_; }
+
+    void start();
+    /// SIGKILL: the kernel goes on serving what it exported.
+    void kill();
+    /// Ends it in order.
+    void end();
+    uint32_t add(const std::string& path);
+    void remove(const std::string& path);
+
+ private:
+    void send(const std::string& line);
+    void command(const std::string& line);
+    uint32_t idOf(const std::string& path);
+
+    Host& host_;
+    const int metadataPort_;
+    const std::string name_;
+    const std::string control_;
+    std::vector<std::string> files_;
+    std::vector<uint32_t> ids_;
+    std::unique_ptr<test_support::ChildProcess> process_;
+    int commands_ = 0;
+};
+
+/// Takes the links of a host's ports in nvmet away, and gives them back.
+class PortLinks {
+ public:
+    explicit PortLinks(const Host& host);
+    void remove();
+    void restore();
+    size_t count() const { return links_.size(); }
+
+ private:
+    const Host& host_;
+    std::vector<std::pair<std::string, std::string>> links_;  // link, what it points to
+};
+
+/// Deletes a controller, as an administrator does.
+void deleteController(const std::string& name);
+/// The controllers whose address contains this one.
+std::vector<std::string> controllersAt(const std::string& address);
