@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin.h"
 
+#include <chrono>
 #include <ostream>
 
+#include "bounded_run.h"
 #include "check_report.h"
 #include "clean.h"
 #include "command_line.h"
@@ -11,6 +13,8 @@
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {
+
+constexpr std::chrono::seconds kListLimit{5};
 
 enum ExitStatus { kDone = 0, kFailed = 1, kUsage = 2 };
 
@@ -49,9 +53,17 @@ int run(int argc, char** argv, const Roots& roots, uid_t euid, std::ostream& out
     }
     switch (line.value().command) {
         case Command::kList:
-            return list(roots, line.value(), out, err);
+            return runBounded(
+                [&](std::ostream& childOut, std::ostream& childErr) {
+                    return list(roots, line.value(), childOut, childErr);
+                },
+                kListLimit, out, err);
         case Command::kClean:
-            return clean(roots, line.value().dryRun, out, err) ? kDone : kFailed;
+            return runBounded(
+                [&](std::ostream& childOut, std::ostream& childErr) {
+                    return clean(roots, line.value().dryRun, childOut, childErr) ? kDone : kFailed;
+                },
+                std::nullopt, out, err);
         case Command::kCheck:
             return check(roots, line.value(), euid, out);
         case Command::kHelp:

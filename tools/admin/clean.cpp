@@ -10,7 +10,7 @@
 namespace mooncake::nvmeof_generic::admin {
 namespace {
 
-constexpr std::chrono::seconds kLimit{10};  // for a disk that hangs
+constexpr std::chrono::seconds kLimit{5};  // for a disk that hangs
 
 }  // namespace
 

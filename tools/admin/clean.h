@@ -11,7 +11,7 @@ namespace mooncake::nvmeof_generic::admin {
 
 /// Removes what dead targets of this transport left in nvmet, as the next start of a target would,
 /// and prints each object. Objects of live targets and of others stay as they are. Waits for the
-/// I/O in flight of what it removes.
+/// I/O in flight of what it removes, but not for a disk that hangs: it may leave threads behind.
 /// @param dryRun  print what would be removed, and remove nothing
 /// @param tree  nullptr: the real file system
 /// @return whether nothing failed; failures are printed to `err`

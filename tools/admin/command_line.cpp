@@ -101,7 +101,7 @@ list [--all] [--json]
 clean [--dry-run]
     Removes the subsystems of dead owners, and the ports and hosts that none but they used. Each
     target does the same when it starts. Never touches objects of live owners or of others. Waits
-    for I/O in flight. Takes root.
+    for I/O in flight, but not for a disk that hangs. Takes root.
     --dry-run   only print what would be removed
 
 check [--role=target|initiator|both] [--trtype=tcp|rdma] [--json]

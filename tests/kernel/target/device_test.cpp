@@ -17,6 +17,7 @@
 #include "file_pattern.h"
 #include "kernel_fixture.h"
 #include "remote_host.h"
+#include "target_process.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -189,6 +190,12 @@ class HungVolume {
     }
 };
 
+/// Also when a check fails, or all that waits for the volume would wait on.
+struct Release {
+    HungVolume& volume;
+    ~Release() { volume.release(); }
+};
+
 // Case 19: I/O in flight on a disk that hangs. Nothing waits for it that need not, and what must,
 // not for ever.
 TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
@@ -204,10 +211,6 @@ TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
     UniqueFd device = host->open(1), neighbour = host->open(2);
     AlignedBuffer buffer(4096), buffer2(4096);
     std::future<ssize_t> write;
-    struct Release {  // also when a check fails, or all that waits for the volume would wait on
-        HungVolume& volume;
-        ~Release() { volume.release(); }
-    };
     {
         Release release{volume};
         write = std::async(std::launch::async,
@@ -240,13 +243,15 @@ TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
         }
         EXPECT_TRUE(other->removeFile(1).ok());
         other.reset();
+        EXPECT_EQ(run("nvmeof_generic_admin list"), 1) << "it gives up";
         // And so does this one, as far as the kernel lets it.
         target.reset();
         EXPECT_TRUE(waitsIn("nvmet_ns_disable"));
         EXPECT_FALSE(RemoteHost(kLoopback, nqn, "nqn.2014-08.org.nvmexpress:late").connected());
-        auto next = start();
+        auto next = start({"tcp", "ipv4", "127.0.0.1", "4421"});
         ASSERT_NE(next, nullptr);
         EXPECT_TRUE(next->addFile(1, dir_.path() + "/more", kMiB).ok());
+        next.reset();  // with a port to remove
     }
     EXPECT_TRUE(waitFor([&] { return !std::filesystem::exists(nvmet("subsystems/" + nqn)); }));
     write.get();  // either way: the removal may have overtaken its answer
@@ -255,6 +260,45 @@ TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
     host.reset();
     // The port goes last.
     EXPECT_TRUE(waitFor([&] { return std::filesystem::is_empty(nvmet("ports")); }));
+}
+
+// Cases 16 and 19: nor does a dead target's disk.
+TEST_F(DeviceTest, ThatHangsUnderADeadTargetHoldsUpNobody) {
+    options_.removalLimit = std::chrono::milliseconds(500);
+    const TreeSnapshot before = snapshot();
+    HungVolume volume(disk_, sizeOf(disk_));
+    const std::string hung = "/dev/" + mapperName("nvmeof-hung");
+    auto process = std::make_unique<TargetProcess>([&] {
+        static std::unique_ptr<Target> kept = start();
+        return kept->addFile(1, hung, sizeOf(hung)).ok() ? kept->subsystemNqn() : std::string();
+    });
+    const std::string nqn = process->nqn();
+    ASSERT_NE(nqn, "");
+    std::optional<RemoteHost> host(std::in_place, kLoopback, nqn);
+    UniqueFd device = host->open(1);
+    AlignedBuffer buffer(4096);
+    std::future<ssize_t> write;
+    {
+        Release release{volume};
+        write = std::async(std::launch::async,
+                           [&] { return pwrite(device.get(), buffer.data(), 4096, 0); });
+        ASSERT_TRUE(waitFor([&] { return volume.holdsWrites(); }));
+        process->kill();
+        // The operator's tool gives up and says so, and what it has begun is in nobody's way.
+        EXPECT_EQ(run("nvmeof_generic_admin clean"), 1);
+        auto target = start();
+        ASSERT_NE(target, nullptr);
+        EXPECT_TRUE(target->addFile(1, dir_.file("file", kMiB), kMiB).ok());
+        EXPECT_TRUE(std::filesystem::exists(nvmet("subsystems/" + nqn)));
+    }
+    write.get();
+    device.reset();
+    host.reset();
+    EXPECT_TRUE(waitFor([&] {
+        start().reset();
+        return !std::filesystem::exists(nvmet("subsystems/" + nqn));
+    }));
+    EXPECT_EQ(snapshot(), before);
 }
 
 }  // namespace

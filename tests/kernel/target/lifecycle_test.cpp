@@ -104,6 +104,32 @@ TEST_F(LifecycleTest, AKilledTargetIsCleanedUpByTheNext) {
     EXPECT_EQ(snapshot(), before);
 }
 
+// What a crash leaves between the two steps in which a port or host is made or removed: an entry
+// without our mark, which we never touch again. It is in nobody's way.
+TEST_F(LifecycleTest, EntriesWithoutAMarkAreInert) {
+    const std::string nqn = "nqn.2014-08.org.nvmexpress:test-host";
+    const std::string port = nvmet("ports/40000"), host = nvmet("hosts/" + nqn);
+    makeFolder(port);
+    for (const auto& [name, value] : {std::pair{"trtype", "tcp"},
+                                      {"adrfam", "ipv4"},
+                                      {"traddr", "127.0.0.1"},
+                                      {"trsvcid", "4420"}}) {
+        writeAttribute(port + "/addr_" + name, value);
+    }
+    makeFolder(host);
+    const TreeSnapshot before = snapshot();
+    EXPECT_FALSE(RemoteHost(kLoopback, "nqn.2014-08.org.nvmexpress.discovery").connected());
+    options_.allowedHosts = {nqn};
+    auto target = start();
+    ASSERT_NE(target, nullptr);
+    ASSERT_TRUE(target->addFile(1, dir_.file("file", kMiB), kMiB).ok());
+    EXPECT_TRUE(RemoteHost(kLoopback, target->subsystemNqn(), nqn).open(1).valid());
+    target.reset();
+    EXPECT_EQ(snapshot(), before);
+    removeFolder(host);
+    removeFolder(port);
+}
+
 // Case 1: the dead target's host comes to the new one only by the new name.
 TEST_F(LifecycleTest, ARestartedTargetIsAnotherSubsystem) {
     auto dead = startProcess();

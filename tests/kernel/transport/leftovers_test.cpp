@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <malloc.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <thread>
 
 #include "cluster.h"
 #include "kernel_state.h"
@@ -42,6 +51,87 @@ TEST(Leftovers, None) {
     EXPECT_TRUE(eventually([&] { return nvmeControllers() == controllers; }));
     EXPECT_TRUE(eventually([&] { return boundLoopDevices() == loops; }));
     EXPECT_EQ(openDescriptors(), descriptors);
+}
+
+// As many as the environment says; by default as many as count on one kernel, and fewer on others.
+int rounds() {
+    if (const char* wanted = getenv("NVMEOF_TEST_ROUNDS")) return std::atoi(wanted);
+    utsname system;
+    return uname(&system) == 0 && std::string(system.release).starts_with("6.1.") ? 1000 : 150;
+}
+
+// Reads and writes of one file without an end, each looked at.
+class VerifiedTraffic {
+ public:
+    VerifiedTraffic(Node& node, SegmentID segment, uint32_t file)
+        : thread_([this, &node, segment, file] {
+              AlignedBuffer buffer(kPiece);
+              for (uint64_t i = 0; !stop_.load(std::memory_order_relaxed); ++i) {
+                  const uint64_t offset = i % (kSize / kPiece) * kPiece;
+                  fillPattern(i, offset, buffer.data(), kPiece);
+                  ASSERT_TRUE(node.write(segment, file, offset, buffer.data(), kPiece));
+                  memset(buffer.data(), 0, kPiece);
+                  ASSERT_TRUE(node.read(segment, file, offset, buffer.data(), kPiece));
+                  ASSERT_EQ(comparePattern(i, offset, buffer.data(), kPiece), "");
+                  done_.fetch_add(1, std::memory_order_relaxed);
+              }
+          }) {}
+    ~VerifiedTraffic() {
+        stop_.store(true, std::memory_order_relaxed);
+        thread_.join();
+    }
+    uint64_t done() const { return done_.load(std::memory_order_relaxed); }
+
+ private:
+    static constexpr size_t kPiece = 65536;
+    std::atomic<bool> stop_{false};
+    std::atomic<uint64_t> done_{0};
+    std::thread thread_;
+};
+
+std::set<std::string> namespaceDevices() {
+    std::set<std::string> devices;
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/block")) {
+        const std::string name = entry.path().filename();
+        if (name.starts_with("nvme")) devices.insert(name);
+    }
+    return devices;
+}
+
+// Files come and go, whole ones and parts, while a host is connected and uses another one.
+TEST(Leftovers, NoneAfterManyRegistrations) {
+    MetadataServer metadata;
+    const std::string path = testFolder() + "/round", other = testFolder() + "/round_other";
+    makeFile(path, kSize);
+    makeFile(other, kSize);
+    Node target(metadata, "target", targetAddress("tcp"));
+    Node initiator(metadata, "initiator");
+    const uint32_t used = target.add(other, kSize);
+    const SegmentID segment = initiator.engine().openSegment("target");
+    const auto run = [&](int count) {
+        VerifiedTraffic traffic(initiator, segment, used);
+        for (int i = 0; i < count; ++i) {
+            const uint32_t file = target.add(path, i % 4 == 3 ? kSize / 2 : kSize);
+            ASSERT_NE(file, 0u) << i;
+            ASSERT_EQ(target.engine().unregisterLocalFile(path), 0) << i;
+        }
+        EXPECT_TRUE(eventually([&] { return traffic.done() > 0; }));
+    };
+    run(20);  // what is made once is there now
+    const auto objects = nvmetObjects();
+    const size_t descriptors = openDescriptors().size();
+    const auto loops = boundLoopDevices();
+    const auto devices = namespaceDevices();
+    const size_t memory = mallinfo2().uordblks;
+    const int count = rounds();
+    run(count);
+    EXPECT_EQ(nvmetObjects(), objects);
+    // A few come with threads that the initiator starts when it needs them.
+    EXPECT_LE(openDescriptors().size(), descriptors + 10);
+    EXPECT_TRUE(eventually([&] { return boundLoopDevices() == loops; }));
+    EXPECT_TRUE(eventually([&] { return namespaceDevices() == devices; }));
+    // A leak of three hundred bytes a round would be more than the noise.
+    EXPECT_LT(mallinfo2().uordblks, memory + 65536 + 200 * static_cast<size_t>(count));
 }
 
 // Case 17: what others set up stays as it is.

@@ -107,7 +107,7 @@ TEST_F(LostFileTest, IsNotOneThatIsOnlyWritten) {
 /// Removals of namespaces that hang, until they are let go.
 class HungDiskTest : public LostFileTest {
  protected:
-    HungDiskTest() { options_.removalLimit = std::chrono::milliseconds(50); }
+    HungDiskTest() { options_.removalLimit = std::chrono::milliseconds(200); }
     ~HungDiskTest() override { nvmet_->beforeRemoval = nullptr; }
 
     // From now on; in the tree of any process or target.
@@ -191,6 +191,7 @@ TEST_F(HungDiskTest, HoldsNobodyUpForEver) {
     takeBack(*target, 5);
     target.reset();
     other.reset();
+    EXPECT_TRUE(eventually([&] { return gone("ports/40000"); }));  // the last of their objects
     EXPECT_EQ(snapshot(), before);
 }
 
@@ -261,6 +262,7 @@ TEST_F(HungDiskTest, DoesNotKeepATargetFromItsStart) {
     recover();
     EXPECT_TRUE(eventually([&] { return gone("subsystems/" + hungNqn); }));
     target.reset();
+    EXPECT_TRUE(eventually([&] { return gone("ports/40000"); }));
     EXPECT_EQ(snapshot(), before);
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "bounded_call.h"
 #include "host.h"
 #include "keep_library.h"
 #include "namespace.h"
@@ -88,11 +89,15 @@ class OrphanRemoval {
 
     const std::string& path() const { return path_; }
 
+    /// After wait().
+    bool hangs() const { return hangs_; }
+
     Result<> wait(std::chrono::milliseconds limit) {
         std::unique_lock lock(mutex_);
         while (!result_) {
             const uint64_t seen = steps_;
             if (moved_.wait_for(lock, limit, [&] { return steps_ != seen; })) continue;
+            hangs_ = true;
             thread_.detach();
             keepThisLibrary();
             return makeError(
@@ -115,11 +120,29 @@ class OrphanRemoval {
 
     const std::string path_;
     std::thread thread_;
-    std::mutex mutex_;  // of what follows
+    bool hangs_ = false;  // the waiting thread's
+    std::mutex mutex_;    // of what follows
     std::condition_variable moved_;
     uint64_t steps_ = 0;
     std::optional<Result<>> result_;
 };
+
+// Whether another process has a subsystem that no port serves: it is being made or, for as long as
+// its disks take, removed.
+bool othersAreChanging(const NvmetTree& tree, const TreeLock& treeLock) {
+    std::vector<std::string> nqns;
+    const auto ports = Port::listOwn(tree);
+    if (!ports.ok() || tree.files->list(tree.subsystems(), nqns) != 0) return true;
+    for (const std::string& nqn : nqns) {
+        if (!isOwnSubsystemNqn(nqn)) continue;
+        bool served = false;
+        for (const std::string& id : ports.value()) {
+            served = served || tree.files->exists(Port::linkPath(tree, id, nqn)) == 0;
+        }
+        if (!served && !Subsystem::claim(tree, treeLock, nqn).ok()) return true;
+    }
+    return false;
+}
 
 void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
     auto treeLock = TreeLock::acquire(tree);
@@ -128,7 +151,11 @@ void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
         return;
     }
     std::vector<SharedDir::Place> places;
-    if (auto ports = Port::listOwn(tree); ports.ok()) {
+    // The kernel waits with the removal of a port, any port, until every connection that was cut
+    // has ended, and one with I/O on a hung disk does not; meanwhile nobody on this host can make
+    // one. So ports wait for better times when somebody may be in such trouble.
+    auto ports = Port::listOwn(tree);
+    if (ports.ok() && !ports.value().empty() && !othersAreChanging(tree, treeLock.value())) {
         for (const std::string& id : ports.value()) places.push_back(Port::place(tree, id));
     }
     if (auto hosts = AllowedHost::listOwn(tree); hosts.ok()) {
@@ -162,15 +189,29 @@ OrphanReport removeOrphans(const NvmetTree& tree, std::chrono::milliseconds limi
     for (const auto& subsystem : orphans.value().subsystems) {
         removals.push_back(OrphanRemoval::start(tree, subsystem, orphans.value().ports));
     }
+    bool hangs = false;
     for (const auto& removal : removals) {
         const auto removed = removal->wait(limit);
         if (removed.ok()) {
             report.removed.push_back(removal->path());
         } else {
+            hangs = hangs || removal->hangs();
             report.failures.push_back(removed.error());
         }
     }
-    removeUnusedPlaces(tree, report);
+    // Those that stay are nobody's again: removeUnusedPlaces() must not take them for somebody
+    // else's.
+    orphans.value().subsystems.clear();
+    if (hangs) return report;
+    auto places = std::make_shared<OrphanReport>();
+    if (!endsWithin(limit, [tree, places] { removeUnusedPlaces(tree, *places); })) {
+        report.failures.push_back(
+            makeError(EBUSY, "cannot remove the ports of dead targets yet",
+                      "a connection that was cut has I/O on a disk that hangs"));
+        return report;
+    }
+    report.removed.insert(report.removed.end(), places->removed.begin(), places->removed.end());
+    report.failures.insert(report.failures.end(), places->failures.begin(), places->failures.end());
     return report;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <set>
 
+#include "bounded_call.h"
 #include "endpoint.h"
 #include "file_exports.h"
 #include "host.h"
@@ -36,8 +37,9 @@ struct Objects {
 
 class NvmetTarget final : public Target {
  public:
-    NvmetTarget(const TransportAddress& address, std::unique_ptr<Objects> objects)
-        : address_(address), objects_(std::move(objects)) {}
+    NvmetTarget(const TransportAddress& address, std::unique_ptr<Objects> objects,
+                std::chrono::milliseconds removalLimit)
+        : address_(address), removalLimit_(removalLimit), objects_(std::move(objects)) {}
 
     ~NvmetTarget() override {
         if (getpid() != owner_) {
@@ -52,6 +54,16 @@ class NvmetTarget final : public Target {
             keepThisLibrary();
             FileExports& files = *objects_->files;
             files.handOver(std::move(objects_));
+            return;
+        }
+        const std::string name = subsystemNqn();
+        std::shared_ptr<Objects> objects = std::move(objects_);
+        // The removal of a port waits for connections to end, also those of other targets.
+        if (!endsWithin(removalLimit_,
+                        [objects = std::move(objects)]() mutable { objects.reset(); })) {
+            LOG(ERROR) << "Subsystem " << name
+                       << " or its port is left behind for now: a connection "
+                       << "that was cut, of this target or another, has I/O on a disk that hangs";
         }
     }
 
@@ -66,6 +78,7 @@ class NvmetTarget final : public Target {
 
  private:
     const TransportAddress address_;
+    const std::chrono::milliseconds removalLimit_;
     const pid_t owner_ = getpid();
     std::unique_ptr<Objects> objects_;
 };
@@ -120,7 +133,8 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
                      << " may read and write the files registered here: no allowed hosts are given";
     }
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
-    return std::unique_ptr<Target>(std::make_unique<NvmetTarget>(address, std::move(objects)));
+    return std::unique_ptr<Target>(
+        std::make_unique<NvmetTarget>(address, std::move(objects), options.removalLimit));
 }
 
 }  // namespace mooncake::nvmeof_generic
