@@ -23,7 +23,7 @@ class StoreServer {
     // As a power cut does it.
     void kill();
     // It neither answers nor refuses until it resumes.
-    void pause() { process_->signal(SIGSTOP); }
+    void pause() { process_->pause(); }
     void resume() { process_->signal(SIGCONT); }
     // Forgets what it holds with the next start.
     virtual void wipe() {}

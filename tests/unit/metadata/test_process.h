@@ -80,6 +80,13 @@ class TestProcess {
     }
 
     void signal(int number) const { kill(pid_, number); }
+    // Returns when all its threads stand still, which is later than the signal.
+    void pause() const {
+        kill(pid_, SIGSTOP);
+        int status = 0;
+        EXPECT_EQ(waitpid(pid_, &status, WUNTRACED), pid_);
+        EXPECT_TRUE(WIFSTOPPED(status));
+    }
     bool running() {
         if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
         return pid_ > 0;
