@@ -46,6 +46,11 @@ class LocalTarget final : public Target {
         return {};
     }
 
+    bool exports(uint32_t nsid) override {
+        const std::lock_guard lock(registryMutex);
+        return registry.contains({nqn_, nsid});
+    }
+
  private:
     const std::string nqn_;
     const TransportAddress address_;
@@ -55,6 +60,7 @@ class LocalConnection final : public Connection {
  public:
     explicit LocalConnection(std::string nqn) : nqn_(std::move(nqn)) {}
     const std::string& subsystemNqn() const override { return nqn_; }
+    bool isLive() const override { return true; }
 
  private:
     const std::string nqn_;
