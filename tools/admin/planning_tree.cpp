@@ -81,6 +81,10 @@ int PlanningTree::writeFile(const std::string& path, std::string_view) {
     return exists(path);
 }
 
+int PlanningTree::hide(const std::string& path) {
+    return exists(path);
+}
+
 int PlanningTree::readFile(const std::string& path, std::string& value) {
     return isGone(path) ? ENOENT : tree_->readFile(path, value);
 }

@@ -23,6 +23,7 @@ class PlanningTree final : public ConfigTree {
     int makeDir(const std::string& path) override;
     int removeDir(const std::string& path) override;
     int writeFile(const std::string& path, std::string_view value) override;
+    int hide(const std::string& path) override;
     int readFile(const std::string& path, std::string& value) override;
     int link(const std::string& target, const std::string& path) override;
     int unlink(const std::string& path) override;

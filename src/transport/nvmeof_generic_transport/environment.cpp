@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "access_options.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -74,15 +75,11 @@ Reader nqn(std::string& target) {
 }
 
 Reader nqnList(std::vector<std::string>& target) {
-    return [&target](std::string_view value) -> Result<> {
-        while (true) {
-            const size_t comma = std::min(value.find(','), value.size());
-            if (Result<> checked = checkNqn(value.substr(0, comma)); !checked.ok()) return checked;
-            target.emplace_back(value.substr(0, comma));
-            if (comma == value.size()) return {};
-            value.remove_prefix(comma + 1);
-        }
-    };
+    return [&target](std::string_view value) { return takeHostList(value, target); };
+}
+
+Reader path(std::string& target) {
+    return [&target](std::string_view value) { return takePath(value, target); };
 }
 
 Reader networks(NetworkList& target) {
@@ -133,6 +130,9 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
                 [&initiator](uint64_t n) { initiator.queueDepth = static_cast<uint32_t>(n); })},
         {"HOST_NQN", nqn(initiator.hostNqn)},
         {"ALLOWED_HOSTS", nqnList(options.target.allowedHosts)},
+        {"ALLOWED_HOSTS_FILE", path(options.target.allowedHostsFile)},
+        {"DHCHAP_KEYS", path(options.target.dhchapKeys)},
+        {"DHCHAP_KEY_FILE", path(initiator.keyFile)},
         {"EXPORT_BUSY_DEVICES",
          choice<bool>({{"on", true}, {"off", false}}, options.target.exportBusyDevices)},
         {"ALLOWED_NETWORKS", networks(options.allowedNetworks)},

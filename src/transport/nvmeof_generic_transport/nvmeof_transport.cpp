@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "access_options.h"
 #include "environment.h"
 #include "housekeeper.h"
 #include "remote_descriptor.h"
@@ -269,8 +270,8 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
     descriptor->tcp_data_port = 0;
     const bool exports = args != nullptr && args[0] != nullptr;
     if (exports) {
-        auto address = parseAddress(static_cast<const char*>(args[0]));
-        if (!address.ok()) return report("target address", address.error());
+        auto address = readArguments(static_cast<const char*>(args[0]), parts->options.target);
+        if (!address.ok()) return report("target arguments", address.error());
         parts->options.target.segment = local_server_name_;
         parts->options.target.fileLost = [withdrawals = &parts->lostFiles](uint32_t nsid) {
             withdrawals->add(nsid);

@@ -24,7 +24,10 @@ class RemoteHost {
 
     /// Waits for the block device of a namespace. @return "/dev/nvme0n1", or "" if none appears
     std::string device(uint32_t nsid) const;
-    /// Opens it for direct I/O.
+    /// The controller's own character device.
+    std::string controller() const { return "/dev/" + controller_; }
+    /// Opens a namespace for direct I/O. Where two hosts of this kernel are connected to one
+    /// subsystem, native multipath makes one device of it, with a path over each.
     UniqueFd open(uint32_t nsid) const;
 
  private:

@@ -45,6 +45,7 @@ class LocalTarget final : public Target {
         registry.erase({nqn_, nsid});
         return {};
     }
+    Result<> setAllowedHosts(const std::vector<std::string>&) override { return {}; }
 
     bool exports(uint32_t nsid) override {
         const std::lock_guard lock(registryMutex);

@@ -59,6 +59,31 @@ TEST(InitiatorCreate, AcceptsAHostThatCanConnect) {
     EXPECT_TRUE(created.ok()) << created.error().message;
 }
 
+// Case 23, the initiator's side: a key is not forgotten silently.
+TEST(InitiatorCreate, NeedsAKernelThatTakesItsKey) {
+    const FakeHost host;
+    auto options = host.options();
+    options.keyFile = host.dev() / "key";
+    FakeHost::write(host.dev() / "nvme-fabrics", "instance=-1,cntlid=-1,hostnqn=%s,discovery\n");
+    FakeHost::write(options.keyFile,
+                    "host_key=DHHC-1:00:JTA7RlFcZ3J9iJOeqbS/ytXg6/YBDBciLThDTllkb3qr02o2:\n");
+    ASSERT_EQ(chmod(options.keyFile.c_str(), 0600), 0);
+    auto created = Initiator::create(options);
+    ASSERT_FALSE(created.ok());
+    EXPECT_EQ(created.error().code, EOPNOTSUPP);
+    EXPECT_THAT(created.error().message, HasSubstr("CONFIG_NVME_HOST_AUTH"));
+
+    FakeHost::write(host.dev() / "nvme-fabrics", "instance=-1,cntlid=-1,dhchap_secret=%s\n");
+    created = Initiator::create(options);
+    EXPECT_TRUE(created.ok()) << created.error().message;
+
+    ASSERT_EQ(chmod(options.keyFile.c_str(), 0640), 0);
+    created = Initiator::create(options);
+    ASSERT_FALSE(created.ok());
+    EXPECT_EQ(created.error().code, EACCES);
+    EXPECT_THAT(created.error().message, testing::Not(HasSubstr("JTA7")));
+}
+
 TEST(InitiatorCreate, SaysWhichFileIsMalformed) {
     const FakeHost host;
     FakeHost::write(host.etc() / "nvme/hostnqn", "my-host");

@@ -51,6 +51,13 @@ TEST(Environment, ReadsEveryVariable) {
         "MC_NVMEOF_GENERIC_STATS_INTERVAL=3",
     });
     ASSERT_TRUE(options.ok()) << options.error().message;
+    const auto file = read({"MC_NVMEOF_GENERIC_ALLOWED_HOSTS_FILE=/etc/nvme/allowed hosts",
+                            "MC_NVMEOF_GENERIC_DHCHAP_KEYS=/etc/nvme/keys",
+                            "MC_NVMEOF_GENERIC_DHCHAP_KEY_FILE=/etc/nvme/key"});
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    EXPECT_EQ(file.value().target.allowedHostsFile, "/etc/nvme/allowed hosts");
+    EXPECT_EQ(file.value().target.dhchapKeys, "/etc/nvme/keys");
+    EXPECT_EQ(file.value().initiator.keyFile, "/etc/nvme/key");
     const TransportOptions& read = options.value();
     EXPECT_EQ(read.io.directIo, DirectIo::kOff);
     EXPECT_EQ(read.io.numWorkers, 3u);
@@ -121,6 +128,12 @@ TEST(Environment, RefusesMalformedValues) {
              "ALLOWED_HOSTS=nqn.2026-01.org.example:a,",
              "ALLOWED_HOSTS=,nqn.2026-01.org.example:a",
              "ALLOWED_HOSTS=nqn.2026-01.org.example:a,../x",
+             "DHCHAP_KEYS=keys",
+             "DHCHAP_KEY_FILE=./key",
+             "DHCHAP_KEY_FILE=DHHC-1:00:",
+             "ALLOWED_HOSTS_FILE=",
+             "ALLOWED_HOSTS_FILE=hosts",
+             "ALLOWED_HOSTS_FILE=/etc/hosts\n",
          }) {
         const std::string whole = "MC_NVMEOF_GENERIC_" + entry;
         const auto options = read({whole.c_str()});
@@ -130,6 +143,7 @@ TEST(Environment, RefusesMalformedValues) {
         EXPECT_NE(options.error().message.find(name), std::string::npos) << options.error().message;
         EXPECT_NE(options.error().message.find("expected"), std::string::npos)
             << options.error().message;
+        EXPECT_EQ(options.error().message.find("DHHC-1:"), std::string::npos) << "a key is shown";
     }
 }
 

@@ -40,6 +40,10 @@ class FailingTree final : public ConfigTree {
         const int code = next("write " + path);
         return code != 0 ? code : tree_->writeFile(path, value);
     }
+    int hide(const std::string& path) override {
+        const int code = next("chmod " + path);
+        return code != 0 ? code : tree_->hide(path);
+    }
     int readFile(const std::string& path, std::string& value) override {
         const int code = next("read " + path);
         return code != 0 ? code : tree_->readFile(path, value);

@@ -92,6 +92,15 @@ int FakeNvmet::makeDirLocked(const std::string& path) {
     for (const auto& [attribute, value] : attributesOf(kind)) {
         std::ofstream(path + "/" + attribute) << value << '\n';
     }
+    if (kind == Kind::kHost && canAuthenticate) {
+        for (const auto& [attribute, value] :
+             std::map<std::string, std::string>{{"dhchap_key", ""},
+                                                {"dhchap_ctrl_key", ""},
+                                                {"dhchap_hash", "hmac(sha256)"},
+                                                {"dhchap_dhgroup", "null"}}) {
+            std::ofstream(path + "/" + attribute) << value << '\n';
+        }
+    }
     return 0;
 }
 
@@ -137,8 +146,10 @@ int FakeNvmet::writeFile(const std::string& path, std::string_view value) {
     if (name == "device_path" && read(object + "/enable") == "1") return EBUSY;
     if (name.starts_with("addr_") && !isEmptyFolder(object + "/subsystems")) return EACCES;
     // A new file: ext4 writes one that was cut to nothing to the disk at once.
+    const fs::perms mode = fs::status(path).permissions();
     fs::remove(path);
     std::ofstream(path) << value << '\n';
+    fs::permissions(path, mode);
     return 0;
 }
 
@@ -149,6 +160,11 @@ int FakeNvmet::enable(const std::string& ns) {
     if (!fd.valid()) return errno;
     if (duringEnable) duringEnable();
     return 0;
+}
+
+int FakeNvmet::hide(const std::string& path) {
+    std::lock_guard guard(mutex_);
+    return posix_->hide(path);
 }
 
 int FakeNvmet::readFile(const std::string& path, std::string& value) {
@@ -190,6 +206,7 @@ int FakeNvmet::linkPort(const std::string& port) {
 }
 
 int FakeNvmet::unlink(const std::string& path) {
+    if (beforeUnlink) beforeUnlink(path);
     std::lock_guard guard(mutex_);
     return posix_->unlink(path);
 }

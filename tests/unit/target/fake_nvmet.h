@@ -24,6 +24,7 @@ class FakeNvmet final : public ConfigTree {
     int makeDir(const std::string& path) override;
     int removeDir(const std::string& path) override;
     int writeFile(const std::string& path, std::string_view value) override;
+    int hide(const std::string& path) override;
     int readFile(const std::string& path, std::string& value) override;
     int link(const std::string& target, const std::string& path) override;
     int unlink(const std::string& path) override;
@@ -33,10 +34,17 @@ class FakeNvmet final : public ConfigTree {
 
     const std::string& root() const { return root_; }
 
+    /// To be held by whoever changes the rules below while others use the tree.
+    std::mutex& mutex() { return mutex_; }
+
+    /// Whether it is of a kernel that can authenticate hosts; counts for hosts made from here on.
+    bool canAuthenticate = false;
     /// "address:port" on which a program that has nothing to do with nvmet listens.
     std::set<std::string> taken;
     /// Called before a namespace is removed: where a hung disk hangs.
     std::function<void(const std::string& path)> beforeRemoval;
+    /// Called before a link is removed.
+    std::function<void(const std::string& path)> beforeUnlink;
     /// Called between the kernel's opening a file and the end of the enable.
     std::function<void()> duringEnable;
 

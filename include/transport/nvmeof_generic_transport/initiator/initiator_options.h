@@ -25,8 +25,11 @@ struct InitiatorOptions {
     /// until I/O fails after a link has died silently: Linux 6.1 waits 0.4 to 0.6 s for a queue's
     /// socket to drain, twice for each queue, one after the other.
     uint32_t ioQueues = 4;
-    uint32_t queueDepth = 0;       ///< commands per queue, 16 to 1024; 0: the kernel's 128
-    std::string hostNqn;           ///< empty: /etc/nvme/hostnqn, or one made of the machine id
+    uint32_t queueDepth = 0;  ///< commands per queue, 16 to 1024; 0: the kernel's 128
+    std::string hostNqn;      ///< empty: /etc/nvme/hostnqn, or one made of the machine id
+    /// Absolute path of this host's key file (readKeyFile()), with which it proves who it is where
+    /// a target asks (DH-HMAC-CHAP); read at each connect, never kept. Empty: it has none.
+    std::string keyFile;
     std::string sysRoot = "/sys";  ///< another folder in unit tests
     std::string devRoot = "/dev";
     std::string etcRoot = "/etc";

@@ -17,8 +17,16 @@ namespace mooncake::nvmeof_generic {
 class ConfigTree;  // the operations on configfs, replaceable so that tests can fail each one
 
 struct TargetOptions {
-    /// Host NQNs; empty: any host may connect (logged as a warning unless the address is loopback).
+    /// Host NQNs; empty, and without allowedHostsFile: any host may connect (logged as a warning
+    /// unless the address is loopback).
     std::vector<std::string> allowedHosts;
+    /// Absolute path of a file with host NQNs, one a line, instead: it is watched, and its changes
+    /// take effect while the target runs. An empty file lets nobody in.
+    std::string allowedHostsFile;
+    /// Absolute path of a folder with a key file (readKeyFile()) for each allowed host, called by
+    /// its NQN: no host is let in that has not proved who it is (DH-HMAC-CHAP). Empty: a host is
+    /// who it says. Needs a list of hosts.
+    std::string dhchapKeys;
     /// Export block devices that are mounted, or held by LVM, RAID or swap, all the same.
     bool exportBusyDevices = false;
     /// What the files belong to, for the operator's tool; may be empty.
@@ -52,7 +60,8 @@ class Target {
     /// that no write to a dead incarnation lands after the new one has begun; an orphan that does
     /// not go within options.removalLimit is logged and left to the next start.
     /// @param tree  nullptr: the real file system
-    /// @return EINVAL (address, host NQN), ENOENT (configfs not mounted or nvmet not loaded),
+    /// @return EINVAL (address, host NQN, file of hosts, key), EOPNOTSUPP (keys are given and the
+    ///     kernel's target cannot authenticate), ENOENT (configfs not mounted or nvmet not loaded),
     ///     EACCES (not root), EADDRNOTAVAIL, EADDRINUSE ...; the message says which and what to do
     static Result<std::unique_ptr<Target>> start(const TransportAddress& address,
                                                  const TargetOptions& options,
@@ -92,6 +101,14 @@ class Target {
 
     /// Whether `nsid` is exported, and not about to be removed.
     virtual bool exports(uint32_t nsid) = 0;
+
+    /// Lets exactly these hosts connect from now on, or nobody. Adding a host disturbs no other.
+    /// Taking one off cuts every host off for a moment (the kernel knows no other way to end a
+    /// connection); those on the list reconnect by themselves, and their I/O waits meanwhile. Its
+    /// connection ends soon after the return, its I/O in flight with it.
+    /// @return EINVAL (a malformed NQN, a target that lets any host in, or one with a file that
+    ///     says who may); after any other error hosts taken off may still be connected: repeat it
+    virtual Result<> setAllowedHosts(const std::vector<std::string>& hosts) = 0;
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -45,8 +45,19 @@ std::string remedy(int code, const TransportAddress& address, const std::string&
         case EPERM:
             return "connecting needs root (CAP_SYS_ADMIN) and write access to /dev/nvme-fabrics";
         case ENOKEY:
+            return "the target asks host NQN " + hostNqn +
+                   " to authenticate itself (DH-HMAC-CHAP), and it has no key here: name its key "
+                   "file in MC_NVMEOF_GENERIC_DHCHAP_KEY_FILE";
         case EKEYREJECTED:
-            return "the target asks for DH-HMAC-CHAP authentication of host NQN " + hostNqn;
+            return "authentication (DH-HMAC-CHAP) failed: the target has other keys for host NQN " +
+                   hostNqn + " than this host's key file";
+        case EPROTONOSUPPORT:
+            return "the target asks host NQN " + hostNqn +
+                   " to authenticate itself (DH-HMAC-CHAP), which this kernel's initiator cannot: "
+                   "it takes one built with CONFIG_NVME_AUTH or CONFIG_NVME_HOST_AUTH";
+        case EOPNOTSUPP:
+            return "the kernel lacks an algorithm for authentication: modprobe -a nvme-auth "
+                   "dh_generic hmac sha256_generic sha512_generic";
         case EADDRNOTAVAIL:
             return "this host has no address or interface from which the target can be reached";
         case EMFILE:

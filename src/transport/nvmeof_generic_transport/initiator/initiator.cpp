@@ -12,6 +12,7 @@
 #include "host_identity.h"
 #include "initiator_impl.h"
 #include "sysfs_file.h"
+#include "transport/nvmeof_generic_transport/common/host_key.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
 namespace mooncake::nvmeof_generic {
@@ -41,6 +42,19 @@ Result<> checkFabricsDevice(const std::string& path) {
     }
 }
 
+// Asked at once, so that a node does not seem to be protected: kernels that do not know the option
+// refuse it, and newer versions of libnvme leave out what the kernel does not know.
+Result<> checkKey(const InitiatorOptions& options) {
+    if (options.keyFile.empty()) return {};
+    if (auto key = readKeyFile(options.keyFile); !key.ok()) return key.error();
+    // What the kernel takes (Linux 5.17 and newer say it): "instance=-1,...,dhchap_secret=%s".
+    const auto known = readAttribute(AT_FDCWD, options.devRoot + "/nvme-fabrics");
+    if (known.ok() && known.value().find("dhchap_secret=") != std::string::npos) return {};
+    return makeError(EOPNOTSUPP, "cannot use the key file " + options.keyFile,
+                     "this kernel's initiator has no authentication (DH-HMAC-CHAP): it takes one "
+                     "built with CONFIG_NVME_HOST_AUTH or CONFIG_NVME_AUTH, as Debian's 6.12 is");
+}
+
 // Another one's controller can have settings with which I/O hangs for minutes.
 void warnOfSlowFailure(const ControllerConnection& connection, const InitiatorOptions& options) {
     const auto limit = readAttribute(connection.dir(), "fast_io_fail_tmo");
@@ -64,6 +78,7 @@ Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions& opt
         if (!device.ok()) return device.error();
         fabrics = makeKernelFabrics();
     }
+    if (auto key = checkKey(options); !key.ok()) return key.error();
     LOG(INFO) << "NVMe-oF initiator with host NQN " << host.value().nqn;
     return std::unique_ptr<Initiator>(
         std::make_unique<InitiatorImpl>(options, std::move(fabrics), host.take(), openBlockDevice));

@@ -7,8 +7,10 @@
 //   another controller's by then. See kernel_fabrics.cpp.
 #include "libnvme_fabrics.h"
 
+#include <glog/logging.h>
 #include <libnvme.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 #include <string_view>
 
 #include "connect_error.h"
+#include "transport/nvmeof_generic_transport/common/host_key.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -76,6 +79,52 @@ int kernelErrno(int code, std::string_view messages) {
     return EIO;
 }
 
+// libnvme copies keys and frees its copies as they are.
+void wipe(const char* key) {
+    if (key != nullptr) explicit_bzero(const_cast<char*>(key), strlen(key));
+}
+
+// Hands the keys to libnvme for as long as this lives. The kernel's option string, which libnvme
+// makes and frees by itself, is out of reach.
+class KeysInUse {
+ public:
+    KeysInUse(const HostKey& key, nvme_host_t host, nvme_ctrl_t controller)
+        : host_(host), controller_(controller) {
+        if (!key.host.empty()) nvme_host_set_dhchap_key(host, key.host.text());
+        if (!key.controller.empty()) nvme_ctrl_set_dhchap_key(controller, key.controller.text());
+    }
+    ~KeysInUse() {
+        wipe(nvme_host_get_dhchap_key(host_));
+        wipe(nvme_ctrl_get_dhchap_key(controller_));
+    }
+    KeysInUse(const KeysInUse&) = delete;
+    KeysInUse& operator=(const KeysInUse&) = delete;
+
+ private:
+    const nvme_host_t host_;
+    const nvme_ctrl_t controller_;
+};
+
+// The kernel shows a controller's keys to every local user.
+void hideKeys(const std::string& sysRoot, const std::string& controller) {
+    for (const char* name : {"dhchap_secret", "dhchap_ctrl_secret"}) {
+        const std::string path = sysRoot + "/class/nvme/" + controller + "/" + name;
+        if (chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 && errno != ENOENT) {
+            PLOG(WARNING) << "cannot hide " << path << " from other users of this machine";
+        }
+    }
+}
+
+// Linux 6.1 takes keys also where it was built without their use. It does not get past a target
+// that asks for them; with one that does not, nobody would notice.
+void warnIfIgnored(const std::string& sysRoot, const std::string& controller) {
+    const std::string path = sysRoot + "/class/nvme/" + controller + "/dhchap_secret";
+    if (access(path.c_str(), F_OK) == 0) return;
+    LOG(WARNING) << "controller " << controller
+                 << ": this kernel's initiator was built without CONFIG_NVME_AUTH and ignores the "
+                    "key file";
+}
+
 // The controller that the kernel made, also where libnvme failed after that.
 std::string controllerName(nvme_ctrl_t controller, const std::string& messages) {
     if (const char* name = nvme_ctrl_get_name(controller)) return name;
@@ -107,6 +156,12 @@ Result<std::string> connectWithLibnvme(const TransportAddress& address,
     const auto failed = [&](int code) {
         return connectError(code, address, subsystemNqn, host.nqn);
     };
+    HostKey key;
+    if (!options.keyFile.empty()) {
+        auto read = readKeyFile(options.keyFile);
+        if (!read.ok()) return read.error();
+        key = read.take();
+    }
     const File messages = openMessages();
     if (!messages) return failed(errno);
     const Tree root(nvme_create_root(messages.get(), LOG_INFO));
@@ -127,14 +182,23 @@ Result<std::string> connectWithLibnvme(const TransportAddress& address,
     settings.config.nr_io_queues = static_cast<int>(options.ioQueues);
     settings.config.queue_size = static_cast<int>(options.queueDepth);
 
-    errno = 0;
-    const int status = nvmf_add_ctrl(self, controller, &settings.config);
-    const int code = errno;
+    int status = 0, code = 0;
+    {
+        const KeysInUse keys(key, self, controller);
+        errno = 0;
+        status = nvmf_add_ctrl(self, controller, &settings.config);
+        code = errno;
+    }
+    key = {};
     const std::string text = readMessages(messages);
     const std::string name = controllerName(controller, text);
     // The tree owns the controller from where it is part of a subsystem on.
     if (nvme_ctrl_get_subsystem(controller) == nullptr) nvme_free_ctrl(controller);
-    if (!name.empty()) return name;
+    if (!name.empty()) {
+        hideKeys(options.sysRoot, name);
+        if (!options.keyFile.empty()) warnIfIgnored(options.sysRoot, name);
+        return name;
+    }
     return failed(status < 0 ? kernelErrno(code, text) : ENODEV);
 }
 

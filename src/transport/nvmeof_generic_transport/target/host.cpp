@@ -5,23 +5,37 @@
 
 #include <cerrno>
 
+#include "host_authentication.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
 // A host NQN has at most 223 bytes: with this in front it is still a file name.
 constexpr std::string_view kMarkerPrefix = "mooncake-nvmeof-generic.";
 
-// The host's entry: ours (returned), or somebody else's (nullptr).
+// The host's entry: ours (returned), or somebody else's (nullptr). With a key, it has that.
 Result<std::unique_ptr<SharedDir>> findOrMakeEntry(const NvmetTree& tree,
-                                                   const std::string& hostNqn) {
+                                                   const std::string& hostNqn, const HostKey* key) {
+    std::unique_ptr<SharedDir> entry;  // outlives the lock, which its destructor would wait for
+    // Held until the keys are set: others who join see all of them.
     auto treeLock = TreeLock::acquire(tree);
     if (!treeLock.ok()) return treeLock.error();
     const SharedDir::Place place = AllowedHost::place(tree, hostNqn);
     auto made = SharedDir::create(tree, treeLock.value(), place);
-    if (made.ok() || made.error().code != EEXIST) return made;
-    auto joined = SharedDir::join(tree, treeLock.value(), place);
-    if (!joined.ok() && joined.error().code == ENOENT) return std::unique_ptr<SharedDir>();
-    return joined;
+    if (!made.ok() && made.error().code != EEXIST) return made;
+    if (made.ok()) {
+        entry = made.take();
+    } else {
+        auto joined = SharedDir::join(tree, treeLock.value(), place);
+        if (!joined.ok() && joined.error().code != ENOENT) return joined;
+        if (joined.ok()) entry = joined.take();
+    }
+    if (key != nullptr) {
+        auto keyed =
+            made.ok() ? setHostKey(tree, hostNqn, *key) : checkHostKey(tree, hostNqn, *key);
+        if (!keyed.ok()) return keyed.error();
+    }
+    return entry;
 }
 
 }  // namespace
@@ -46,8 +60,9 @@ AllowedHost::AllowedHost(const NvmetTree& tree, std::string link, std::unique_pt
 
 Result<std::unique_ptr<AllowedHost>> AllowedHost::allow(const NvmetTree& tree,
                                                         const std::string& subsystemNqn,
-                                                        const std::string& hostNqn) {
-    auto entry = findOrMakeEntry(tree, hostNqn);
+                                                        const std::string& hostNqn,
+                                                        const HostKey* key) {
+    auto entry = findOrMakeEntry(tree, hostNqn, key);
     if (!entry.ok()) return entry.error();
     const std::string link = tree.subsystem(subsystemNqn) + "/allowed_hosts/" + hostNqn;
     if (const int code = tree.files->link(tree.host(hostNqn), link); code != 0) {
@@ -56,10 +71,17 @@ Result<std::unique_ptr<AllowedHost>> AllowedHost::allow(const NvmetTree& tree,
     return std::unique_ptr<AllowedHost>(new AllowedHost(tree, link, entry.take()));
 }
 
-AllowedHost::~AllowedHost() {
+Result<> AllowedHost::revoke() {
+    if (link_.empty()) return {};
     if (const int code = unlessGone(tree_.files->unlink(link_)); code != 0) {
-        LOG(ERROR) << treeError(code, "cannot remove " + link_).message;
+        return treeError(code, "cannot remove " + link_);
     }
+    link_.clear();
+    return {};
+}
+
+AllowedHost::~AllowedHost() {
+    if (const auto revoked = revoke(); !revoked.ok()) LOG(ERROR) << revoked.error().message;
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -7,6 +7,7 @@
 
 #include "nvmet_tree.h"
 #include "shared_dir.h"
+#include "transport/nvmeof_generic_transport/common/host_key.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -17,19 +18,27 @@ namespace mooncake::nvmeof_generic {
 class AllowedHost {
  public:
     /// @param hostNqn  one that checkNqn() accepts
+    /// @param key  with which it must prove who it is; nullptr: nothing is asked, unless others ask
+    ///     it on this kernel
+    /// @return EOPNOTSUPP (the kernel cannot authenticate), EEXIST (others use the entry with
+    ///     another key, or without) ...
     static Result<std::unique_ptr<AllowedHost>> allow(const NvmetTree& tree,
                                                       const std::string& subsystemNqn,
-                                                      const std::string& hostNqn);
+                                                      const std::string& hostNqn,
+                                                      const HostKey* key);
 
     /// The NQNs of the hosts whose entries this transport made.
     static Result<std::vector<std::string>> listOwn(const NvmetTree& tree);
     static SharedDir::Place place(const NvmetTree& tree, const std::string& hostNqn);
 
-    /// Takes the link away (a connected host stays connected: kernel), then the entry with its last
-    /// user.
+    /// Revokes, then removes the entry with its last user.
     ~AllowedHost();
     AllowedHost(const AllowedHost&) = delete;
     AllowedHost& operator=(const AllowedHost&) = delete;
+
+    /// Takes the link away: the host can no longer connect, but if it is connected it stays so
+    /// (kernel). May be repeated.
+    Result<> revoke();
 
  private:
     AllowedHost(const NvmetTree& tree, std::string link, std::unique_ptr<SharedDir> entry);

@@ -39,6 +39,9 @@ class PosixConfigTree final : public ConfigTree {
         return static_cast<size_t>(written) == value.size() ? 0 : EIO;
     }
 
+    int hide(const std::string& path) override {
+        return codeOf(::chmod(path.c_str(), S_IRUSR | S_IWUSR));
+    }
     int readFile(const std::string& path, std::string& value) override {
         UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
         if (!file.valid()) return errno;

@@ -10,7 +10,8 @@
 #include "bounded_call.h"
 #include "endpoint.h"
 #include "file_exports.h"
-#include "host.h"
+#include "host_access.h"
+#include "host_file.h"
 #include "keep_library.h"
 #include "nvmet_tree.h"
 #include "orphans.h"
@@ -26,10 +27,12 @@ namespace {
 struct Objects {
     std::unique_ptr<Port> port;
     std::unique_ptr<Subsystem> subsystem;
-    std::vector<std::unique_ptr<AllowedHost>> hosts;
+    std::unique_ptr<HostAccess> hosts;  // null: any host may connect
+    std::unique_ptr<HostFileWatch> hostFile;
     std::unique_ptr<FileExports> files;
 
     ~Objects() {
+        hostFile.reset();  // which would link the port again
         if (port == nullptr) return;
         if (const auto cut = port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
     }
@@ -47,6 +50,7 @@ class NvmetTarget final : public Target {
             static_cast<void>(objects_.release());
             return;
         }
+        objects_->hostFile.reset();  // which would link the port again
         if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
         if (const auto removed = objects_->files->removeAll(); !removed.ok()) {
             LOG(ERROR) << "Subsystem " << subsystemNqn()
@@ -75,6 +79,7 @@ class NvmetTarget final : public Target {
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
     bool exports(uint32_t nsid) override { return objects_->files->contains(nsid); }
+    Result<> setAllowedHosts(const std::vector<std::string>& hosts) override;
 
  private:
     const TransportAddress address_;
@@ -90,13 +95,59 @@ void logOrphans(const OrphanReport& report) {
     for (const Error& failure : report.failures) LOG(WARNING) << failure.message;
 }
 
-Result<> checkHosts(const std::vector<std::string>& hosts) {
+using HostSet = std::set<std::string>;
+
+Result<HostSet> checkHosts(const std::vector<std::string>& hosts) {
     for (const std::string& host : hosts) {
         if (auto checked = checkNqn(host); !checked.ok()) {
             return makeError(EINVAL, "allowed host: " + checked.error().message);
         }
     }
-    return {};
+    return HostSet(hosts.begin(), hosts.end());
+}
+
+// The hosts that may connect at first.
+Result<HostSet> readHosts(const TargetOptions& options) {
+    if (options.allowedHostsFile.empty()) return checkHosts(options.allowedHosts);
+    if (options.allowedHosts.empty()) return readHostFile(options.allowedHostsFile);
+    return makeError(EINVAL, "allowed hosts are given as a list and as a file",
+                     "give one of the two");
+}
+
+// What the file's watch does at a change. @return whether there is nothing left to do
+bool readHostsAgain(const std::string& path, Objects& objects, std::string& lastFailure) {
+    const auto wanted = readHostFile(path);
+    if (!wanted.ok()) {
+        LOG(ERROR) << "The hosts that may connect to " << objects.subsystem->nqn()
+                   << " stay as they are: " << wanted.error().message;
+        return true;
+    }
+    if (auto set = objects.hosts->set(wanted.value(), *objects.port); !set.ok()) {
+        // Tried once a second; told once.
+        if (set.error().message != lastFailure) {
+            LOG(ERROR) << "The change of " << path
+                       << " is not in force yet: " << set.error().message;
+        }
+        lastFailure = set.error().message;
+        return false;
+    }
+    lastFailure.clear();
+    LOG(INFO) << wanted.value().size() << " hosts may connect to " << objects.subsystem->nqn();
+    return true;
+}
+
+Result<> NvmetTarget::setAllowedHosts(const std::vector<std::string>& hosts) {
+    if (!objects_->hosts) {
+        return makeError(EINVAL, "cannot change who may connect to " + subsystemNqn(),
+                         "it was started without a list of allowed hosts");
+    }
+    if (objects_->hostFile) {
+        return makeError(EINVAL, "cannot change who may connect to " + subsystemNqn(),
+                         "its file of allowed hosts says so: change that");
+    }
+    auto wanted = checkHosts(hosts);
+    if (!wanted.ok()) return wanted.error();
+    return objects_->hosts->set(wanted.value(), *objects_->port);
 }
 
 }  // namespace
@@ -105,34 +156,57 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
                                               const TargetOptions& options,
                                               std::shared_ptr<ConfigTree> tree) {
     if (auto checked = checkAddress(address); !checked.ok()) return checked.error();
-    if (auto checked = checkHosts(options.allowedHosts); !checked.ok()) return checked.error();
+    auto objects = std::make_unique<Objects>();
+    const std::string& hostFile = options.allowedHostsFile;
+    const bool anyHost = options.allowedHosts.empty() && hostFile.empty();
+    if (anyHost && !options.dhchapKeys.empty()) {
+        return makeError(EINVAL, "keys for authentication without a list of allowed hosts",
+                         "give the list, too: the kernel asks no host for a key where any may "
+                         "connect");
+    }
+    if (!hostFile.empty()) {
+        if (!hostFile.starts_with('/')) {
+            return makeError(EINVAL, "file of allowed hosts " + hostFile, "give an absolute path");
+        }
+        // Before it is read: no change goes unnoticed.
+        auto watch = HostFileWatch::create(hostFile);
+        if (!watch.ok()) return watch.error();
+        objects->hostFile = watch.take();
+    }
+    const auto hosts = readHosts(options);
+    if (!hosts.ok()) return hosts.error();
     const NvmetTree nvmet{tree ? std::move(tree) : makePosixConfigTree(), options.nvmetRoot};
     if (auto usable = checkUsable(nvmet, address.trtype); !usable.ok()) return usable.error();
     logOrphans(removeOrphans(nvmet, options.removalLimit));
 
-    const std::set<std::string> hosts(options.allowedHosts.begin(), options.allowedHosts.end());
-    auto objects = std::make_unique<Objects>();
     auto port = Port::acquire(nvmet, address);
     if (!port.ok()) return port.error();
     objects->port = port.take();
-    auto subsystem = Subsystem::create(nvmet, newSubsystemNqn(), hosts.empty());
+    auto subsystem = Subsystem::create(nvmet, newSubsystemNqn(), anyHost);
     if (!subsystem.ok()) return subsystem.error();
     objects->subsystem = subsystem.take();
     const std::string& nqn = objects->subsystem->nqn();
-    for (const std::string& host : hosts) {
-        auto allowed = AllowedHost::allow(nvmet, nqn, host);
-        if (!allowed.ok()) return allowed.error();
-        objects->hosts.push_back(allowed.take());
+    if (!anyHost) {
+        objects->hosts = std::make_unique<HostAccess>(nvmet, nqn, options.dhchapKeys);
+        if (auto set = objects->hosts->set(hosts.value(), *objects->port); !set.ok()) {
+            return set.error();
+        }
     }
     objects->files = std::make_unique<FileExports>(nvmet, nqn, options);
     // Last: from here on remote hosts see the subsystem.
     if (auto linked = objects->port->link(nqn); !linked.ok()) return linked.error();
 
-    if (hosts.empty() && !isLoopback(address)) {
+    if (anyHost && !isLoopback(address)) {
         LOG(WARNING) << "Any host that reaches " << toString(address)
                      << " may read and write the files registered here: no allowed hosts are given";
     }
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
+    if (objects->hostFile) {
+        objects->hostFile->start(
+            [hostFile, &all = *objects, lastFailure = std::string()]() mutable {
+                return readHostsAgain(hostFile, all, lastFailure);
+            });
+    }
     return std::unique_ptr<Target>(
         std::make_unique<NvmetTarget>(address, std::move(objects), options.removalLimit));
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host_access.h"
+
+#include <glog/logging.h>
+
+namespace mooncake::nvmeof_generic {
+
+HostAccess::HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder)
+    : tree_(tree), subsystemNqn_(std::move(subsystemNqn)), keyFolder_(std::move(keyFolder)) {}
+
+Result<std::unique_ptr<AllowedHost>> HostAccess::allow(const std::string& hostNqn) const {
+    if (keyFolder_.empty()) return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, nullptr);
+    const auto key = readKeyFile(keyFolder_ + "/" + hostNqn);
+    if (key.ok()) return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, &key.value());
+    return Error{key.error().code,
+                 "host " + hostNqn + " gets no access without its key: " + key.error().message};
+}
+
+Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Port& port) {
+    for (auto host = hosts_.begin(); host != hosts_.end();) {
+        if (wanted.contains(host->first)) {
+            ++host;
+            continue;
+        }
+        // Even a failed revocation may have taken effect.
+        mustCut_ = true;
+        if (auto revoked = host->second->revoke(); !revoked.ok()) return revoked;
+        LOG(INFO) << "Host " << host->first << " may no longer connect to " << subsystemNqn_;
+        host = hosts_.erase(host);
+    }
+    if (!mustCut_) return {};
+    if (auto cut = port.unlink(); !cut.ok()) return cut;
+    if (auto served = port.link(subsystemNqn_); !served.ok()) return served;
+    mustCut_ = false;
+    return {};
+}
+
+Result<> HostAccess::set(const std::set<std::string>& wanted, Port& port) {
+    std::lock_guard guard(mutex_);
+    Result<> result = takeOff(wanted, port);
+    for (const std::string& nqn : wanted) {
+        if (hosts_.contains(nqn)) continue;
+        auto allowed = allow(nqn);
+        if (allowed.ok()) {
+            hosts_.emplace(nqn, allowed.take());
+        } else if (result.ok()) {
+            result = allowed.error();
+        }
+    }
+    return result;
+}
+
+std::set<std::string> HostAccess::hosts() const {
+    std::lock_guard guard(mutex_);
+    std::set<std::string> nqns;
+    for (const auto& [nqn, host] : hosts_) nqns.insert(nqn);
+    return nqns;
+}
+
+}  // namespace mooncake::nvmeof_generic

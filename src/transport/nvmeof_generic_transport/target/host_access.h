@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "host.h"
+#include "nvmet_tree.h"
+#include "port.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Who may connect to one subsystem: a list that can change while the subsystem is served.
+/// Thread-safe.
+class HostAccess {
+ public:
+    /// @param keyFolder  holds a key file (readKeyFile()) for each host, called by its NQN; empty:
+    ///     hosts prove nothing
+    HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder);
+
+    /// Lets exactly `wanted` connect. New hosts disturb nobody. The kernel has no means to end the
+    /// connection of one host: where one is taken off, the subsystem's link to `port` is taken away
+    /// and made again, which ends the connections of all; those still on the list reconnect by
+    /// themselves.
+    /// @param port  where the subsystem is served; not cut, so long as nobody was taken off
+    /// @return the first failure. Hosts are taken off, and cut off, also where others cannot be
+    ///     added. May be repeated: what is left to do is done then.
+    Result<> set(const std::set<std::string>& wanted, Port& port);
+
+    std::set<std::string> hosts() const;
+
+ private:
+    Result<std::unique_ptr<AllowedHost>> allow(const std::string& hostNqn) const;
+    Result<> takeOff(const std::set<std::string>& wanted, Port& port);
+
+    const NvmetTree tree_;
+    const std::string subsystemNqn_, keyFolder_;
+    mutable std::mutex mutex_;
+    std::map<std::string, std::unique_ptr<AllowedHost>> hosts_;  // guarded by mutex_
+    bool mustCut_ = false;  // hosts were taken off whose connections may still stand
+};
+
+}  // namespace mooncake::nvmeof_generic
