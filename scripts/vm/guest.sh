@@ -19,7 +19,8 @@ kernel's modules and what is named here, nothing else of this machine. It prints
   -d MiB             an empty disk of that size; may be repeated; $NVMEOF_TEST_DISKS in the guest lists them
   -n cable:address   a network interface with this address (10.0.0.1, fd00::1/64), joined with the other guest that
                      names the same cable; may be repeated; the interfaces are eth0, eth1, ...
-  -e NAME[=value]    set an environment variable in the guest; GTEST_*, GLOG_*, MC_* and NVMEOF_TEST_* pass by themselves
+  -e NAME[=value]    set an environment variable in the guest; GTEST_*, GLOG_*, MC_*, NVMEOF_TEST_* and
+                     GLIBC_TUNABLES pass by themselves
   -l file            write the kernel's log there
 
 Exit status: the program's own; 124 when the limit is over; 125 when the guest could not be started, its kernel
@@ -169,7 +170,7 @@ for network in "${networks[@]}"; do
 done
 
 {
-    while read -r name; do variables=("$name" "${variables[@]}"); done < <(compgen -e | grep -E '^(GTEST_|GLOG_|MC_|NVMEOF_TEST_)')
+    while read -r name; do variables=("$name" "${variables[@]}"); done < <(compgen -e | grep -E '^(GTEST_|GLOG_|MC_|NVMEOF_TEST_|GLIBC_TUNABLES$)')
     variables+=("NVMEOF_TEST_DIR=$test_dir" "GUEST_DISKS=${serials[*]}" "GUEST_SECONDS=$limit")
     for variable in "${variables[@]}"; do
         [[ $variable == *=* ]] || variable+="=${!variable-}"
