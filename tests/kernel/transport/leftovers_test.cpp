@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <malloc.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -152,27 +151,6 @@ TEST(Leftovers, NoneAfterManyRegistrations) {
     // Without the allocator's caches of each thread (see CMakeLists.txt) the noise is 3 KiB, over
     // hundreds of rounds; with them it would hide a leak of 100 bytes in each.
     EXPECT_LT(mallinfo2().uordblks, memory + 8192);
-}
-
-// Case 17: what others set up stays as it is.
-TEST(Leftovers, StrangersAreLeftAlone) {
-    const std::string root = "/sys/kernel/config/nvmet";
-    const std::string subsystem = root + "/subsystems/nqn.2020-01.org.example:stranger";
-    const std::string port = root + "/ports/4", host = root + "/hosts/nqn.2020-01.org.example:host";
-    for (const std::string& made : {subsystem, port, host})
-        ASSERT_EQ(mkdir(made.c_str(), 0755), 0) << made;
-    const auto objects = nvmetObjects();
-    {
-        MetadataServer metadata;
-        const std::string path = testFolder() + "/among_strangers";
-        makeFile(path, kSize);
-        Node target(metadata, "target", targetAddress("tcp"));
-        target.add(path, kSize);
-        EXPECT_GT(nvmetObjects().size(), objects.size());
-    }
-    EXPECT_EQ(nvmetObjects(), objects);
-    for (const std::string& made : {subsystem, port, host})
-        EXPECT_EQ(rmdir(made.c_str()), 0) << made;
 }
 
 // Case 14: an address that is not this host's.

@@ -4,6 +4,7 @@
 
 #include "cluster.h"
 #include "kernel_state.h"
+#include "target_process.h"
 
 namespace {
 
@@ -11,20 +12,6 @@ using namespace mooncake;
 using namespace test_support;
 
 constexpr size_t kSize = 1 << 20;
-
-// The bench as a target in a process of its own.
-class TargetProcess : public ChildProcess {
- public:
-    TargetProcess(const MetadataServer& metadata, const std::string& files, const std::string& port)
-        : ChildProcess({"transfer_engine_nvmeof_generic_bench", "--mode=target",
-                        "--local_server_name=target", "--metadata_server=" + metadata.url(),
-                        "--trsvcid=" + port, "--files=" + files}) {}
-    bool ready() {
-        const bool is = !waitForLine("target ready").empty();
-        EXPECT_TRUE(is) << output();
-        return is;
-    }
-};
 
 size_t ownSubsystems() {
     size_t count = 0;
