@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Not optimised: tests take most of the time that building takes, and none of the time that running does. What they test
-# is optimised as the preset says.
-set(kTestOptions -O0)
+# Not optimised, with line numbers alone: tests take most of the time that building takes, and none of the time that
+# running does. What they test is optimised as the preset says.
+set(kTestOptions -O0 -g1)
 
 # add_unit_test(name SOURCES a.cpp ... LIBRARIES lib ...): a GoogleTest program that runs on this machine, on
 # temporary folders and plain files. Each of its tests is a CTest test with the label "unit".
