@@ -145,12 +145,13 @@ TEST(Leftovers, NoneAfterManyRegistrations) {
     EXPECT_TRUE(eventually([&] { return openDescriptorsButSockets() == descriptors; }))
         << testing::PrintToString(descriptors) << " have become "
         << testing::PrintToString(openDescriptorsButSockets());
-    EXPECT_LE(openSockets(), sockets + 2);
+    // Threads that first spoke to the metadata server after the beginning keep a connection each.
+    EXPECT_LE(openSockets(), sockets + 6);
     EXPECT_TRUE(eventually([&] { return boundLoopDevices() == loops; }));
     EXPECT_TRUE(eventually([&] { return namespaceDevices() == devices; }));
-    // Without the allocator's caches of each thread (see CMakeLists.txt) the noise is 3 KiB, over
-    // hundreds of rounds; with them it would hide a leak of 100 bytes in each.
-    EXPECT_LT(mallinfo2().uordblks, memory + 8192);
+    // Without the allocator's caches of each thread (see CMakeLists.txt), which would hide a leak
+    // of 100 bytes a round, a run of any length grows by 3 KiB and 4 KiB for each such connection.
+    EXPECT_LT(mallinfo2().uordblks, memory + 32768);
 }
 
 // Case 14: an address that is not this host's.
