@@ -124,6 +124,9 @@ TEST(Leftovers, NoneAfterManyRegistrations) {
     Node initiator(metadata, "initiator");
     const uint32_t used = target.add(other, kSize);
     const SegmentID segment = initiator.engine().openSegment("target");
+    AlignedBuffer first(4096);
+    ASSERT_TRUE(initiator.read(segment, used, 0, first.data(), 4096));
+    const auto devices = namespaceDevices();  // before others come, which go some time later
     const auto run = [&](int count) {
         VerifiedTraffic traffic(initiator, segment, used);
         for (int i = 0; i < count; ++i) {
@@ -138,7 +141,6 @@ TEST(Leftovers, NoneAfterManyRegistrations) {
     const auto descriptors = openDescriptorsButSockets();
     const size_t sockets = openSockets();
     const auto loops = boundLoopDevices();
-    const auto devices = namespaceDevices();
     const size_t memory = mallinfo2().uordblks;
     const int count = rounds();
     run(count);
