@@ -3,6 +3,13 @@
 # running does. What they test is optimised as the preset says.
 set(kTestOptions -O0 -g1)
 
+# What every test includes is compiled once: that is about half of what compiling a test takes.
+set(kTestHeaders <gmock/gmock.h> <gtest/gtest.h> <filesystem> <fstream> <functional> <map> <thread>)
+add_executable(test_headers ${CMAKE_CURRENT_LIST_DIR}/test_headers.cpp)
+target_link_libraries(test_headers PRIVATE GTest::gmock GTest::gtest_main Threads::Threads)
+target_compile_options(test_headers PRIVATE ${kTestOptions})
+target_precompile_headers(test_headers PRIVATE ${kTestHeaders})
+
 # add_unit_test(name SOURCES a.cpp ... LIBRARIES lib ...): a GoogleTest program that runs on this machine, on
 # temporary folders and plain files. Each of its tests is a CTest test with the label "unit".
 function(add_unit_test name)
@@ -10,6 +17,7 @@ function(add_unit_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
   target_compile_options(${name} PRIVATE ${kTestOptions})
+  target_precompile_headers(${name} REUSE_FROM test_headers)
   gtest_discover_tests(${name} TEST_PREFIX "unit." DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS unit TIMEOUT 120
                        ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp")
@@ -29,6 +37,7 @@ function(add_kernel_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
   target_compile_options(${name} PRIVATE ${kTestOptions})
+  target_precompile_headers(${name} REUSE_FROM test_headers)
   set(options)
   set(own_programs)
   foreach(program ${ARG_PROGRAMS})
