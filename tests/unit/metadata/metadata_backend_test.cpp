@@ -88,11 +88,11 @@ class MetadataBackendTest : public ::testing::Test {
 template <typename Backend>
 class MetadataServerBackendTest : public MetadataBackendTest<Backend> {};
 
-#if defined(ETCD_PROGRAM) && defined(REDIS_SERVER_PROGRAM)
+#if defined(USE_ETCD) && defined(USE_REDIS)
 #define STORE_SERVERS Served<HttpServer>, Served<EtcdServer>, Served<RedisServer>
-#elif defined(ETCD_PROGRAM)
+#elif defined(USE_ETCD)
 #define STORE_SERVERS Served<HttpServer>, Served<EtcdServer>
-#elif defined(REDIS_SERVER_PROGRAM)
+#elif defined(USE_REDIS)
 #define STORE_SERVERS Served<HttpServer>, Served<RedisServer>
 #else
 #define STORE_SERVERS Served<HttpServer>
@@ -103,10 +103,10 @@ using Backends = ::testing::Types<STORE_SERVERS, PeerToPeer>;
 struct BackendName {
     template <typename Backend>
     static std::string GetName(int) {
-#ifdef ETCD_PROGRAM
+#ifdef USE_ETCD
         if (std::is_same_v<Backend, Served<EtcdServer>>) return "Etcd";
 #endif
-#ifdef REDIS_SERVER_PROGRAM
+#ifdef USE_REDIS
         if (std::is_same_v<Backend, Served<RedisServer>>) return "Redis";
 #endif
         return std::is_same_v<Backend, PeerToPeer> ? "P2p" : "Http";

@@ -100,7 +100,7 @@ std::unique_ptr<TestProcess> HttpServer::spawn() {
         std::vector<std::string>{"--host=127.0.0.1", "--port=" + std::to_string(port_)}, folder_);
 }
 
-#ifdef ETCD_PROGRAM
+#ifdef USE_ETCD
 std::string EtcdServer::connString() const {
     return "etcd://127.0.0.1:" + std::to_string(port_);
 }
@@ -114,7 +114,7 @@ std::unique_ptr<TestProcess> EtcdServer::spawn() {
     const std::string client = "http://127.0.0.1:" + std::to_string(port_);
     const std::string peer = "unix://127.0.0.1:" + std::to_string(port_);
     return std::make_unique<TestProcess>(
-        ETCD_PROGRAM,
+        "etcd",
         std::vector<std::string>{
             "--name=test", "--data-dir=" + folder_ + "/data", "--listen-client-urls=" + client,
             "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer,
@@ -123,7 +123,7 @@ std::unique_ptr<TestProcess> EtcdServer::spawn() {
 }
 #endif
 
-#ifdef REDIS_SERVER_PROGRAM
+#ifdef USE_REDIS
 std::string RedisServer::connString() const {
     return "redis://127.0.0.1:" + std::to_string(port_);
 }
@@ -133,7 +133,7 @@ std::unique_ptr<TestProcess> RedisServer::spawn() {
         "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", folder_, "--save",
         "",       "--appendonly",        "no"};
     arguments.insert(arguments.end(), options_.begin(), options_.end());
-    return std::make_unique<TestProcess>(REDIS_SERVER_PROGRAM, std::move(arguments), folder_);
+    return std::make_unique<TestProcess>("redis-server", std::move(arguments), folder_);
 }
 #endif
 

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,7 +47,10 @@ class TestProcess {
             dup2(out[1], STDOUT_FILENO);
             dup2(out[1], STDERR_FILENO);
             if (!folder.empty() && chdir(folder.c_str()) != 0) _exit(127);
-            execv(argv[0], argv.data());
+            execvp(argv[0], argv.data());
+            dprintf(STDERR_FILENO,
+                    "%s: %s; \"scripts/install_deps.sh servers\" installs what these tests start\n",
+                    argv[0], strerror(errno));
             _exit(127);
         }
         close(in[0]);
