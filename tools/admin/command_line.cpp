@@ -52,8 +52,8 @@ Error unknownOption(const char* argument) {
     if (optopt > 0 && optopt < kJson) {
         return usageError("there is no option -" + std::string(1, static_cast<char>(optopt)));
     }
-    if (optopt != 0) return usageError(quoted(argument) + ": this option takes no value");
-    return usageError("there is no option " + quoted(argument));
+    if (optopt != 0) return usageError(inQuotes(argument) + ": this option takes no value");
+    return usageError("there is no option " + inQuotes(argument));
 }
 
 Result<> takeOption(int found, CommandLine& line) {
@@ -70,14 +70,15 @@ Result<> takeOption(int found, CommandLine& line) {
             return {};
         case kRole:
             if (value != "target" && value != "initiator" && value != "both") {
-                return usageError("--role=" + quoted(value) + ": it takes target, initiator, both");
+                return usageError("--role=" + inQuotes(value) +
+                                  ": it takes target, initiator, both");
             }
             line.wish.target = value != "initiator";
             line.wish.initiator = value != "target";
             return {};
         default:
             if (value != "tcp" && value != "rdma") {
-                return usageError("--trtype=" + quoted(value) + ": it takes tcp, rdma");
+                return usageError("--trtype=" + inQuotes(value) + ": it takes tcp, rdma");
             }
             line.wish.trtype = value;
             return {};
@@ -123,7 +124,7 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
         const int found = ::getopt_long(argc, argv, ":h", kOptions, nullptr);
         if (found == -1) break;
         if (found == kHelpOption) return CommandLine{};
-        if (found == ':') return usageError(quoted(argv[optind - 1]) + " lacks its value");
+        if (found == ':') return usageError(inQuotes(argv[optind - 1]) + " lacks its value");
         if (found == '?') return unknownOption(argv[optind - 1]);
         if (auto taken = takeOption(found, line); !taken.ok()) return taken.error();
         given.insert(found);
@@ -131,9 +132,9 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
     if (optind == argc) return usageError("a command is missing: list, clean or check");
     const auto usage = usages().find(argv[optind]);
     if (usage == usages().end()) {
-        return usageError("there is no command " + quoted(argv[optind]));
+        return usageError("there is no command " + inQuotes(argv[optind]));
     }
-    if (optind + 1 < argc) return usageError(quoted(argv[optind + 1]) + " is not an option");
+    if (optind + 1 < argc) return usageError(inQuotes(argv[optind + 1]) + " is not an option");
     for (const int option : given) {
         if (!usage->second.options.contains(option)) {
             return usageError(std::string(usage->first) + " has no option " + nameOf(option));

@@ -35,7 +35,7 @@ std::string ownerText(const Owner& owner) {
     if (owner.state == OwnerState::kForeign) return "not made by this transport";
     std::string text = nameOf(owner.state);
     if (owner.pid != 0) {
-        text += ", process " + std::to_string(owner.pid) + " " + quoted(owner.command);
+        text += ", process " + std::to_string(owner.pid) + " " + inQuotes(owner.command);
     }
     return text;
 }
@@ -57,14 +57,14 @@ class Property {
 void printHosts(const ExportedSubsystem& subsystem, std::ostream& out) {
     Property allowed(out, "allowed");
     if (subsystem.anyHost) allowed.line("any host");
-    for (const std::string& host : subsystem.allowedHosts) allowed.line(quoted(host));
+    for (const std::string& host : subsystem.allowedHosts) allowed.line(inQuotes(host));
     if (!subsystem.anyHost && subsystem.allowedHosts.empty()) allowed.line("no host");
 
     if (!subsystem.connectedHosts) return;
     Property connected(out, "connected");
     for (const ConnectedHost& host : *subsystem.connectedHosts) {
-        connected.line(quoted(host.nqn) +
-                       (host.address.empty() ? "" : " from " + quoted(host.address)));
+        connected.line(inQuotes(host.nqn) +
+                       (host.address.empty() ? "" : " from " + inQuotes(host.address)));
     }
     if (subsystem.connectedHosts->empty()) connected.line("no host");
 }
@@ -82,7 +82,8 @@ void printNamespaces(const ExportedSubsystem& subsystem, std::ostream& out) {
     row("NSID", "ENABLED", "BYTES", "FILE");
     for (const ExportedNamespace& ns : subsystem.namespaces) {
         row(std::to_string(ns.nsid), ns.enabled ? "yes" : "no",
-            ns.size ? std::to_string(*ns.size) : "unknown", ns.file ? quoted(*ns.file) : "unknown");
+            ns.size ? std::to_string(*ns.size) : "unknown",
+            ns.file ? inQuotes(*ns.file) : "unknown");
     }
 }
 
@@ -159,11 +160,11 @@ Json::Value jsonOf(const ExportedSubsystem& subsystem) {
 void printTable(const ExportList& list, std::ostream& out) {
     if (list.subsystems.empty()) out << "nothing is exported\n";
     for (const ExportedSubsystem& subsystem : list.subsystems) {
-        out << "subsystem " << quoted(subsystem.nqn) << '\n';
+        out << "subsystem " << inQuotes(subsystem.nqn) << '\n';
         Property(out, "owner").line(ownerText(subsystem.owner));
         if (subsystem.owner.state != OwnerState::kForeign) {
             Property(out, "segment")
-                .line(subsystem.segment ? quoted(*subsystem.segment) : "unknown");
+                .line(subsystem.segment ? inQuotes(*subsystem.segment) : "unknown");
         }
         Property port(out, "port");
         for (const ExportPort& used : subsystem.ports) {

@@ -67,13 +67,13 @@ Result<TransportAddress> readArguments(std::string_view text, TargetOptions& tar
             continue;
         }
         if (equals == word.size()) {
-            return makeError(EINVAL, "argument " + quoted(word), "a value must follow it: '='");
+            return makeError(EINVAL, "argument " + inQuotes(word), "a value must follow it: '='");
         }
         if (!seen.insert(reader->first).second) {
-            return makeError(EINVAL, "argument " + quoted(word) + " is given twice");
+            return makeError(EINVAL, "argument " + inQuotes(word) + " is given twice");
         }
         if (Result<> taken = reader->second(word.substr(equals + 1)); !taken.ok()) {
-            return makeError(EINVAL, "argument " + quoted(word),
+            return makeError(EINVAL, "argument " + inQuotes(word),
                              "expected " + taken.error().message);
         }
     }

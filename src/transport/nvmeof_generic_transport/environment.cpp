@@ -142,7 +142,7 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
 }
 
 Error malformed(const std::string& name, std::string_view value, const std::string& cause) {
-    return makeError(EINVAL, "environment variable " + name + "=" + quoted(value),
+    return makeError(EINVAL, "environment variable " + name + "=" + inQuotes(value),
                      "expected " + cause);
 }
 
@@ -162,7 +162,7 @@ Result<TransportOptions> readEnvironment(const char* const* environment) {
             for (const auto& [suffix, unused] : known) {
                 names += (names.empty() ? "" : ", ") + std::string(suffix);
             }
-            return makeError(EINVAL, "environment variable " + quoted(name) + " is not known",
+            return makeError(EINVAL, "environment variable " + inQuotes(name) + " is not known",
                              "behind " + std::string(kPrefix) + " there may stand: " + names);
         }
         const std::string_view value = entry.substr(equals + 1);

@@ -17,7 +17,7 @@ namespace {
 constexpr unsigned kMappedBits = 96;  // "::ffff:0:0/96" holds IPv4
 
 Error badNetwork(std::string_view part, const std::string& cause) {
-    return makeError(EINVAL, "network " + quoted(part) + ": " + cause,
+    return makeError(EINVAL, "network " + inQuotes(part) + ": " + cause,
                      "write networks as 10.1.0.0/16,fd00::/8");
 }
 

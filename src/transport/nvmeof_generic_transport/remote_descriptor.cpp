@@ -23,11 +23,10 @@ constexpr uint64_t kMaxFileBytes = INT64_MAX;
 
 Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
                                          const NetworkList& allowed) {
-    const std::string segment = "segment " + nvmeof_generic::quoted(descriptor.name);
+    const std::string segment = "segment " + inQuotes(descriptor.name);
     if (descriptor.protocol != "nvmeof_generic") {
-        return makeError(
-            EINVAL, segment + " has the protocol " + nvmeof_generic::quoted(descriptor.protocol),
-            "only segments of nvmeof_generic hold files");
+        return makeError(EINVAL, segment + " has the protocol " + inQuotes(descriptor.protocol),
+                         "only segments of nvmeof_generic hold files");
     }
     const auto& trid = descriptor.nvmeof_generic_trid;
     RemoteDescriptor checked{

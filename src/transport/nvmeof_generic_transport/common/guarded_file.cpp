@@ -14,7 +14,7 @@ namespace mooncake::nvmeof_generic {
 
 Result<Secret> readGuardedFile(const std::string& path, FileGuard guard, size_t limit) {
     const bool secret = guard == FileGuard::kSecret;
-    const std::string what = "cannot use file " + nvmeof_generic::quoted(path);
+    const std::string what = "cannot use file " + inQuotes(path);
     // Not to hang on a fifo, and no terminal to become ours.
     const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (secret ? O_NOFOLLOW : 0);
     const UniqueFd file(::open(path.c_str(), flags));

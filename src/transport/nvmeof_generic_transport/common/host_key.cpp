@@ -129,7 +129,7 @@ Result<> checkDhchapKey(std::string_view key) {
 Result<HostKey> readKeyFile(const std::string& path) {
     const auto content = readGuardedFile(path, FileGuard::kSecret, kMaxFileBytes);
     if (!content.ok()) return content.error();
-    const std::string file = "key file " + nvmeof_generic::quoted(path);
+    const std::string file = "key file " + inQuotes(path);
     HostKey key;
     std::string_view text = content.value().view();
     for (size_t number = 1; !text.empty(); ++number) {

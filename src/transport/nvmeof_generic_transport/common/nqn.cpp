@@ -48,15 +48,15 @@ std::string toText(const uuid_t uuid) {
 Result<> checkNqn(std::string_view nqn) {
     if (nqn.size() > kMaxNqnBytes) {
         return makeError(EINVAL,
-                         "NQN " + quoted(nqn) + " has " + std::to_string(nqn.size()) + " bytes",
+                         "NQN " + inQuotes(nqn) + " has " + std::to_string(nqn.size()) + " bytes",
                          "at most 223 are allowed");
     }
     if (!hasNqnHead(nqn)) {
-        return makeError(EINVAL, "NQN " + quoted(nqn),
+        return makeError(EINVAL, "NQN " + inQuotes(nqn),
                          "it must begin with nqn.yyyy-mm. and go on with a name");
     }
     if (!std::all_of(nqn.begin(), nqn.end(), isNqnCharacter)) {
-        return makeError(EINVAL, "NQN " + quoted(nqn),
+        return makeError(EINVAL, "NQN " + inQuotes(nqn),
                          "only letters, digits and the characters . - : _ are allowed");
     }
     return {};

@@ -5,12 +5,12 @@
 
 namespace mooncake::nvmeof_generic {
 
-std::string quoted(std::string_view text) {
+std::string inQuotes(std::string_view text) {
     constexpr size_t kMaxShown = 256;
     constexpr std::string_view kKeyHead = "DHHC-1:";
     std::string shown(text.substr(0, kMaxShown));
     if (const size_t key = shown.find(kKeyHead); key != std::string::npos) {
-        return quoted(text.substr(0, key)) + " and a key that is not shown";
+        return inQuotes(text.substr(0, key)) + " and a key that is not shown";
     }
     std::replace_if(
         shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');

@@ -50,19 +50,19 @@ bool isNumericAddress(const std::string& adrfam, const std::string& traddr) {
 
 Result<> checkAddress(const TransportAddress& address) {
     if (address.trtype != "tcp" && address.trtype != "rdma") {
-        return makeError(EINVAL, "transport type " + quoted(address.trtype),
+        return makeError(EINVAL, "transport type " + inQuotes(address.trtype),
                          "trtype must be tcp or rdma");
     }
     if (address.adrfam != "ipv4" && address.adrfam != "ipv6") {
-        return makeError(EINVAL, "address family " + quoted(address.adrfam),
+        return makeError(EINVAL, "address family " + inQuotes(address.adrfam),
                          "adrfam must be ipv4 or ipv6");
     }
     if (!isNumericAddress(address.adrfam, address.traddr)) {
-        return makeError(EINVAL, "address " + quoted(address.traddr),
+        return makeError(EINVAL, "address " + inQuotes(address.traddr),
                          "traddr must be a numeric " + address.adrfam + " address");
     }
     if (!isPort(address.trsvcid)) {
-        return makeError(EINVAL, "port " + quoted(address.trsvcid),
+        return makeError(EINVAL, "port " + inQuotes(address.trsvcid),
                          "trsvcid must be a number from 1 to 65535");
     }
     return {};
@@ -87,10 +87,11 @@ Result<TransportAddress> parseAddress(std::string_view text) {
                              : key == "trsvcid" ? &address.trsvcid
                                                 : nullptr;
         if (field == nullptr || equals == std::string_view::npos) {
-            return makeError(EINVAL, "address argument " + quoted(word), kForm);
+            return makeError(EINVAL, "address argument " + inQuotes(word), kForm);
         }
         if (!seen.insert(key).second) {
-            return makeError(EINVAL, "address argument " + quoted(word) + " is given twice", kForm);
+            return makeError(EINVAL, "address argument " + inQuotes(word) + " is given twice",
+                             kForm);
         }
         *field = std::string(word.substr(equals + 1));
     }

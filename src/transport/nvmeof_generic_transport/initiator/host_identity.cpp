@@ -81,7 +81,7 @@ Result<std::optional<HostIdentity>> readFiles(const std::string& etcRoot) {
     }
     const auto uuid = parseUuid(id.value());
     if (!uuid) {
-        return makeError(EINVAL, idFile + " holds " + quoted(id.value()),
+        return makeError(EINVAL, idFile + " holds " + inQuotes(id.value()),
                          "it must be a UUID of 36 characters, not nil");
     }
     return std::optional(HostIdentity{nqn.value(), *uuid});

@@ -33,7 +33,7 @@ Result<Number> readNumber(int dir, const std::string& path) {
     const char* end = text.value().data() + text.value().size();
     const auto [parsed, error] = std::from_chars(text.value().data(), end, number);
     if (error != std::errc() || parsed != end) {
-        return makeError(EINVAL, path + " holds " + quoted(text.value()) + ", not a number");
+        return makeError(EINVAL, path + " holds " + inQuotes(text.value()) + ", not a number");
     }
     return number;
 }

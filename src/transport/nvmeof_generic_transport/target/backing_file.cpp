@@ -32,7 +32,7 @@ const char* kindOf(mode_t mode) {
 }
 
 Error openError(int code, const std::string& path) {
-    const std::string what = "cannot open " + quoted(path);
+    const std::string what = "cannot open " + inQuotes(path);
     switch (code) {
         case ENOENT: {
             struct stat status;
@@ -77,7 +77,7 @@ std::string openFileName(int fd) {
 
 Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
     if (path.empty() || path.find('\0') != std::string::npos) {
-        return makeError(EINVAL, "cannot export a file with the name " + quoted(path));
+        return makeError(EINVAL, "cannot export a file with the name " + inQuotes(path));
     }
     // O_PATH first: to open a tape or a watchdog for real is to do something to it.
     UniqueFd found(::open(path.c_str(), O_PATH | O_CLOEXEC));
@@ -87,7 +87,7 @@ Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
     const bool blockDevice = S_ISBLK(status.st_mode);
     if (!blockDevice && !S_ISREG(status.st_mode)) {
         return makeError(EINVAL,
-                         "cannot export " + quoted(path) + ", which is " + kindOf(status.st_mode),
+                         "cannot export " + inQuotes(path) + ", which is " + kindOf(status.st_mode),
                          "only regular files and block devices can be exported");
     }
 
@@ -100,7 +100,7 @@ Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
     constexpr int kFlags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
     file.fd_ = UniqueFd(::open(same.c_str(), kFlags | (blockDevice ? O_EXCL : 0)));
     if (!file.fd_.valid() && errno == EBUSY && allowBusy) {
-        LOG(WARNING) << "Exporting " << quoted(path) << " although it is in use";
+        LOG(WARNING) << "Exporting " << inQuotes(path) << " although it is in use";
         file.fd_ = UniqueFd(::open(same.c_str(), kFlags));
     }
     if (!file.fd_.valid()) return openError(errno, path);
@@ -114,12 +114,12 @@ Result<> BackingFile::judge() {
         int block = 0;
         if (::ioctl(fd(), BLKGETSIZE64, &geometry_.size) != 0 ||
             ::ioctl(fd(), BLKSSZGET, &block) != 0) {
-            return makeError(errno, "cannot find out the size of " + quoted(path_));
+            return makeError(errno, "cannot find out the size of " + inQuotes(path_));
         }
         geometry_.blockSize = geometry_.nvmetBlockSize = static_cast<uint32_t>(block);
         int readOnly = 0;
         if (::ioctl(fd(), BLKROGET, &readOnly) == 0 && readOnly != 0) {
-            return makeError(EROFS, "cannot export " + quoted(path_));
+            return makeError(EROFS, "cannot export " + inQuotes(path_));
         }
         return {};
     }

@@ -38,8 +38,8 @@ FileExports::~FileExports() {
 
 Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, uint64_t size) {
     if (nsid == 0 || nsid > kMaxNsid) {
-        return makeError(EINVAL,
-                         "cannot export " + quoted(path) + " as namespace " + std::to_string(nsid));
+        return makeError(
+            EINVAL, "cannot export " + inQuotes(path) + " as namespace " + std::to_string(nsid));
     }
     auto opened = BackingFile::open(path, options_.exportBusyDevices);
     if (!opened.ok()) return opened.error();
@@ -63,7 +63,7 @@ Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, ui
 // Enters the file, as one that is being added, unless it or its nsid is taken.
 Result<> FileExports::reserve(uint32_t nsid, const BackingFile& file) {
     const std::string what =
-        "cannot export " + quoted(file.path()) + " as namespace " + std::to_string(nsid);
+        "cannot export " + inQuotes(file.path()) + " as namespace " + std::to_string(nsid);
     std::lock_guard guard(mutex_);
     if (used_.contains(nsid) || exports_.contains(nsid)) {
         return makeError(EEXIST, what,
@@ -76,7 +76,7 @@ Result<> FileExports::reserve(uint32_t nsid, const BackingFile& file) {
             std::string(entry.state == State::kLeaving ? "it is just being taken back as"
                                                        : "it is exported already, as") +
                 " namespace " + std::to_string(other->second) + " under the name " +
-                quoted(entry.path));
+                inQuotes(entry.path));
     }
     if (exports_.size() >= kMaxFiles) {
         return makeError(EMFILE, what, "the kernel exports at most 1024 files of one segment");
@@ -93,7 +93,7 @@ void FileExports::forget(uint32_t nsid) {
 }
 
 Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64_t size) {
-    const std::string name = quoted(file.path());
+    const std::string name = inQuotes(file.path());
     auto planned = planExport(file.geometry(), size, name);
     if (!planned.ok()) return planned.error();
     const ExportPlan& plan = planned.value();
@@ -155,7 +155,7 @@ Result<Namespace*> FileExports::makeNamespace(uint32_t nsid, const std::string& 
 
 // From here on a change of the file ends its export; one that came before is an error.
 Result<> FileExports::settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan) {
-    const std::string what = "cannot export " + quoted(file.path());
+    const std::string what = "cannot export " + inQuotes(file.path());
     constexpr char kRemedy[] = "; register it again when it is at rest";
     const bool regular = !file.identity().blockDevice;
     // A loop device stays as large as it is. A file that nvmet has open itself is looked at again
@@ -190,7 +190,8 @@ void FileExports::fileChanged(uint32_t nsid, const std::string& what) {
         path = entry->second.path;
         startLeaving(nsid);
     }
-    LOG(ERROR) << quoted(path) << " (namespace " << nsid << ") is exported no more, and its remote "
+    LOG(ERROR) << inQuotes(path) << " (namespace " << nsid
+               << ") is exported no more, and its remote "
                << "readers and writers get errors: " << what
                << ". To serve it again, unregister it and register it";
     if (options_.fileLost) options_.fileLost(nsid);
@@ -209,7 +210,7 @@ Result<> FileExports::remove(uint32_t nsid) {
         return makeError(ENOENT, "namespace " + std::to_string(nsid) + " is not exported");
     }
     if (entry->second.state == State::kComing) {
-        return makeError(EBUSY, "cannot remove " + quoted(entry->second.path),
+        return makeError(EBUSY, "cannot remove " + inQuotes(entry->second.path),
                          "another call is adding it");
     }
     if (entry->second.state == State::kServed) startLeaving(nsid);
@@ -236,7 +237,7 @@ bool FileExports::waitWhileMoving(std::unique_lock<std::mutex>& lock, Condition 
 }
 
 Result<> FileExports::waitUntilGone(std::unique_lock<std::mutex>& lock, uint32_t nsid) {
-    const std::string name = quoted(exports_.at(nsid).path);
+    const std::string name = inQuotes(exports_.at(nsid).path);
     std::optional<Error> failure;
     const auto settled = [&] {
         const auto entry = exports_.find(nsid);
@@ -252,7 +253,7 @@ Error FileExports::tookTooLong(const std::string& what) const {
     if (removing_ == 0) return makeError(EBUSY, what, "other calls have been in the way");
     return makeError(EBUSY, what,
                      "namespace " + std::to_string(removing_) + " (" +
-                         quoted(exports_.at(removing_).path) +
+                         inQuotes(exports_.at(removing_).path) +
                          ") is being taken back, which lasts until its disk has ended the I/O in "
                          "flight; before that no file of this segment can come or go");
 }

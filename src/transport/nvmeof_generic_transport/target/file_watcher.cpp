@@ -104,7 +104,7 @@ Result<> FileWatcher::watch(uint32_t nsid, int fd, const FileExpectation& expect
     if (auto started = start(); !started.ok()) return started;
     // By descriptor: the very file, whatever has its name now.
     const int watch = ::inotify_add_watch(inotify_.get(), procPath(fd).c_str(), kEvents);
-    if (watch < 0) return watchError(errno, "cannot watch " + quoted(expected.path));
+    if (watch < 0) return watchError(errno, "cannot watch " + inQuotes(expected.path));
     files_[nsid] = {watch, expected};
     return {};
 }

@@ -53,8 +53,7 @@ Result<std::set<std::string>> readHostFile(const std::string& path) {
     if (!content.ok()) return content.error();
     auto hosts = parseHostFile(content.value().view());
     if (hosts.ok()) return hosts;
-    return Error{EINVAL, "list of allowed hosts " + nvmeof_generic::quoted(path) + ", " +
-                             hosts.error().message};
+    return Error{EINVAL, "list of allowed hosts " + inQuotes(path) + ", " + hosts.error().message};
 }
 
 HostFileWatch::HostFileWatch(std::string folder, std::string name, UniqueFd events, UniqueFd stop)
@@ -66,7 +65,7 @@ HostFileWatch::HostFileWatch(std::string folder, std::string name, UniqueFd even
 Result<std::unique_ptr<HostFileWatch>> HostFileWatch::create(const std::string& path) {
     const size_t slash = path.rfind('/');
     const std::string folder = slash == 0 ? "/" : path.substr(0, slash);
-    const std::string what = "cannot watch folder " + nvmeof_generic::quoted(folder);
+    const std::string what = "cannot watch folder " + inQuotes(folder);
     UniqueFd events(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!events.valid()) {
         return makeError(errno, what,
