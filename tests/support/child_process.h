@@ -14,8 +14,11 @@ class ChildProcess {
  public:
     /// @param arguments  the program, looked up in PATH, and its arguments
     /// @param environment  "NAME=value" entries, added to this process's
+    /// @param folder  where it works; its output then goes to the file "log" there, and neither
+    ///     waitForLine() nor output() has any of it
     explicit ChildProcess(std::vector<std::string> arguments,
-                          std::vector<std::string> environment = {});
+                          std::vector<std::string> environment = {},
+                          const std::string& folder = "");
     ~ChildProcess();
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
@@ -28,6 +31,12 @@ class ChildProcess {
                             std::chrono::seconds limit = std::chrono::seconds(60));
 
     void signal(int number);
+
+    /// Stops it, and returns when all its threads stand still, which is later than the signal.
+    /// SIGCONT lets it go on.
+    void pause();
+
+    bool running();
 
     /// Waits for the end.
     /// @return the exit status, 128 + the signal's number, or -1 when the time is up

@@ -2,12 +2,14 @@
 // One suite for every metadata backend, each with its real server.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
 #include <set>
 #include <thread>
 
+#include "child_process.h"
 #include "store_server.h"
 #include "transfer_metadata.h"
 
@@ -164,13 +166,15 @@ TYPED_TEST(MetadataBackendTest, ACrashedProcessComesBackUnderItsName) {
     const std::string name = this->backend_.newName();
     auto initiator = this->node(this->backend_.newName());
     for (const char* nqn : {"nqn.test:first", "nqn.test:second"}) {
-        TestProcess process(METADATA_NODE_PROGRAM, {this->backend_.connString(), name, nqn, "2"});
-        ASSERT_EQ(process.readLineWith("ready"), "ready");
+        test_support::ChildProcess process(
+            {METADATA_NODE_PROGRAM, this->backend_.connString(), name, nqn, "2"});
+        ASSERT_EQ(process.waitForLine("ready"), "ready") << process.output();
         const auto desc = initiator.metadata.getSegmentDesc(name);
         ASSERT_TRUE(desc);
         EXPECT_EQ(desc->nvmeof_generic_trid.subnqn, nqn);
         EXPECT_EQ(desc->file_buffers.size(), 2u);
-        process.end(SIGKILL);
+        process.signal(SIGKILL);
+        EXPECT_EQ(process.wait(), 128 + SIGKILL);
     }
     auto successor = this->node(name, "nqn.test:third");
     EXPECT_EQ(initiator.metadata.getSegmentDesc(name)->nvmeof_generic_trid.subnqn,

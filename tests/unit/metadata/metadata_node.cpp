@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node in a process of its own, for the tests: publishes a segment with files and stays until its
-// input ends. Arguments: connection string, name, NQN, number of files.
+// A node in a process of its own, for the tests: publishes a segment with files and stays until it
+// is killed. Arguments: connection string, name, NQN, number of files.
 #include <unistd.h>
 
 #include <cstdio>
@@ -30,8 +30,5 @@ int main(int argc, char** argv) {
     }
     std::puts("ready");
     std::fflush(stdout);
-    char byte = 0;
-    while (read(STDIN_FILENO, &byte, 1) > 0) {
-    }
-    return metadata.removePublished() == 0 ? 0 : 1;
+    while (true) pause();
 }

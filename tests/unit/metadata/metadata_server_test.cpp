@@ -6,12 +6,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "child_process.h"
 #include "deadline_socket.h"
 #include "http_storage.h"
 #include "server_thread.h"
-#include "test_process.h"
 #include "transfer_metadata.h"
 
 namespace mooncake::test {
@@ -115,22 +116,33 @@ TEST(MetadataServerTest, SilentClientsHoldUpNobodyForLong) {
 }
 
 // The program in a process of its own.
-class ServerProgram : public TestProcess {
+class ServerProgram : public test_support::ChildProcess {
  public:
     explicit ServerProgram(std::vector<std::string> arguments)
-        : TestProcess(METADATA_SERVER_PROGRAM, std::move(arguments)) {}
-};
+        : ChildProcess(withProgram(std::move(arguments))) {}
 
-std::string urlIn(const std::string& line) {
-    constexpr char kPrefix[] = "listening on ";
-    EXPECT_THAT(line, ::testing::StartsWith(kPrefix));
-    return line.substr(std::min(line.size(), sizeof(kPrefix) - 1));
-}
+    std::string url() {
+        constexpr char kPrefix[] = "listening on ";
+        const std::string line = waitForLine(kPrefix);
+        EXPECT_THAT(line, ::testing::StartsWith(kPrefix)) << output();
+        return line.substr(std::min(line.size(), sizeof(kPrefix) - 1));
+    }
+    int end(int number) {
+        signal(number);
+        return wait();
+    }
+
+ private:
+    static std::vector<std::string> withProgram(std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), METADATA_SERVER_PROGRAM);
+        return arguments;
+    }
+};
 
 TEST(MetadataServerProgramTest, ServesNodesUntilItIsAskedToStop) {
     for (const int signal : {SIGTERM, SIGINT}) {
         ServerProgram program({"--host=127.0.0.1", "--port=0"});
-        TransferMetadata metadata(urlIn(program.readLine()));
+        TransferMetadata metadata(program.url());
         TransferMetadata::RpcMetaDesc rpc{"10.0.0.1", 4321, -1};
         EXPECT_EQ(metadata.addRpcMetaEntry("node", rpc), 0);
         TransferMetadata::RpcMetaDesc found;
@@ -155,7 +167,7 @@ TEST(MetadataServerProgramTest, ServesNodesUntilItIsAskedToStop) {
 TEST(MetadataServerProgramTest, NodesSurviveItsDeath) {
     auto program =
         std::make_unique<ServerProgram>(std::vector<std::string>{"--host=127.0.0.1", "--port=0"});
-    const std::string url = urlIn(program->readLine());
+    const std::string url = program->url();
     const std::string port = url.substr(url.rfind(':') + 1, url.rfind('/') - url.rfind(':') - 1);
     TransferMetadata metadata(url);
     TransferMetadata::SegmentDesc desc;
@@ -172,15 +184,15 @@ TEST(MetadataServerProgramTest, NodesSurviveItsDeath) {
 
     program = std::make_unique<ServerProgram>(
         std::vector<std::string>{"--host=127.0.0.1", "--port=" + port});
-    EXPECT_EQ(urlIn(program->readLine()), url);
+    EXPECT_EQ(program->url(), url);
     EXPECT_EQ(metadata.getSegmentDescByID(id, true), nullptr) << "it forgot everything";
     EXPECT_EQ(metadata.updateSegmentDesc("node", desc), 0);
     EXPECT_NE(metadata.getSegmentDescByID(id, true), nullptr);
 
     // Meanwhile the port is taken.
     ServerProgram second({"--host=127.0.0.1", "--port=" + port});
-    EXPECT_THAT(second.readLine(), HasSubstr("in use"));
-    EXPECT_EQ(second.end(0), 1);
+    EXPECT_EQ(second.wait(), 1);
+    EXPECT_THAT(second.output(), HasSubstr("in use"));
 }
 
 // Case 50
@@ -188,7 +200,7 @@ TEST(MetadataServerProgramTest, RefusesMalformedFlags) {
     for (const char* flag : {"--port=65536", "--port=-1", "--port=http", "--no_such_flag=1",
                              "argument", "--max_keys=many"}) {
         ServerProgram program({"--host=127.0.0.1", "--port=0", flag});
-        EXPECT_EQ(program.end(0), 1) << flag;
+        EXPECT_EQ(program.wait(), 1) << flag;
     }
 }
 

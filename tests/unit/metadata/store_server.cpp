@@ -2,8 +2,10 @@
 #include "store_server.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +15,8 @@
 #include <thread>
 
 namespace mooncake::test {
+
+using test_support::ChildProcess;
 
 namespace {
 
@@ -58,7 +62,6 @@ StoreServer::~StoreServer() {
 }
 
 void StoreServer::kill() {
-    if (process_ && process_->running()) process_->end(SIGKILL);
     process_.reset();
 }
 
@@ -87,17 +90,20 @@ void StoreServer::start() {
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     }
-    FAIL() << connString() << " did not come up:\n" << textOf(folder_ + "/log");
+    FAIL() << connString() << " did not come up:\n"
+           << textOf(folder_ + "/log")
+           << "\"scripts/install_deps.sh servers\" installs what these tests start";
 }
 
 std::string HttpServer::connString() const {
     return "http://127.0.0.1:" + std::to_string(port_) + "/metadata";
 }
 
-std::unique_ptr<TestProcess> HttpServer::spawn() {
-    return std::make_unique<TestProcess>(
-        METADATA_SERVER_PROGRAM,
-        std::vector<std::string>{"--host=127.0.0.1", "--port=" + std::to_string(port_)}, folder_);
+std::unique_ptr<ChildProcess> HttpServer::spawn() {
+    return std::make_unique<ChildProcess>(
+        std::vector<std::string>{METADATA_SERVER_PROGRAM, "--host=127.0.0.1",
+                                 "--port=" + std::to_string(port_)},
+        std::vector<std::string>{}, folder_);
 }
 
 #ifdef USE_ETCD
@@ -109,17 +115,17 @@ void EtcdServer::wipe() {
     std::filesystem::remove_all(folder_ + "/data");
 }
 
-std::unique_ptr<TestProcess> EtcdServer::spawn() {
+std::unique_ptr<ChildProcess> EtcdServer::spawn() {
     // It has no peers; a socket in its folder takes no port.
     const std::string client = "http://127.0.0.1:" + std::to_string(port_);
     const std::string peer = "unix://127.0.0.1:" + std::to_string(port_);
-    return std::make_unique<TestProcess>(
-        "etcd",
-        std::vector<std::string>{
-            "--name=test", "--data-dir=" + folder_ + "/data", "--listen-client-urls=" + client,
-            "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer,
-            "--initial-advertise-peer-urls=" + peer, "--initial-cluster=test=" + peer},
-        folder_);
+    return std::make_unique<ChildProcess>(
+        std::vector<std::string>{"etcd", "--name=test", "--data-dir=" + folder_ + "/data",
+                                 "--listen-client-urls=" + client,
+                                 "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer,
+                                 "--initial-advertise-peer-urls=" + peer,
+                                 "--initial-cluster=test=" + peer},
+        std::vector<std::string>{}, folder_);
 }
 #endif
 
@@ -128,12 +134,13 @@ std::string RedisServer::connString() const {
     return "redis://127.0.0.1:" + std::to_string(port_);
 }
 
-std::unique_ptr<TestProcess> RedisServer::spawn() {
+std::unique_ptr<ChildProcess> RedisServer::spawn() {
     std::vector<std::string> arguments = {
-        "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", folder_, "--save",
-        "",       "--appendonly",        "no"};
+        "redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", folder_,
+        "--save",       "",       "--appendonly",        "no"};
     arguments.insert(arguments.end(), options_.begin(), options_.end());
-    return std::make_unique<TestProcess>("redis-server", std::move(arguments), folder_);
+    return std::make_unique<ChildProcess>(std::move(arguments), std::vector<std::string>{},
+                                          folder_);
 }
 #endif
 

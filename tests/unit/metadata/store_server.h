@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "child_process.h"
 #include "metadata_storage.h"
-#include "test_process.h"
 
 namespace mooncake::test {
 
@@ -35,11 +35,11 @@ class StoreServer {
 
  protected:
     StoreServer();
-    virtual std::unique_ptr<TestProcess> spawn() = 0;
+    virtual std::unique_ptr<test_support::ChildProcess> spawn() = 0;
 
     std::string folder_;
     uint16_t port_ = 0;
-    std::unique_ptr<TestProcess> process_;
+    std::unique_ptr<test_support::ChildProcess> process_;
 };
 
 class HttpServer : public StoreServer {
@@ -48,7 +48,7 @@ class HttpServer : public StoreServer {
     std::string connString() const override;
 
  private:
-    std::unique_ptr<TestProcess> spawn() override;
+    std::unique_ptr<test_support::ChildProcess> spawn() override;
 };
 
 class EtcdServer : public StoreServer {
@@ -58,7 +58,7 @@ class EtcdServer : public StoreServer {
     std::string connString() const override;
 
  private:
-    std::unique_ptr<TestProcess> spawn() override;
+    std::unique_ptr<test_support::ChildProcess> spawn() override;
 };
 
 class RedisServer : public StoreServer {
@@ -68,7 +68,7 @@ class RedisServer : public StoreServer {
     std::string connString() const override;
 
  private:
-    std::unique_ptr<TestProcess> spawn() override;
+    std::unique_ptr<test_support::ChildProcess> spawn() override;
     const std::vector<std::string> options_;
 };
 
