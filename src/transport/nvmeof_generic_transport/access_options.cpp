@@ -53,13 +53,9 @@ Result<TransportAddress> readArguments(std::string_view text, TargetOptions& tar
     };
     std::string address;
     std::set<std::string_view> seen;
-    constexpr std::string_view kBlanks = " \t";
     while (true) {
-        const size_t start = text.find_first_not_of(kBlanks);
-        if (start == std::string_view::npos) break;
-        const size_t end = std::min(text.find_first_of(kBlanks, start), text.size());
-        const std::string_view word = text.substr(start, end - start);
-        text.remove_prefix(end);
+        const std::string_view word = takeWord(text);
+        if (word.empty()) break;
         const size_t equals = std::min(word.find('='), word.size());
         const auto reader = readers.find(word.substr(0, equals));
         if (reader == readers.end()) {

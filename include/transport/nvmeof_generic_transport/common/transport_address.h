@@ -25,6 +25,11 @@ struct TransportAddress {
 /// @return EINVAL that names the field, its value and what is allowed
 Result<> checkAddress(const TransportAddress& address);
 
+/// Takes the first word off an argument string: what stands between blanks and tabs.
+/// @param text  what is left of the string; begins behind the word afterwards
+/// @return the word, a part of what `text` shows; empty where there is none left
+std::string_view takeWord(std::string_view& text);
+
 /// Parses "trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address> trsvcid=<port>" (any order, blanks
 /// between; adrfam and trsvcid may be missing) and checks it. Unknown keys, keys given twice and
 /// empty values are errors.

@@ -68,17 +68,21 @@ Result<> checkAddress(const TransportAddress& address) {
     return {};
 }
 
+std::string_view takeWord(std::string_view& text) {
+    constexpr std::string_view kBlanks = " \t";
+    const size_t start = std::min(text.find_first_not_of(kBlanks), text.size());
+    const size_t end = std::min(text.find_first_of(kBlanks, start), text.size());
+    const std::string_view word = text.substr(start, end - start);
+    text.remove_prefix(end);
+    return word;
+}
+
 Result<TransportAddress> parseAddress(std::string_view text) {
     TransportAddress address;
     std::set<std::string_view> seen;
-    constexpr std::string_view kBlanks = " \t";
     while (true) {
-        const size_t start = text.find_first_not_of(kBlanks);
-        if (start == std::string_view::npos) break;
-        const size_t end = std::min(text.find_first_of(kBlanks, start), text.size());
-        const std::string_view word = text.substr(start, end - start);
-        text.remove_prefix(end);
-
+        const std::string_view word = takeWord(text);
+        if (word.empty()) break;
         const size_t equals = word.find('=');
         const std::string_view key = word.substr(0, equals);
         std::string* field = key == "trtype"    ? &address.trtype
