@@ -48,6 +48,7 @@ class TransferEngine {
     // Joins the nodes that share a metadata store.
     //   metadata_conn_string  which store: http://host:port/metadata, https://...,
     //                         etcd://host:port[,host:port...], host:port (etcd),
+    //                         etcd://https://host:port[,https://host:port...],
     //                         redis://host:port, or P2PHANDSHAKE for none
     //   local_server_name     this node's name among them and its segment's: 1 to 512 printable
     //                         characters without space, comma and slash; usually host or host:port

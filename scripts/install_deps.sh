@@ -8,7 +8,8 @@ install_deps.sh [build] [guest] [servers] [perf] [lint]
 Installs the Debian packages that the project needs, "build" and "guest" if none is named:
   build    to build it, its tests and its examples
   guest    to run it on a stock kernel in QEMU where this machine's own has no nvmet
-  servers  for scripts/test.sh: etcd and Redis, of which the tests start their own (Debian starts a service of each too)
+  servers  for scripts/test.sh: etcd and Redis, of which the tests start their own (Debian starts a service of each too),
+           and openssl for their certificates
   perf     for scripts/compare_with_fio.sh
   lint     for scripts/lint.sh
 As root, or through sudo. Does nothing where everything is installed already.
@@ -24,7 +25,7 @@ build=(
     curl iproute2 kmod util-linux
 )
 guest=(qemu-system-x86 busybox-static cpio dmsetup e2fsprogs xz-utils zstd binutils)
-servers=(etcd-server redis-server)
+servers=(etcd-server redis-server openssl)
 perf=(fio python3 python3-matplotlib)
 lint=(clang-tidy shellcheck)
 

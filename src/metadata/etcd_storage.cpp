@@ -2,6 +2,7 @@
 #include "etcd_storage.h"
 
 #include <json/value.h>
+#include <json/writer.h>
 
 #include <algorithm>
 #include <utility>
@@ -47,9 +48,65 @@ MetadataStorage::Result parseAnswer(const char* operation, const std::string& ke
     return {};
 }
 
+// Takes the schemes off the endpoints.
+Status splitSchemes(const std::string& list, std::string* scheme, std::string* plain) {
+    scheme->clear();
+    plain->clear();
+    for (size_t begin = 0; begin <= list.size();) {
+        const size_t end = std::min(list.find_first_of(",;", begin), list.size());
+        std::string one = list.substr(begin, end - begin);
+        std::string own = "http";
+        for (const char* known : {"https", "http"}) {
+            const std::string prefix = std::string(known) + "://";
+            if (!one.starts_with(prefix)) continue;
+            own = known;
+            one.erase(0, prefix.size());
+            break;
+        }
+        // The password would go to one of them in the clear.
+        if (!scheme->empty() && *scheme != own) {
+            return Status::InvalidArgument(
+                "the etcd address has endpoints with and without https://; all of them or none "
+                "must have it");
+        }
+        *scheme = own;
+        *plain += (begin == 0 ? "" : ",") + one;
+        begin = end + 1;
+    }
+    return Status::OK();
+}
+
+// The server has restarted, the token is too old, or users have changed since.
+bool isOldToken(const HttpResponse& response) {
+    return response.status == 401 ||
+           (response.status == 400 &&
+            response.body.find("revision of auth store is old") != std::string::npos);
+}
+
 bool isTooLarge(const std::string& answer) {
     return answer.find("request is too large") != std::string::npos ||
            answer.find("message larger than max") != std::string::npos;
+}
+
+// What to do about a refusal that is not about the request.
+const char* remedyFor(const std::string& answer, bool has_user) {
+    if (isTooLarge(answer)) {
+        return "; the descriptor is larger than etcd takes, raise its --max-request-bytes or "
+               "register fewer files";
+    }
+    if (!has_user && answer.find("user name is empty") != std::string::npos) {
+        return "; this etcd asks for a login, set MC_ETCD_USERNAME and MC_ETCD_PASSWORD";
+    }
+    if (answer.find("permission denied") != std::string::npos) {
+        return "; grant the user's role to read and write the keys that begin with mooncake/";
+    }
+    return "";
+}
+
+// Zero would mean "no limit" to those who get it.
+std::chrono::milliseconds timeUntil(std::chrono::steady_clock::time_point end) {
+    return std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(
+                                                      end - std::chrono::steady_clock::now()));
 }
 
 StoreLimits withAnswers(StoreLimits limits) {
@@ -59,18 +116,33 @@ StoreLimits withAnswers(StoreLimits limits) {
 
 }  // namespace
 
-Status EtcdStorage::create(const std::string& list, const StoreLimits& limits,
-                           std::unique_ptr<EtcdStorage>* storage) {
+Status EtcdStorage::create(const std::string& list, const EtcdAccess& access,
+                           const StoreLimits& limits, std::unique_ptr<EtcdStorage>* storage) {
+    // Nothing of such an address is repeated in a message.
+    if (list.find('@') != std::string::npos) {
+        return Status::InvalidArgument(
+            "the etcd address holds a user name or password; set MC_ETCD_USERNAME and "
+            "MC_ETCD_PASSWORD instead");
+    }
+    std::string scheme, plain;
+    Status status = splitSchemes(list, &scheme, &plain);
+    if (!status.ok()) return status;
+    if (access.usesTls() && scheme != "https") {
+        return Status::InvalidArgument(
+            "MC_ETCD_CACERT or MC_ETCD_CERT is set, and the etcd address asks for no TLS; it must "
+            "read etcd://https://host:port[,https://host:port...]");
+    }
     std::vector<StoreEndpoint> endpoints;
-    Status status = parseEndpoints("the etcd address", list, kDefaultPort, &endpoints);
-    if (status.ok()) storage->reset(new EtcdStorage(endpoints, limits));
+    status = parseEndpoints("the etcd address", plain, kDefaultPort, &endpoints);
+    if (status.ok()) storage->reset(new EtcdStorage(scheme, endpoints, access, limits));
     return status;
 }
 
-EtcdStorage::EtcdStorage(const std::vector<StoreEndpoint>& endpoints, const StoreLimits& limits)
-    : limits_(limits), client_(withAnswers(limits)) {
+EtcdStorage::EtcdStorage(const std::string& scheme, const std::vector<StoreEndpoint>& endpoints,
+                         EtcdAccess access, const StoreLimits& limits)
+    : access_(std::move(access)), limits_(limits), client_(withAnswers(limits), access_.tls) {
     for (const StoreEndpoint& endpoint : endpoints) {
-        urls_.push_back("http://" + endpoint.text() + "/v3/kv/");
+        servers_.push_back(scheme + "://" + endpoint.text());
     }
 }
 
@@ -116,6 +188,60 @@ MetadataStorage::Result EtcdStorage::remove(const std::string& key) {
     return result;
 }
 
+Status EtcdStorage::logIn(const std::string& server, Time end, HttpResponse* response) {
+    const std::string body =
+        "{\"name\":" + Json::valueToQuotedString(access_.user.c_str()) +
+        ",\"password\":" + Json::valueToQuotedString(access_.password.c_str()) + "}";
+    Status status = client_.request(HttpMethod::kPost, server + "/v3/auth/authenticate", body,
+                                    timeUntil(end), response);
+    if (!status.ok() || response->status != 200) return status;
+    Json::Value root;
+    const bool parsed = parseBoundedObject(response->body, kBounds, &root).ok();
+    const Json::Value text = parsed ? root["token"] : Json::Value();
+    const std::string token = text.isString() ? text.asString() : "";
+    // It becomes part of a header.
+    if (token.empty() ||
+        std::any_of(token.begin(), token.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+        return Status::Metadata(server + "/v3/auth/authenticate: the answer has no token");
+    }
+    std::lock_guard lock(mutex_);
+    token_ = token;
+    return status;
+}
+
+// One request to one server, after a login where there is to be one. What refuses the login is the
+// response, too.
+Status EtcdStorage::exchange(const std::string& server, const char* operation,
+                             const std::string& body, Time end, HttpResponse* response) {
+    const std::string url = server + "/v3/kv/" + operation;
+    for (bool logged_in = false;; logged_in = true) {
+        std::string token;
+        {
+            std::lock_guard lock(mutex_);
+            token = token_;
+        }
+        if (token.empty() && !access_.user.empty()) {
+            const Status status = logIn(server, end, response);
+            if (!status.ok()) return status;
+            if (response->status == 200) {
+                std::lock_guard lock(mutex_);
+                token = token_;
+            } else if (response->body.find("authentication is not enabled") == std::string::npos) {
+                return status;
+            }
+            logged_in = true;
+        }
+        const Status status =
+            client_.request(HttpMethod::kPost, url, body, timeUntil(end), response, token);
+        if (!status.ok() || token.empty() || !isOldToken(*response)) return status;
+        {
+            std::lock_guard lock(mutex_);
+            if (token_ == token) token_.clear();
+        }
+        if (logged_in) return status;
+    }
+}
+
 MetadataStorage::Result EtcdStorage::request(const char* operation, const std::string& key,
                                              const std::string& body, std::string* answer) {
     const std::string what = describe(operation, key);
@@ -123,16 +249,14 @@ MetadataStorage::Result EtcdStorage::request(const char* operation, const std::s
         const auto end = std::chrono::steady_clock::now() + time;
         const size_t first = preferred_.load(std::memory_order_relaxed);
         std::string errors;
-        for (size_t i = 0; i < urls_.size(); ++i) {
-            const size_t place = (first + i) % urls_.size();
+        for (size_t i = 0; i < servers_.size(); ++i) {
+            const size_t place = (first + i) % servers_.size();
+            const std::string& server = servers_[place];
             // An endpoint that is silent leaves time for the others.
-            const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-                end - std::chrono::steady_clock::now());
-            const auto share = std::max(std::chrono::milliseconds(1),
-                                        left / static_cast<int64_t>(urls_.size() - i));
+            const auto now = std::chrono::steady_clock::now();
+            const Time share = now + (end - now) / static_cast<int64_t>(servers_.size() - i);
             HttpResponse response;
-            const Status status = client_.request(HttpMethod::kPost, urls_[place] + operation, body,
-                                                  share, &response);
+            const Status status = exchange(server, operation, body, share, &response);
             std::string error;
             if (!status.ok()) {
                 error = status.message();
@@ -141,18 +265,14 @@ MetadataStorage::Result EtcdStorage::request(const char* operation, const std::s
                 *answer = std::move(response.body);
                 return {};
             } else {
-                error = urls_[place] + operation + ": the server answered " +
-                        std::to_string(response.status) + " (" + logExcerpt(response.body) + ")";
+                error = server + ": the server answered " + std::to_string(response.status) + " (" +
+                        logExcerpt(response.body) + ")" +
+                        remedyFor(response.body, !access_.user.empty());
                 // Every other endpoint of the cluster would say the same. The gateway gives 429
                 // for what its own limit is too small for, too.
-                if (isTooLarge(response.body)) {
-                    return {{Outcome::kRefused,
-                             what + error +
-                                 "; the descriptor is larger than etcd takes, raise its "
-                                 "--max-request-bytes or register fewer files"}};
-                }
-                if (response.status / 100 == 4 && response.status != 408 &&
-                    response.status != 429) {
+                if (isTooLarge(response.body) ||
+                    (response.status / 100 == 4 && response.status != 408 &&
+                     response.status != 429)) {
                     return {{Outcome::kRefused, what + error}};
                 }
             }

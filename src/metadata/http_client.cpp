@@ -15,8 +15,26 @@ namespace {
 
 struct CurlDeleter {
     void operator()(CURLU* url) const { curl_url_cleanup(url); }
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
     void operator()(char* text) const { curl_free(text); }
+};
+
+class HeaderList {
+ public:
+    HeaderList() = default;
+    ~HeaderList() { curl_slist_free_all(list_); }
+    HeaderList(const HeaderList&) = delete;
+    HeaderList& operator=(const HeaderList&) = delete;
+
+    // False for want of memory.
+    bool add(const std::string& line) {
+        curl_slist* const longer = curl_slist_append(list_, line.c_str());
+        if (longer != nullptr) list_ = longer;
+        return longer != nullptr;
+    }
+    curl_slist* get() const { return list_; }
+
+ private:
+    curl_slist* list_ = nullptr;
 };
 
 // curl_easy_init would do this on first use, but not in a thread-safe way.
@@ -120,21 +138,29 @@ void HttpClient::HandleDeleter::operator()(void* handle) const {
     curl_easy_cleanup(handle);
 }
 
-HttpClient::HttpClient(const StoreLimits& limits) : limits_(limits) {
+HttpClient::HttpClient(const StoreLimits& limits, HttpTls tls)
+    : limits_(limits), tls_(std::move(tls)) {
     initCurlOnce();
 }
 
 HttpClient::~HttpClient() = default;
 
 Status HttpClient::request(HttpMethod method, const std::string& url, const std::string& body,
-                           std::chrono::milliseconds time, HttpResponse* response) {
+                           std::chrono::milliseconds time, HttpResponse* response,
+                           const std::string& authorization) {
     const std::string what = std::string(httpMethodName(method)) + " " + url;
     auto handle = idle_.take();
     if (!handle) handle.reset(curl_easy_init());
+    HeaderList headers;
     // No Expect: it would cost a round trip, or a second's wait where the server does not know it.
-    std::unique_ptr<curl_slist, CurlDeleter> headers(
-        curl_slist_append(curl_slist_append(nullptr, "Content-Type: application/json"), "Expect:"));
-    if (!handle || !headers) return Status::Memory(what + ": no memory for the request");
+    bool complete = headers.add("Expect:");
+    if (method == HttpMethod::kPut || method == HttpMethod::kPost) {
+        complete = complete && headers.add("Content-Type: application/json");
+    }
+    if (!authorization.empty()) {
+        complete = complete && headers.add("Authorization: " + authorization);
+    }
+    if (!handle || !complete) return Status::Memory(what + ": no memory for the request");
 
     HttpResponse answer;
     Receiver receiver{&answer.body, limits_.answer_bytes};
@@ -154,8 +180,16 @@ Status HttpClient::request(HttpMethod method, const std::string& url, const std:
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+    if (!tls_.ca.empty()) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, tls_.ca.c_str());
+        curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // else the system's are trusted, too
+    }
+    if (!tls_.cert.empty()) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, tls_.cert.c_str());
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, tls_.key.c_str());
+    }
     if (method == HttpMethod::kPut || method == HttpMethod::kPost) {
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     }

@@ -17,6 +17,13 @@ struct HttpResponse {
     std::string body;
 };
 
+// Paths of PEM files for https; an empty one is not used.
+struct HttpTls {
+    std::string ca;    // whom to trust, instead of the system's authorities
+    std::string cert;  // with which to prove who this node is, and its key
+    std::string key;
+};
+
 enum class HttpMethod { kGet, kPut, kPost, kDelete };
 
 const char* httpMethodName(HttpMethod method);
@@ -30,7 +37,7 @@ Status checkHttpUrl(const std::string& url);
 class HttpClient {
  public:
     // Does not connect. Of the limits, `attempts` and `pause` are the caller's to keep.
-    explicit HttpClient(const StoreLimits& limits);
+    explicit HttpClient(const StoreLimits& limits, HttpTls tls = {});
     ~HttpClient();
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
@@ -40,9 +47,11 @@ class HttpClient {
     // not used (a metadata server belongs to the nodes' own network). Raises no signal. With
     // method, URL and cause: Socket where there is no answer, or not in time, and there may be one
     // the next time; Metadata where the answer is none to be had again, such as one that passes the
-    // limit; Memory.
+    // limit; Memory. `authorization` is the value of the header of that name, if not empty, and in
+    // no message.
     Status request(HttpMethod method, const std::string& url, const std::string& body,
-                   std::chrono::milliseconds time, HttpResponse* response);
+                   std::chrono::milliseconds time, HttpResponse* response,
+                   const std::string& authorization = "");
 
  private:
     struct HandleDeleter {
@@ -50,6 +59,7 @@ class HttpClient {
     };
 
     const StoreLimits limits_;
+    const HttpTls tls_;
     IdlePool<void, HandleDeleter> idle_;  // CURL handles, each with its connection
 };
 

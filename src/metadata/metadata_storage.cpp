@@ -21,7 +21,7 @@ namespace {
 constexpr std::string_view kSupported =
     "this build supports http://host:port/metadata, https://host:port/metadata"
 #ifdef USE_ETCD
-    ", etcd://host:port[,host:port...]"
+    ", etcd://[https://]host:port[,...]"
 #endif
 #ifdef USE_REDIS
     ", redis://host:port"
@@ -65,7 +65,11 @@ Status createMetadataStorage(const std::string& conn_string, const StoreLimits& 
         conn.starts_with("etcd://") || (!is_url && conn.find(':') != std::string_view::npos);
 #ifdef USE_ETCD
     if (is_etcd) {
-        return make<EtcdStorage>(storage, is_url ? conn_string.substr(7) : conn_string, limits);
+        EtcdAccess access;
+        Status status = EtcdAccess::fromEnvironment(&access);
+        if (!status.ok()) return status;
+        return make<EtcdStorage>(storage, is_url ? conn_string.substr(7) : conn_string, access,
+                                 limits);
     }
 #endif
 #ifdef USE_REDIS

@@ -3,6 +3,7 @@
 
 #include <httplib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -10,19 +11,23 @@
 #include <cstring>
 #include <thread>
 
+#include "bounded_pool.h"
+#include "deadline_stream.h"
+
 namespace mooncake {
 
 namespace {
 
 // Each connection holds a thread as long as it is open.
 constexpr size_t kThreads = 64;
+// Those that are served, and those that wait for a thread.
+constexpr size_t kConnections = 320;
 // So that clients that keep idle connections do not starve the others, and do not hold up the
 // shutdown.
-constexpr time_t kKeepAliveSeconds = 1;
+constexpr std::chrono::seconds kKeepAlive(1);
+constexpr int kRequestsPerConnection = 5;
 // Of one wait for bytes to come or to go.
-constexpr time_t kReadSeconds = 5;
-constexpr time_t kWriteSeconds = 5;
-constexpr std::chrono::seconds kBodyTime(30);
+constexpr std::chrono::seconds kIdle(5);
 
 constexpr char kJson[] = "application/json";
 constexpr char kText[] = "text/plain";
@@ -41,20 +46,45 @@ std::string keyOf(const httplib::Request& request, httplib::Response& response) 
 
 }  // namespace
 
+// The library's server, but for who may hold a connection how long.
+class MetadataServer::BoundedServer : public httplib::Server {
+ public:
+    explicit BoundedServer(const Times& times) : times_(times) {}
+
+ private:
+    bool process_and_close_socket(socket_t fd) override {
+        DeadlineStream stream(fd, kIdle);
+        bool well = false;
+        for (int left = kRequestsPerConnection; left > 0; --left) {
+            if (svr_sock_ == INVALID_SOCKET || !stream.waitForRequest(kKeepAlive)) break;
+            stream.allow(times_.header);
+            bool closed = false;
+            well = process_request(stream, left == 1, closed, [&](httplib::Request&) {
+                stream.allow(times_.body);  // the header is there
+            });
+            if (!well || closed) break;
+        }
+        shutdown(fd, SHUT_RDWR);
+        close(fd);
+        return well;
+    }
+
+    const Times times_;
+};
+
 struct MetadataServer::Http {
-    httplib::Server server;
+    explicit Http(const Times& times) : server(times) {}
+
+    BoundedServer server;
     std::atomic<bool> serving{false};
     std::atomic<bool> ended{false};
     std::atomic<bool> stopping{false};
 };
 
-MetadataServer::MetadataServer(const KeyValueStore::Limits& limits)
-    : store_(limits), http_(std::make_unique<Http>()) {
+MetadataServer::MetadataServer(const KeyValueStore::Limits& limits, const Times& times)
+    : store_(limits), http_(std::make_unique<Http>(times)) {
     httplib::Server& server = http_->server;
-    server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server.set_keep_alive_timeout(kKeepAliveSeconds);
-    server.set_read_timeout(kReadSeconds);
-    server.set_write_timeout(kWriteSeconds);
+    server.new_task_queue = [] { return new BoundedPool(kThreads, kConnections); };
     // Else an answer on a connection that is used again waits for the other side to acknowledge its
     // header, 40 ms.
     server.set_tcp_nodelay(true);
@@ -93,10 +123,7 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits)
                                    const httplib::ContentReader& read) {
         std::string value;
         bool too_large = false;
-        const auto deadline = std::chrono::steady_clock::now() + kBodyTime;
         const bool complete = read([&](const char* data, size_t size) {
-            // One that sends a byte now and then would else keep its thread for ever.
-            if (std::chrono::steady_clock::now() > deadline) return false;
             too_large = size > store_.limits().value_bytes - value.size();
             if (!too_large) value.append(data, size);
             return !too_large;

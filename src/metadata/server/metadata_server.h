@@ -9,6 +9,7 @@
 // application/json.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -18,7 +19,15 @@ namespace mooncake {
 
 class MetadataServer {
  public:
-    explicit MetadataServer(const KeyValueStore::Limits& limits);
+    // How long a client may take, from its first byte on, however many bytes it sends meanwhile.
+    struct Times {
+        std::chrono::milliseconds header{5000};
+        std::chrono::milliseconds body{30000};  // from the end of the header on
+    };
+
+    explicit MetadataServer(const KeyValueStore::Limits& limits)
+        : MetadataServer(limits, Times()) {}
+    MetadataServer(const KeyValueStore::Limits& limits, const Times& times);
     ~MetadataServer();
     MetadataServer(const MetadataServer&) = delete;
     MetadataServer& operator=(const MetadataServer&) = delete;
@@ -35,6 +44,7 @@ class MetadataServer {
     void stop();
 
  private:
+    class BoundedServer;
     struct Http;
 
     KeyValueStore store_;

@@ -7,8 +7,12 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
+#include <future>
+#include <thread>
 #include <vector>
 
+#include "bounded_pool.h"
 #include "child_process.h"
 #include "deadline_socket.h"
 #include "http_storage.h"
@@ -113,6 +117,76 @@ TEST(MetadataServerTest, SilentClientsHoldUpNobodyForLong) {
                                          std::chrono::milliseconds(60000), &response);
     EXPECT_TRUE(status.ok()) << status;
     EXPECT_EQ(response.status, 200);
+}
+
+// Case 45: more clients than there are threads send a byte now and then, in the header and in the
+// body.
+TEST(MetadataServerTest, DribblingClientsHoldUpNobodyForLong) {
+    constexpr std::chrono::milliseconds kTime(300);
+    ServerThread server({}, 0, {.header = kTime, .body = kTime});
+    std::vector<DeadlineSocket> slow(70);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    for (size_t i = 0; i < slow.size(); ++i) {
+        ASSERT_TRUE(
+            slow[i].connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, deadline).ok());
+        const std::string begin = "PUT /metadata?key=a HTTP/1.1\r\nContent-Length: 1000000\r\n";
+        ASSERT_TRUE(slow[i].send(begin + (i % 2 == 0 ? "X: " : "\r\n"), deadline).ok());
+    }
+    std::promise<void> answered;
+    std::thread dribble([&, end = answered.get_future()] {
+        do {
+            for (DeadlineSocket& socket : slow) {
+                if (socket.connected()) (void)socket.send("x", deadline);
+            }
+        } while (end.wait_for(kTime / 10) != std::future_status::ready);
+    });
+    HttpClient client{StoreLimits()};
+    HttpResponse response;
+    const Status status = client.request(HttpMethod::kGet, server.url("/health"), "",
+                                         std::chrono::milliseconds(30000), &response);
+    answered.set_value();
+    dribble.join();
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(response.status, 200);
+    // A whole request in one piece is not affected.
+    EXPECT_EQ(statusOf(HttpMethod::kPut, server.url() + "?key=b", std::string(1000000, 'x')), 200);
+}
+
+// Several requests that come in one piece are several requests.
+TEST(MetadataServerTest, AnswersWhatIsSentAhead) {
+    ServerThread server;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    DeadlineSocket socket;
+    ASSERT_TRUE(socket.connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, deadline).ok());
+    ASSERT_TRUE(socket
+                    .send("PUT /metadata?key=a HTTP/1.1\r\nContent-Length: 5\r\n\r\nvalue"
+                          "GET /metadata?key=a HTTP/1.1\r\nConnection: close\r\n\r\n",
+                          deadline)
+                    .ok());
+    std::string answers;
+    while (socket.receive(4096, deadline, &answers).ok()) {
+    }
+    EXPECT_THAT(answers, ::testing::EndsWith("\r\n\r\nvalue"));
+}
+
+// Whoever is one too many waits outside until another has gone.
+TEST(BoundedPoolTest, HoldsNoMoreThanItMay) {
+    BoundedPool pool(1, 2);
+    std::promise<void> go, handed;
+    const std::shared_future<void> gone = go.get_future().share();
+    std::atomic<int> served = 0;
+    for (int i = 0; i < 2; ++i) pool.enqueue([&] { gone.wait(), ++served; });
+    std::thread third([&] {
+        pool.enqueue([&] { ++served; });
+        EXPECT_GE(served, 1);
+        handed.set_value();
+    });
+    auto done = handed.get_future();
+    EXPECT_EQ(done.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+    go.set_value();
+    third.join();
+    pool.shutdown();
+    EXPECT_EQ(served, 3);
 }
 
 // The program in a process of its own.

@@ -13,8 +13,9 @@ namespace mooncake::test {
 
 class ServerThread {
  public:
-    explicit ServerThread(const KeyValueStore::Limits& limits = {}, int port = 0)
-        : server_(limits) {
+    explicit ServerThread(const KeyValueStore::Limits& limits = {}, int port = 0,
+                          const MetadataServer::Times& times = {})
+        : server_(limits, times) {
         std::string error;
         EXPECT_TRUE(server_.bind("127.0.0.1", port, &error)) << error;
         thread_ = std::thread([this] { EXPECT_TRUE(server_.serve()); });

@@ -108,7 +108,7 @@ std::unique_ptr<ChildProcess> HttpServer::spawn() {
 
 #ifdef USE_ETCD
 std::string EtcdServer::connString() const {
-    return "etcd://127.0.0.1:" + std::to_string(port_);
+    return "etcd://" + (scheme_ == "http" ? "127.0.0.1:" + std::to_string(port_) : url());
 }
 
 void EtcdServer::wipe() {
@@ -117,15 +117,18 @@ void EtcdServer::wipe() {
 
 std::unique_ptr<ChildProcess> EtcdServer::spawn() {
     // It has no peers; a socket in its folder takes no port.
-    const std::string client = "http://127.0.0.1:" + std::to_string(port_);
     const std::string peer = "unix://127.0.0.1:" + std::to_string(port_);
-    return std::make_unique<ChildProcess>(
-        std::vector<std::string>{"etcd", "--name=test", "--data-dir=" + folder_ + "/data",
-                                 "--listen-client-urls=" + client,
-                                 "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer,
-                                 "--initial-advertise-peer-urls=" + peer,
-                                 "--initial-cluster=test=" + peer},
-        std::vector<std::string>{}, folder_);
+    std::vector<std::string> arguments = {"etcd",
+                                          "--name=test",
+                                          "--data-dir=" + folder_ + "/data",
+                                          "--listen-client-urls=" + url(),
+                                          "--advertise-client-urls=" + url(),
+                                          "--listen-peer-urls=" + peer,
+                                          "--initial-advertise-peer-urls=" + peer,
+                                          "--initial-cluster=test=" + peer};
+    arguments.insert(arguments.end(), options_.begin(), options_.end());
+    return std::make_unique<ChildProcess>(std::move(arguments), std::vector<std::string>{},
+                                          folder_);
 }
 #endif
 

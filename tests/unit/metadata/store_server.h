@@ -53,12 +53,18 @@ class HttpServer : public StoreServer {
 
 class EtcdServer : public StoreServer {
  public:
+    // `scheme` is http or https; `options` are added to its own.
+    explicit EtcdServer(std::string scheme = "http", std::vector<std::string> options = {})
+        : scheme_(std::move(scheme)), options_(std::move(options)) {}
     ~EtcdServer() override { kill(); }
     void wipe() override;
     std::string connString() const override;
+    std::string url() const { return scheme_ + "://127.0.0.1:" + std::to_string(port_); }
 
  private:
     std::unique_ptr<test_support::ChildProcess> spawn() override;
+    const std::string scheme_;
+    const std::vector<std::string> options_;
 };
 
 class RedisServer : public StoreServer {

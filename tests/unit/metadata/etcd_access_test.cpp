@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// An etcd that lets in only whom it knows: certificates, users.
+#include "etcd_access.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "http_client.h"
+#include "store_server.h"
+
+namespace mooncake::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Outcome = MetadataStorage::Outcome;
+
+// A variable for the time of a scope.
+class Variable {
+ public:
+    Variable(const char* name, const std::string& value) : name_(name) {
+        if (const char* before = std::getenv(name)) before_ = before;
+        setenv(name, value.c_str(), 1);
+    }
+    ~Variable() {
+        if (before_) {
+            setenv(name_, before_->c_str(), 1);
+        } else {
+            unsetenv(name_);
+        }
+    }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+
+ private:
+    const char* name_;
+    std::optional<std::string> before_;
+};
+
+// An authority, and certificates that it has signed.
+class Certificates {
+ public:
+    Certificates() {
+        std::string pattern = testing::TempDir() + "certificates_XXXXXX";
+        EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+        folder_ = pattern;
+        make("ca", "-x509");
+        make("other", "-x509");
+        for (const char* name : {"server", "client"}) {
+            make(name, "-x509 -CA " + at("ca.pem") + " -CAkey " + at("ca.key") +
+                           " -addext subjectAltName=IP:127.0.0.1");
+        }
+    }
+    ~Certificates() { std::filesystem::remove_all(folder_); }
+
+    std::string at(const std::string& name) const { return folder_ + "/" + name; }
+
+ private:
+    void make(const std::string& name, const std::string& options) const {
+        const std::string command =
+            "cd " + folder_ + " && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc" +
+            " -keyout " + name + ".key -out " + name + ".pem -days 2 -subj /O=" + name + " " +
+            options + " > log 2>&1";
+        EXPECT_EQ(std::system(command.c_str()), 0) << command;
+    }
+
+    std::string folder_;
+};
+
+Status create(const std::string& address, std::shared_ptr<MetadataStorage>* storage) {
+    return createMetadataStorage(address, testLimits(), storage);
+}
+
+std::string complaint(const std::string& address) {
+    std::shared_ptr<MetadataStorage> storage;
+    const Status status = create(address, &storage);
+    EXPECT_TRUE(status.IsInvalidArgument()) << status;
+    return std::string(status.message());
+}
+
+MetadataStorage::Result get(const std::string& address) {
+    std::shared_ptr<MetadataStorage> storage;
+    const Status status = create(address, &storage);
+    EXPECT_TRUE(status.ok()) << status;
+    std::string value;
+    return storage->get("key", &value);
+}
+
+void post(const EtcdServer& server, const std::string& path, const std::string& body) {
+    HttpResponse response;
+    const Status status = HttpClient(testLimits())
+                              .request(HttpMethod::kPost, server.url() + "/v3/auth/" + path, body,
+                                       std::chrono::milliseconds(20000), &response);
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(response.status, 200) << path << ": " << response.body;
+}
+
+TEST(EtcdAccessTest, ProvesItselfByCertificates) {
+    const Certificates made;
+    EtcdServer server(
+        "https", {"--cert-file=" + made.at("server.pem"), "--key-file=" + made.at("server.key"),
+                  "--client-cert-auth", "--trusted-ca-file=" + made.at("ca.pem")});
+    const Variable ca("MC_ETCD_CACERT", made.at("ca.pem"));
+    {
+        const Variable cert("MC_ETCD_CERT", made.at("client.pem"));
+        const Variable key("MC_ETCD_KEY", made.at("client.key"));
+        server.start();
+        const auto storage = server.storage();
+        EXPECT_TRUE(storage->set("key", "value").ok());
+        std::string value;
+        const auto result = storage->get("key", &value);
+        EXPECT_TRUE(result.ok()) << result.error;
+        EXPECT_EQ(value, "value");
+
+        const Variable stranger("MC_ETCD_CACERT", made.at("other.pem"));
+        const auto refused = get(server.connString());
+        EXPECT_EQ(refused.outcome, Outcome::kFailed) << "a server that nobody vouches for";
+        EXPECT_THAT(refused.error, HasSubstr("certificate"));
+    }
+    const auto nobody = get(server.connString());
+    EXPECT_EQ(nobody.outcome, Outcome::kFailed) << "no certificate of its own";
+    const Variable cert("MC_ETCD_CERT", made.at("other.pem"));
+    const Variable key("MC_ETCD_KEY", made.at("other.key"));
+    EXPECT_EQ(get(server.connString()).outcome, Outcome::kFailed) << "one of another authority";
+}
+
+TEST(EtcdAccessTest, LogsIn) {
+    EtcdServer server("http", {"--bcrypt-cost=4"});
+    server.start();
+    // A quote in a password is part of it.
+    post(server, "user/add", R"({"name":"root","password":"r"})");
+    post(server, "user/add", R"({"name":"node","password":"se\"cret"})");
+    post(server, "user/grant", R"({"user":"root","role":"root"})");
+    post(server, "role/add", R"({"name":"mooncake"})");
+    // "key" to "kez"
+    post(server, "role/grant",
+         R"({"name":"mooncake","perm":{"permType":"READWRITE","key":"a2V5","range_end":"a2V6"}})");
+    post(server, "user/grant", R"({"user":"node","role":"mooncake"})");
+
+    const Variable user("MC_ETCD_USERNAME", "node");
+    const Variable password("MC_ETCD_PASSWORD", "se\"cret");
+    const auto storage = server.storage();
+    EXPECT_TRUE(storage->set("key", "before").ok()) << "nobody has to log in yet";
+    post(server, "enable", "{}");
+    std::string value;
+    auto result = storage->get("key", &value);
+    EXPECT_TRUE(result.ok()) << result.error;
+    result = storage->set("key", "value");
+    EXPECT_TRUE(result.ok()) << result.error;
+
+    // Tokens live in the server's memory.
+    server.kill();
+    server.start();
+    result = storage->get("key", &value);
+    EXPECT_TRUE(result.ok()) << result.error;
+    EXPECT_EQ(value, "value");
+
+    result = storage->get("elsewhere", &value);
+    EXPECT_EQ(result.outcome, Outcome::kRefused) << result.error;
+    EXPECT_THAT(result.error, HasSubstr("grant the user's role"));
+    {
+        const Variable wrong("MC_ETCD_PASSWORD", "guessed");
+        result = get(server.connString());
+        EXPECT_EQ(result.outcome, Outcome::kRefused);
+        EXPECT_THAT(result.error,
+                    AllOf(HasSubstr("authentication failed"), Not(HasSubstr("guess"))));
+    }
+    const Variable nobody("MC_ETCD_USERNAME", "");
+    const Variable nothing("MC_ETCD_PASSWORD", "");
+    result = get(server.connString());
+    EXPECT_EQ(result.outcome, Outcome::kRefused);
+    EXPECT_THAT(result.error, HasSubstr("set MC_ETCD_USERNAME and MC_ETCD_PASSWORD"));
+}
+
+// Case 50
+TEST(EtcdAccessTest, RefusesHalfOfASetting) {
+    const std::string tls = "etcd://https://a:1", plain = "etcd://a:1";
+    {
+        const Variable user("MC_ETCD_USERNAME", "u");
+        EXPECT_THAT(complaint(plain), HasSubstr("MC_ETCD_USERNAME is set and MC_ETCD_PASSWORD is"));
+    }
+    {
+        const Variable password("MC_ETCD_PASSWORD", "secret");
+        EXPECT_THAT(complaint(plain),
+                    AllOf(HasSubstr("MC_ETCD_PASSWORD is set and"), Not(HasSubstr("secret"))));
+    }
+    {
+        const Variable key("MC_ETCD_KEY", "/dev/null");
+        EXPECT_THAT(complaint(tls), HasSubstr("MC_ETCD_KEY is set and MC_ETCD_CERT is not"));
+    }
+    {
+        const Variable ca("MC_ETCD_CACERT", "/no/such/file");
+        EXPECT_THAT(complaint(tls), HasSubstr("'/no/such/file', which cannot be read: No such"));
+    }
+    {
+        const Variable ca("MC_ETCD_CACERT", "/dev/null");
+        EXPECT_THAT(complaint(plain), HasSubstr("asks for no TLS"));
+        std::shared_ptr<MetadataStorage> storage;
+        EXPECT_TRUE(create("etcd://https://a,https://[::1]:3", &storage).ok());
+    }
+    EXPECT_THAT(complaint("etcd://https://a:1,b:2"), HasSubstr("with and without https://"));
+    EXPECT_THAT(complaint("etcd://https://"), HasSubstr("malformed endpoint"));
+    EXPECT_THAT(complaint("etcd://u:secret@a:1"),
+                AllOf(HasSubstr("MC_ETCD_USERNAME"), Not(HasSubstr("secret"))));
+}
+
+}  // namespace
+}  // namespace mooncake::test
