@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is installed, and how other projects find it: find_package(TransferEngine) with the target
-# TransferEngine::transfer_engine, or pkg-config transfer_engine.
+# TransferEngine::transfer_engine, or pkg-config transfer_engine. The components are those of the Debian packages
+# (Packages.cmake).
 include(CMakePackageConfigHelpers)
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 set(header_folder ${CMAKE_INSTALL_INCLUDEDIR}/mooncake)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/TransferEngine)
 
@@ -12,23 +14,49 @@ install(FILES ${PROJECT_SOURCE_DIR}/include/transport/nvmeof_generic_transport/n
               ${PROJECT_SOURCE_DIR}/include/transport/nvmeof_generic_transport/transport_stats.h
         DESTINATION ${header_folder}/transport/nvmeof_generic_transport)
 install(TARGETS transfer_engine EXPORT TransferEngineTargets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development)
 
 if(TARGET mooncake_transport_nvmeof_generic)
   # Where the engine looks for it; it in turn finds the engine's library.
   set_target_properties(mooncake_transport_nvmeof_generic PROPERTIES INSTALL_RPATH "$ORIGIN/../..")
   install(TARGETS mooncake_transport_nvmeof_generic
-          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/mooncake/plugins)
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/mooncake/plugins COMPONENT runtime)
 endif()
 
-file(RELATIVE_PATH programs_to_libraries ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
-foreach(program transfer_engine_metadata_server transfer_engine_nvmeof_generic_bench)
+# Those of the second list are for administrators.
+set(user_programs transfer_engine_nvmeof_generic_bench)
+set(root_programs transfer_engine_metadata_server transfer_engine_file_server nvmeof_generic_admin)
+foreach(program ${user_programs} ${root_programs})
   if(TARGET ${program})
+    set(folder BIN)
+    set(section 1)
+    if(program IN_LIST root_programs)
+      set(folder SBIN)
+      set(section 8)
+    endif()
+    file(RELATIVE_PATH programs_to_libraries ${CMAKE_INSTALL_FULL_${folder}DIR} ${CMAKE_INSTALL_FULL_LIBDIR})
     set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/${programs_to_libraries}")
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_${folder}DIR} COMPONENT tools)
+    install(FILES ${PROJECT_SOURCE_DIR}/packaging/man/${program}.${section}
+            DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT tools)
   endif()
 endforeach()
-if(TARGET transfer_engine_metadata_server)
-  install(TARGETS transfer_engine_metadata_server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+if(TARGET transfer_engine_file_server)
+  # Below /usr nobody looks for configuration.
+  set(FILE_SERVER_SYSCONFDIR ${CMAKE_INSTALL_FULL_SYSCONFDIR})
+  set(configuration_folder ${CMAKE_INSTALL_SYSCONFDIR})
+  if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+    set(configuration_folder ${CMAKE_INSTALL_FULL_SYSCONFDIR})
+  endif()
+  install(FILES ${PROJECT_SOURCE_DIR}/packaging/transfer_engine_file_server.conf
+          DESTINATION ${configuration_folder} COMPONENT tools)
+  install(FILES ${PROJECT_SOURCE_DIR}/packaging/man/transfer_engine_file_server.conf.5
+          DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPONENT tools)
+  configure_file(${PROJECT_SOURCE_DIR}/packaging/transfer_engine_file_server.service.in
+                 ${PROJECT_BINARY_DIR}/transfer_engine_file_server.service @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/transfer_engine_file_server.service
+          DESTINATION lib/systemd/system COMPONENT tools)
 endif()
 
 install(EXPORT TransferEngineTargets NAMESPACE TransferEngine:: DESTINATION ${package_folder})

@@ -36,6 +36,7 @@ DEFINE_validator(port, &isPort);
 }  // namespace
 
 int main(int argc, char** argv) {
+    gflags::SetVersionString(PROGRAM_VERSION);
     gflags::SetUsageMessage("[flags]: serves metadata to transfer engines over HTTP");
     gflags::ParseCommandLineFlags(&argc, &argv, true);
     if (argc > 1) {

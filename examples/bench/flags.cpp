@@ -48,6 +48,7 @@ DEFINE_uint64(verify_seed, 1, "Written into each block and expected there, with 
 namespace mooncake::bench {
 
 MaybeFailure parseCommandLine(int& argc, char**& argv, FlagValues& values) {
+    gflags::SetVersionString(PROGRAM_VERSION);
     gflags::SetUsageMessage("throughput of file segments over NVMe-oF");
     gflags::ParseCommandLineNonHelpFlags(&argc, &argv, true);
     if (FLAGS_help || FLAGS_helpshort) {

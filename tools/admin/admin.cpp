@@ -66,6 +66,9 @@ int run(int argc, char** argv, const Roots& roots, uid_t euid, std::ostream& out
                 std::nullopt, out, err);
         case Command::kCheck:
             return check(roots, line.value(), euid, out);
+        case Command::kVersion:
+            out << "nvmeof_generic_admin " NVMEOF_GENERIC_VERSION "\n";
+            return kDone;
         case Command::kHelp:
             break;
     }

@@ -13,9 +13,10 @@
 namespace mooncake::nvmeof_generic::admin {
 namespace {
 
-enum Option { kHelpOption = 'h', kJson = 256, kAll, kDryRun, kRole, kTrtype };
+enum Option { kHelpOption = 'h', kVersionOption = 255, kJson = 256, kAll, kDryRun, kRole, kTrtype };
 
 const option kOptions[] = {{"help", no_argument, nullptr, kHelpOption},
+                           {"version", no_argument, nullptr, kVersionOption},
                            {"json", no_argument, nullptr, kJson},
                            {"all", no_argument, nullptr, kAll},
                            {"dry-run", no_argument, nullptr, kDryRun},
@@ -110,7 +111,8 @@ check [--role=target|initiator|both] [--trtype=tcp|rdma] [--json]
     default), over TCP (the default) or RDMA. Each line is ok, warn or fail, with what to do about
     it. Changes nothing.
 
---json prints one JSON object, with null for what is not known.
+--json prints one JSON object, with null for what is not known. --help prints this text, --version
+the version.
 
 Exit status: 0 done, and no check failed; 1 something failed; 2 wrong usage.
 )";
@@ -124,6 +126,7 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
         const int found = ::getopt_long(argc, argv, ":h", kOptions, nullptr);
         if (found == -1) break;
         if (found == kHelpOption) return CommandLine{};
+        if (found == kVersionOption) return CommandLine{.command = Command::kVersion, .wish = {}};
         if (found == ':') return usageError(inQuotes(argv[optind - 1]) + " lacks its value");
         if (found == '?') return unknownOption(argv[optind - 1]);
         if (auto taken = takeOption(found, line); !taken.ok()) return taken.error();

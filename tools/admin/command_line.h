@@ -8,7 +8,7 @@
 
 namespace mooncake::nvmeof_generic::admin {
 
-enum class Command { kHelp, kList, kClean, kCheck };
+enum class Command { kHelp, kVersion, kList, kClean, kCheck };
 
 struct CommandLine {
     Command command = Command::kHelp;

@@ -53,6 +53,12 @@ TEST_F(CommandLineTest, HelpTellsAll) {
     }
 }
 
+TEST_F(CommandLineTest, TellsItsVersion) {
+    const Outcome outcome = run({"--version"});
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_THAT(outcome.out, testing::MatchesRegex("nvmeof_generic_admin [0-9.]+\n"));
+}
+
 TEST_F(CommandLineTest, OptionsMayComeFirst) {
     EXPECT_EQ(run({"--json", "list"}).json()["subsystems"].size(), 0u);
     EXPECT_EQ(run({"clean", "--dry-run"}).status, 0);

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# Debian packages, one for each component of Install.cmake. scripts/package.sh builds them with the preset "package",
+# which puts everything where Debian has it.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_VENDOR "Mooncake NVMe-oF")
+set(CPACK_PACKAGE_CONTACT "Mooncake NVMe-oF <root@localhost>" CACHE STRING "Maintainer of the packages")
+set(CPACK_PACKAGE_HOMEPAGE_URL "https://github.com/kvcache-ai/Mooncake")
+set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL runtime development tools)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
+
+set(engine_package libtransfer-engine${PROJECT_VERSION_MAJOR})
+set(packaging ${PROJECT_SOURCE_DIR}/packaging/debian)
+
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME ${engine_package})
+set(CPACK_DEBIAN_RUNTIME_DESCRIPTION
+"file segments over NVMe-oF for Mooncake's Transfer Engine - libraries
+The engine's library and the nvmeof_generic transport, which exports local
+files and block devices through the Linux kernel's NVMe-oF target (nvmet) and
+reads and writes those of other nodes through its initiator (nvme), over TCP
+or RDMA.")
+# Others are built against exactly this one: engine and plugin refuse each other otherwise.
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY "=")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS kmod)
+
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtransfer-engine-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION
+"file segments over NVMe-oF for Mooncake's Transfer Engine - development files
+Headers in C++ and C, and what CMake (TransferEngine) and pkg-config
+(transfer_engine) need to find the library.")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${engine_package} (= ${PROJECT_VERSION}), libgoogle-glog-dev, pkg-config")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
+
+set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME transfer-engine-tools)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION
+"file segments over NVMe-oF for Mooncake's Transfer Engine - programs
+A daemon that serves the files of its configuration, a metadata server, the
+operator's tool nvmeof_generic_admin, and a benchmark. The daemon's service is
+neither enabled nor started by the installation: it has to be told first what
+to serve, and to whom.")
+# The programs load the plugin at run time.
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${engine_package} (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS kmod)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA
+    ${packaging}/conffiles ${packaging}/postinst ${packaging}/prerm ${packaging}/postrm)
+
+# Each package says under which licence it is.
+foreach(component runtime development tools)
+  string(TOUPPER ${component} upper)
+  install(FILES ${packaging}/copyright
+          DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${upper}_PACKAGE_NAME} COMPONENT ${component})
+endforeach()
+
+include(CPack)

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Run by package.sh in a root of its own, with the packages beside it: whether they work there, and nothing is left of them.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+die() {
+    echo "package test: $*" >&2
+    exit 1
+}
+quietly() {
+    "$@" > log 2>&1 || {
+        tail -n 40 log >&2
+        die "failed: $*"
+    }
+}
+
+[[ -z $(type -P transfer_engine_file_server || :) ]] || die "the packages are installed here already"
+quietly apt-get -qq update
+mapfile -t names < <(for package in *.deb; do dpkg-deb -f "$package" Package; done)
+
+echo "installation: ${names[*]}"
+quietly apt-get -qq install --no-install-recommends ./*.deb
+files=$(dpkg -L "${names[@]}" | sort -u | while read -r file; do [[ -d $file ]] || echo "$file"; done)
+for program in transfer_engine_file_server nvmeof_generic_admin transfer_engine_metadata_server \
+    transfer_engine_nvmeof_generic_bench; do
+    "$program" --version | grep -q "[0-9]\.[0-9]" || die "$program --version names none"
+    "$program" --help > log 2>&1 || (($? == 1)) || die "$program --help failed"
+    grep -q -- '-[a-z]' log || die "$program --help does not help"
+    echo "$("$program" --version): runs"
+done
+status=0
+transfer_engine_file_server --check 2> log || status=$?
+((status == 2)) && grep -q segment log || die "the configuration that is installed was not refused: $(< log)"
+# The plugin is found, and asks for the kernel's target, which is not there or not configured.
+cat > conf << 'C'
+segment = 127.0.0.1:0
+metadata = P2PHANDSHAKE
+traddr = 203.0.113.1
+allow_any_host = yes
+C
+status=0
+transfer_engine_file_server --config=conf > log 2>&1 || status=$?
+((status == 1)) && grep -q "cannot serve at trtype=tcp" log && ! grep -q "no libmooncake_transport" log ||
+    die "the daemon did not find its plugin: $(< log)"
+echo "configuration and plugin: found"
+
+quietly apt-get -qq install --no-install-recommends g++ cmake make pkg-config
+mkdir project
+mv quickstart.cpp file_transfer.c project
+cat > project/CMakeLists.txt << 'C'
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES CXX)
+find_package(TransferEngine 0.1 REQUIRED)
+add_executable(quickstart quickstart.cpp)
+target_link_libraries(quickstart PRIVATE TransferEngine::transfer_engine)
+C
+quietly cmake -S project -B project/build
+quietly cmake --build project/build
+# shellcheck disable=SC2046 # words, each an argument
+quietly g++ -std=c++20 -o project/with_pkg_config project/quickstart.cpp $(pkg-config --cflags --libs transfer_engine)
+# shellcheck disable=SC2046
+quietly gcc -std=c11 -o project/in_c project/file_transfer.c $(pkg-config --cflags --libs transfer_engine)
+for program in project/build/quickstart project/with_pkg_config project/in_c; do
+    ldd "$program" | grep -q 'libtransfer_engine\.so\.[0-9]* => /' || die "$program lacks its library"
+    status=0
+    "$program" > log 2>&1 || status=$?
+    ((status > 0 && status < 126)) || die "$program without arguments gave $status, not its usage: $(< log)"
+done
+echo "consumers with CMake, pkg-config and in C: build and run"
+
+# A configuration that somebody has changed stays until the package is purged.
+echo "segment = mine" >> /etc/transfer_engine_file_server.conf
+quietly apt-get -qq remove "${names[@]}"
+[[ -e /etc/transfer_engine_file_server.conf ]] || die "the removal took the configuration with it"
+quietly dpkg --purge "${names[@]}" # apt knows only those that left a configuration
+left=$(while read -r file; do [[ ! -e $file ]] || echo "$file"; done <<< "$files")
+left+=$(dpkg-query -W -f '${Package}\n' "${names[@]}" 2> /dev/null || :)
+left+=$(find /etc /usr /var/lib -xdev \( -name '*transfer_engine*' -o -name '*transfer-engine*' -o -name '*nvmeof_generic*' \) 2> /dev/null)
+[[ -z $left ]] || die "left behind: $left"
+echo "purged: nothing is left"

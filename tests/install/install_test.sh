@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# install_test.sh <source folder> <build folder> <cmake> <C compiler>
+set -euo pipefail
+source=$1 build=$2 cmake=$3 cc=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+die() {
+    echo "install_test: $*" >&2
+    [[ ! -e $work/log ]] || cat "$work/log" >&2
+    exit 1
+}
+step() { # step <what> <command>
+    "${@:2}" > "$work/log" 2>&1 || die "$1 failed"
+}
+
+step installation "$cmake" --install "$build" --prefix "$prefix"
+# Everything moves with the prefix: nothing of the build folder is needed.
+mv "$prefix" "$work/moved"
+prefix=$work/moved
+for program in sbin/transfer_engine_file_server sbin/transfer_engine_metadata_server sbin/nvmeof_generic_admin \
+    bin/transfer_engine_nvmeof_generic_bench; do
+    step "$program" "$prefix/$program" --version
+    if ldd "$prefix/$program" | grep -F "$build"; then die "$program uses a library of the build folder"; fi
+    page=$(find "$prefix/share/man" -name "${program#*/}.[18]")
+    [[ $page ]] || die "$program has no manual page"
+done
+for file in etc/transfer_engine_file_server.conf lib/systemd/system/transfer_engine_file_server.service \
+    share/man/man5/transfer_engine_file_server.conf.5; do
+    [[ -s $prefix/$file ]] || die "$file is missing"
+done
+find "$prefix" -name libmooncake_transport_nvmeof_generic.so | grep -q /mooncake/plugins/ || die "the plugin is missing"
+
+mkdir "$work/consumer"
+cp "$source/examples/file_transfer.c" "$work/consumer"
+cat > "$work/consumer/CMakeLists.txt" << 'C'
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES C)
+find_package(TransferEngine 0.1 REQUIRED)
+add_executable(consumer file_transfer.c)
+target_link_libraries(consumer PRIVATE TransferEngine::transfer_engine)
+C
+step find_package "$cmake" -S "$work/consumer" -B "$work/consumer/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc"
+step "the consumer's build" "$cmake" --build "$work/consumer/build"
+PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name transfer_engine.pc)")
+export PKG_CONFIG_PATH
+read -ra flags <<< "$(pkg-config --cflags --libs transfer_engine)"
+step "building with pkg-config" "$cc" -o "$work/consumer/plain" "$work/consumer/file_transfer.c" "${flags[@]}"
+library=$(dirname "$(find "$prefix" -name 'libtransfer_engine.so')")
+for program in build/consumer plain; do
+    status=0
+    LD_LIBRARY_PATH=$library "$work/consumer/$program" > "$work/log" 2>&1 || status=$?
+    ((status > 0 && status < 126)) || die "$program without arguments gave $status, not its usage"
+    grep -qi usage "$work/log" || die "$program does not show its usage"
+done

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon of a node that serves files, as its operator sees it.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "child_process.h"
+#include "cluster.h"
+#include "kernel_state.h"
+#include "transfer_metadata.h"
+
+namespace {
+
+using namespace mooncake;
+using namespace test_support;
+
+constexpr size_t kSize = 1 << 20;
+
+/// Writes one file over and over, and reads it back.
+class Load {
+ public:
+    Load(Node& node, SegmentID segment, uint32_t file)
+        : thread_([this, &node, segment, file] {
+              AlignedBuffer buffer(kSize);
+              for (uint64_t round = 1; !stop_; ++round) {
+                  fillPattern(round, 0, buffer.data(), kSize);
+                  const bool wrote = node.write(segment, file, 0, buffer.data(), kSize);
+                  if (!wrote || !node.read(segment, file, 0, buffer.data(), kSize) ||
+                      !comparePattern(round, 0, buffer.data(), kSize).empty()) {
+                      ++failed_;
+                  }
+                  rounds_ = round;
+              }
+          }) {}
+    ~Load() { end(); }
+
+    void end() {
+        stop_ = true;
+        if (thread_.joinable()) thread_.join();
+    }
+    uint64_t rounds() const { return rounds_; }
+    uint64_t failed() const { return failed_; }
+
+ private:
+    std::atomic<bool> stop_ = false;
+    std::atomic<uint64_t> rounds_ = 0, failed_ = 0;
+    std::thread thread_;
+};
+
+TEST(FileServer, ReloadsWithoutTouchingWhatStays) {
+    const auto before = nvmetObjects();
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    const std::string stays = folder + "/stays", goes = folder + "/goes", comes = folder + "/comes";
+    for (const std::string& file : {stays, goes, comes}) makeFile(file, kSize);
+    const auto configure = [&](const std::string& files) {
+        std::ofstream(config) << "segment = server\nmetadata = " << metadata.url()
+                              << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n"
+                              << files;
+    };
+    configure("[file " + stays + "]\n[file " + goes + "]\nsize = 512K\n");
+    ChildProcess server({"transfer_engine_file_server", "--config=" + config});
+    ASSERT_NE(server.waitForLine("serving 2 of 2 files"), "") << server.output();
+
+    Node initiator(metadata, "initiator");
+    const SegmentID segment = initiator.engine().openSegment("server");
+    const auto published = [&] {
+        std::map<std::string, FileBufferID> ids;
+        const auto record = initiator.engine().getMetadata()->getSegmentDescByID(segment, true);
+        if (!record) return ids;
+        for (const auto& file : record->file_buffers) ids[file.path] = file.id;
+        return ids;
+    };
+    auto first = published();
+    ASSERT_EQ(first.size(), 2u);
+    AlignedBuffer buffer(kSize);
+    EXPECT_TRUE(initiator.read(segment, first[goes], 0, buffer.data(), kSize / 2));
+    EXPECT_FALSE(initiator.read(segment, first[goes], kSize / 2, buffer.data(), 4096));
+
+    Load load(initiator, segment, first[stays]);
+    auto goesOn = [&, from = uint64_t{0}]() mutable {
+        const bool moved = eventually([&] { return load.rounds() > from + 2; });
+        from = load.rounds();
+        return moved;
+    };
+    EXPECT_TRUE(goesOn());
+
+    // One comes, one goes, one is not there.
+    configure("[file " + comes + "]\n[file " + stays + "]\n[file /no/such/file]\n");
+    server.signal(SIGHUP);
+    ASSERT_NE(server.waitForLine("files: 1 added, 1 taken back, 1 failed"), "") << server.output();
+    auto second = published();
+    EXPECT_EQ(second.size(), 2u);
+    EXPECT_EQ(second[stays], first[stays]);
+    EXPECT_TRUE(initiator.read(segment, second[comes], 0, buffer.data(), kSize));
+    EXPECT_FALSE(initiator.read(segment, first[goes], 0, buffer.data(), 4096));
+    EXPECT_TRUE(goesOn());
+
+    // Refused as a whole, its good half too.
+    configure("[file " + goes + "]\n[file stays]\n");
+    server.signal(SIGHUP);
+    ASSERT_NE(server.waitForLine("line 6: file 'stays': expected an absolute path"), "")
+        << server.output();
+    EXPECT_EQ(published(), second);
+    EXPECT_TRUE(goesOn());
+
+    // Withdrawn because it changed (case 6), and taken up again.
+    std::filesystem::resize_file(comes, kSize / 2);
+    EXPECT_TRUE(eventually([&] { return !published().contains(comes); }));
+    configure("[file " + comes + "]\n[file " + stays + "]\n");
+    server.signal(SIGHUP);
+    ASSERT_NE(server.waitForLine("files: 1 added, 1 taken back, 0 failed"), "") << server.output();
+    auto third = published();
+    EXPECT_EQ(third[stays], first[stays]);
+    EXPECT_GT(third[comes], second[comes]);
+    EXPECT_TRUE(initiator.read(segment, third[comes], 0, buffer.data(), kSize / 2));
+    EXPECT_TRUE(goesOn());
+
+    load.end();
+    EXPECT_EQ(load.failed(), 0u) << "of " << load.rounds();
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+    EXPECT_EQ(nvmetObjects(), before);
+    Node late(metadata, "late");
+    EXPECT_EQ(late.engine().openSegment("server"), static_cast<SegmentID>(-1));
+}
+
+TEST(FileServer, OneBadFileAndStrictness) {
+    const auto before = nvmetObjects();
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    makeFile(folder + "/good", kSize);
+    const auto configure = [&](const std::string& strict) {
+        std::ofstream(config) << "segment = server\nmetadata = " << metadata.url()
+                              << "\ntraddr = 127.0.0.1\nallow_any_host = yes\nstrict = " << strict
+                              << "\n[file /dev/null]\n[file " << folder << "/good]\n";
+    };
+    configure("yes");
+    ChildProcess strict({"transfer_engine_file_server", "--config=" + config});
+    EXPECT_EQ(strict.wait(), 1);
+    EXPECT_NE(strict.output().find("strict = yes"), std::string::npos) << strict.output();
+    EXPECT_EQ(nvmetObjects(), before);
+    configure("no");
+    ChildProcess lenient({"transfer_engine_file_server", "--config=" + config});
+    EXPECT_NE(lenient.waitForLine("serving 1 of 2 files"), "") << lenient.output();
+    lenient.signal(SIGINT);
+    EXPECT_EQ(lenient.wait(), 0) << lenient.output();
+    EXPECT_EQ(nvmetObjects(), before);
+}
+
+}  // namespace

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+
+#include "server_config.h"
+#include "temp_dir.h"
+
+namespace mooncake::file_server {
+namespace {
+
+using nvmeof_generic::TempDir;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kServer =
+    "segment = node-1\n"
+    "metadata = http://127.0.0.1:8080/metadata\n"
+    "traddr = 192.0.2.10\n"
+    "allow_any_host = yes\n";
+
+void refuses(const std::string& text, const std::string& reason) {
+    const auto config = parseConfig(text);
+    ASSERT_FALSE(config.ok()) << text;
+    EXPECT_EQ(config.error().code, EINVAL);
+    EXPECT_THAT(config.error().message, HasSubstr(reason)) << text;
+}
+
+TEST(Config, LeastOfAll) {
+    const auto config = parseConfig(kServer);
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(config.value().segment, "node-1");
+    EXPECT_EQ(config.value().metadata, "http://127.0.0.1:8080/metadata");
+    EXPECT_TRUE(config.value().files.empty());
+    EXPECT_FALSE(config.value().strict);
+    EXPECT_EQ(transportArguments(config.value()),
+              "trtype=tcp adrfam=ipv4 traddr=192.0.2.10 trsvcid=4420");
+}
+
+TEST(Config, Everything) {
+    const auto config = parseConfig(
+        "# who I am\r\n"
+        "segment=[fd00::1]:12345\r\n"
+        "  metadata\t=  etcd://a:1,b:2  \n"
+        "trtype = rdma\nadrfam = ipv6\ntraddr = fd00::1\ntrsvcid = 4421\n"
+        "allowed_hosts = nqn.2026-01.org.example:a, nqn.2026-01.org.example:b\n"
+        "dhchap_keys = /etc/nvme/keys\n"
+        "strict = yes\n"
+        "\n"
+        "[file /data/a file # with blanks]\n"
+        "; and a size\n"
+        "size = 10G\n"
+        "[file   /data//x/../b/]\n"
+        "[ file /dev/disk/by-id/c ]\n"
+        "size = 4096");
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(config.value().segment, "[fd00::1]:12345");
+    EXPECT_TRUE(config.value().strict);
+    EXPECT_THAT(config.value().files,
+                ElementsAre(FileEntry{"/data/a file # with blanks", uint64_t{10} << 30},
+                            FileEntry{"/data/b/", {}}, FileEntry{"/dev/disk/by-id/c", 4096}));
+    EXPECT_EQ(transportArguments(config.value()),
+              "trtype=rdma adrfam=ipv6 traddr=fd00::1 trsvcid=4421 "
+              "allowed_hosts=nqn.2026-01.org.example:a,nqn.2026-01.org.example:b "
+              "dhchap_keys=/etc/nvme/keys");
+}
+
+// Case 50
+TEST(Config, MalformedLinesAreNamed) {
+    refuses(kServer + "[file /a\n", "line 5: '[file /a' is no section");
+    refuses(kServer + "[]\n", "line 5: '[]' is no section");
+    refuses(kServer + "strict\n", "line 5: 'strict' is no setting");
+    refuses(kServer + "strict =\n", "line 5: 'strict =' is no setting");
+    refuses(kServer + "= yes\n", "line 5: '= yes' is no setting");
+    refuses(kServer + "\n# x\nsegment = b\n", "line 7: 'segment' was said in line 1 already");
+    refuses(kServer + "str\x01ict = yes\n", "line 5: it holds a control character");
+    refuses(kServer + std::string("strict = yes\0no\n", 16), "line 5: it holds a control");
+}
+
+// Case 50: never a silent default.
+TEST(Config, WrongValuesAreNamed) {
+    refuses(kServer + "colour = red\n", "line 5: the server");
+    refuses(kServer + "strict = maybe\n", "line 5: strict = 'maybe': expected yes or no");
+    for (const char* size : {"0", "-1", "1k", "1GB", "G", "1 G", "18446744073709551616",
+                             "18014398509481985K", "0x10", "1.5G"}) {
+        refuses(kServer + "[file /a]\nsize = " + size + "\n",
+                "line 6: size = '" + std::string(size) + "': expected bytes above 0");
+    }
+    refuses(kServer + "[file a]\n", "line 5: file 'a': expected an absolute path");
+    refuses(kServer + "[file /a]\n[file /b/../a]\n", "line 6: file '/a' was named before");
+    refuses(kServer + "[files /a]\n", "line 5: there is no section 'files /a'");
+    refuses(kServer + "[file /a]\nstrict = yes\n", "line 6: [file /a] has no setting 'strict'");
+    refuses("segment = a b\n", "line 1: segment = 'a b': ");
+    refuses("segment = a/b\n", "line 1: segment = 'a/b': ");
+    refuses("metadata = gopher://h\n", "line 1: metadata = ");
+}
+
+// Cases 25 and 26: nothing of the kind reaches the transport, whose arguments are apart by blanks.
+TEST(Config, NothingInjectsArguments) {
+    const std::string server = "segment = n\nmetadata = P2PHANDSHAKE\ntraddr = 127.0.0.1\n";
+    refuses(
+        "segment = n\nmetadata = P2PHANDSHAKE\nallow_any_host = yes\n"
+        "traddr = 127.0.0.1 trsvcid=1\n",
+        "traddr must be a numeric ipv4 address");
+    refuses(kServer + "trsvcid = 0\n", "trsvcid must be a number from 1 to 65535");
+    refuses(kServer + "trtype = fc\n", "trtype must be tcp or rdma");
+    refuses(server + "allowed_hosts_file = /a b\n", "an absolute path without blanks");
+    refuses(server + "allowed_hosts_file = hosts\n", "an absolute path without blanks");
+    refuses(server + "dhchap_keys = /keys trsvcid=1\n", "an absolute path without blanks");
+    refuses(server + "allowed_hosts = a/b\n", "line 4: allowed_hosts = 'a/b': ");
+    refuses(server + "allowed_hosts = ,\n", "expected host NQNs");
+}
+
+TEST(Config, WhatIsMissingIsNamed) {
+    refuses("", "it lacks the setting segment");
+    refuses("segment = a\n", "it lacks the setting metadata");
+    refuses("segment = a\nmetadata = P2PHANDSHAKE\n", "it lacks the setting traddr");
+    const std::string server = "segment = n\nmetadata = P2PHANDSHAKE\ntraddr = 127.0.0.1\n";
+    refuses(server, "it does not say who may connect");
+    refuses(server + "allow_any_host = no\n", "it does not say who may connect");
+    refuses(server + "allow_any_host = yes\nallowed_hosts = nqn.2026-01.org.example:a\n",
+            "contradicts");
+    refuses(server + "allow_any_host = yes\ndhchap_keys = /keys\n", "contradicts");
+    refuses(server + "allowed_hosts_file = /h\nallowed_hosts = nqn.2026-01.org.example:a\n",
+            "exclude each other");
+    EXPECT_TRUE(parseConfig(server + "allowed_hosts_file = /h\n").ok());
+}
+
+TEST(Config, PasswordsAreNotRepeated) {
+    const auto config = parseConfig("metadata = redis://user:secret@host:1\n");
+    ASSERT_FALSE(config.ok());
+    EXPECT_THAT(config.error().message, AllOf(HasSubstr("line 1"), Not(HasSubstr("secret"))));
+}
+
+// Case 20
+TEST(Config, AsManyFilesAsTheKernelTakes) {
+    std::string text = kServer;
+    for (int i = 0; i < 1024; ++i) text += "[file /data/" + std::to_string(i) + "]\n";
+    EXPECT_TRUE(parseConfig(text).ok());
+    refuses(text + "[file /data/more]\n", "line 1029: the kernel serves at most 1024 files");
+}
+
+TEST(Config, ReadsFilesAlone) {
+    TempDir dir;
+    const std::string path = dir.path() + "/conf";
+    const auto fails = [&](const std::string& at, int code) {
+        const auto config = readConfig(at);
+        ASSERT_FALSE(config.ok()) << at;
+        EXPECT_EQ(config.error().code, code) << config.error().message;
+        EXPECT_THAT(config.error().message, HasSubstr(at));
+    };
+    fails(path, ENOENT);
+    fails(dir.path(), EISDIR);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    fails(path, EINVAL);
+    unlink(path.c_str());
+    std::ofstream(path) << kServer << "strict = 1\n";
+    fails(path, EINVAL);
+    std::ofstream(path) << kServer << std::string(size_t{9} << 20, '\n');
+    fails(path, EFBIG);
+    std::ofstream(path) << kServer;
+    EXPECT_TRUE(readConfig(path).ok());
+}
+
+// The one that is installed says what has to be said before it can be used, and nothing else.
+TEST(Config, TheInstalledOne) {
+    std::ifstream file(FILE_SERVER_EXAMPLE);
+    std::stringstream text;
+    text << file.rdbuf();
+    refuses(text.str(), "it lacks the setting segment");
+    std::string all = text.str();
+    for (size_t at = 0; (at = all.find("\n#", at)) != std::string::npos; ++at) {
+        // A setting that is commented out has no blank behind the '#'.
+        if (all[at + 2] != ' ' && all[at + 2] != '\n') all.erase(at + 1, 1);
+    }
+    const auto config = parseConfig(all);
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(config.value().files.size(), 2u);
+}
+
+TEST(FixedChange, EachSettingThatTakesARestart) {
+    const ServerConfig old = parseConfig(kServer + "[file /a]\n").take();
+    EXPECT_EQ(findFixedChange(old, parseConfig(kServer + "strict = yes\n[file /b]\n").value()),
+              std::nullopt);
+    const auto names = [&](const std::string& setting, auto change) {
+        ServerConfig wanted = old;
+        change(wanted);
+        const auto found = findFixedChange(old, wanted);
+        ASSERT_TRUE(found) << setting;
+        EXPECT_THAT(*found, testing::StartsWith(setting + " differs"));
+    };
+    names("segment", [](auto& config) { config.segment = "x"; });
+    names("metadata", [](auto& config) { config.metadata = "x"; });
+    names("trtype", [](auto& config) { config.address.trtype = "rdma"; });
+    names("adrfam", [](auto& config) { config.address.adrfam = "ipv6"; });
+    names("traddr", [](auto& config) { config.address.traddr = "x"; });
+    names("trsvcid", [](auto& config) { config.address.trsvcid = "1"; });
+    names("allow_any_host", [](auto& config) { config.allowAnyHost = false; });
+    names("allowed_hosts", [](auto& config) { config.allowedHosts = {"x"}; });
+    names("allowed_hosts_file", [](auto& config) { config.allowedHostsFile = "/x"; });
+    names("dhchap_keys", [](auto& config) { config.dhchapKeys = "/x"; });
+}
+
+}  // namespace
+}  // namespace mooncake::file_server

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program as far as it comes without nvmet.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "child_process.h"
+#include "temp_dir.h"
+
+namespace mooncake::file_server {
+namespace {
+
+using nvmeof_generic::TempDir;
+using test_support::ChildProcess;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class ProgramTest : public testing::Test {
+ protected:
+    void expectRun(const std::vector<std::string>& arguments, int status,
+                   const testing::Matcher<std::string>& output) {
+        std::vector<std::string> command{FILE_SERVER_PROGRAM};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        ChildProcess program(command);
+        EXPECT_EQ(program.wait(), status) << program.output();
+        EXPECT_THAT(program.output(), output);
+    }
+    void configure(const std::string& rest) {
+        std::ofstream(config_) << "segment = node\nmetadata = http://127.0.0.1:1/metadata\n"
+                                  "traddr = 127.0.0.1\nallow_any_host = yes\n"
+                               << rest;
+    }
+
+    TempDir dir_;
+    const std::string config_ = dir_.path() + "/conf";
+};
+
+TEST_F(ProgramTest, TellsAboutItself) {
+    expectRun({"--version"}, 0, testing::StartsWith("transfer_engine_file_server "));
+    expectRun({"--help"}, 0, HasSubstr("--config="));
+    expectRun({"--nonsense"}, 2, HasSubstr("--help"));
+}
+
+TEST_F(ProgramTest, ChecksAConfiguration) {
+    const std::string option = "--config=" + config_;
+    expectRun({"--check", option}, 2, HasSubstr("No such file"));
+    configure("strict = si\n");
+    expectRun({"--check", option}, 2, HasSubstr("conf': line 5: strict = 'si'"));
+    expectRun({option}, 2, HasSubstr("conf': line 5: strict = 'si'"));
+    const std::string good = "[file " + dir_.file("good", 8192) + "]\nsize = 8192\n";
+    configure(good);
+    expectRun({"--check", option}, 0, HasSubstr("1 of 1 files can be served"));
+    const std::string bad =
+        good + "[file " + dir_.file("small", 4096) + "]\nsize = 8K\n[file /no/such/file]\n";
+    const auto complaints =
+        AllOf(HasSubstr("it has 4096 bytes, fewer than the 8192"),
+              HasSubstr("'/no/such/file': No such file"), HasSubstr("1 of 3 files can be served"));
+    configure(bad);
+    expectRun({"--check", option}, 0, complaints);
+    configure("strict = yes\n" + bad);
+    expectRun({"--check", option}, 1, complaints);
+}
+
+// Case 45: no metadata service at the start; nothing listens on port 1.
+TEST_F(ProgramTest, SaysThatItCannotStart) {
+    configure("");
+    expectRun(
+        {"--config=" + config_}, 1,
+        AllOf(HasSubstr("cannot join the metadata service as 'node'"), Not(HasSubstr("serving"))));
+}
+
+}  // namespace
+}  // namespace mooncake::file_server

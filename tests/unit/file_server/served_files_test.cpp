@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "served_files.h"
+
+#include <gmock/gmock.h>
+
+#include <cerrno>
+#include <set>
+#include <vector>
+
+#include "temp_dir.h"
+
+namespace mooncake::file_server {
+namespace {
+
+using nvmeof_generic::TempDir;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// Writes down what it is asked for.
+class FakeRegistry : public FileRegistry {
+ public:
+    Result<FileBufferID> add(const std::string& path, uint64_t size) override {
+        calls.push_back("add " + path + " " + std::to_string(size));
+        if (failing.contains(path)) return Error{EIO, "it fails"};
+        return ++last_;
+    }
+    bool remove(const std::string& path) override {
+        calls.push_back("remove " + path);
+        return !stuck.contains(path);
+    }
+    bool serves(FileBufferID id) override { return !withdrawn.contains(id); }
+
+    std::vector<std::string> take() { return std::exchange(calls, {}); }
+
+    std::vector<std::string> calls;
+    std::set<std::string> failing, stuck;
+    std::set<FileBufferID> withdrawn;
+
+ private:
+    FileBufferID last_ = 0;
+};
+
+class ServedFilesTest : public testing::Test {
+ protected:
+    ServedFiles::Outcome apply(const std::vector<FileEntry>& wanted) {
+        return files_.apply(wanted, [] { return false; });
+    }
+
+    FakeRegistry registry_;
+    ServedFiles files_{registry_};
+    const FileEntry a_{"/a", 1}, b_{"/b", 2}, c_{"/c", 3};
+};
+
+TEST_F(ServedFilesTest, ComesAndGoes) {
+    EXPECT_EQ(apply({a_, b_}).added, 2u);
+    EXPECT_THAT(registry_.take(), ElementsAre("add /a 1", "add /b 2"));
+    const auto outcome = apply({b_, c_});
+    EXPECT_EQ(outcome.added, 1u);
+    EXPECT_EQ(outcome.removed, 1u);
+    EXPECT_EQ(outcome.failed, 0u);
+    EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "add /c 3"));
+    EXPECT_EQ(files_.count(), 2u);
+    apply({b_, c_});
+    EXPECT_THAT(registry_.take(), IsEmpty());
+}
+
+// One bad file costs itself alone, and is tried again.
+TEST_F(ServedFilesTest, ABadFileStopsNobody) {
+    registry_.failing = {"/b"};
+    EXPECT_EQ(apply({a_, b_, c_}).failed, 1u);
+    EXPECT_EQ(files_.count(), 2u);
+    registry_.take();
+    registry_.failing = {};
+    EXPECT_EQ(apply({a_, b_, c_}).added, 1u);
+    EXPECT_THAT(registry_.take(), ElementsAre("add /b 2"));
+}
+
+TEST_F(ServedFilesTest, AWithdrawnFileIsServedAnew) {
+    apply({a_, b_});
+    registry_.take();
+    registry_.withdrawn = {1};
+    apply({a_, b_});
+    EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "add /a 1"));
+    registry_.withdrawn = {1};
+    apply({a_, b_});
+    EXPECT_THAT(registry_.take(), IsEmpty()) << "it has a new number";
+}
+
+// Case 19: a hung disk keeps its file.
+TEST_F(ServedFilesTest, AFileThatIsHeldStaysAndIsTriedAgain) {
+    apply({a_, b_});
+    registry_.take();
+    registry_.stuck = {"/a"};
+    EXPECT_EQ(apply({b_}).failed, 1u);
+    EXPECT_EQ(files_.count(), 2u);
+    EXPECT_EQ(apply({{"/a", 8}, b_}).failed, 1u);
+    EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "remove /a"))
+        << "what is held is not added";
+    registry_.stuck = {};
+    EXPECT_EQ(apply({b_}).removed, 1u);
+    EXPECT_EQ(files_.count(), 1u);
+}
+
+TEST_F(ServedFilesTest, StopsInTheMiddle) {
+    apply({a_, b_});
+    registry_.take();
+    int left = 2;
+    files_.apply({c_}, [&] { return left-- == 0; });
+    EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "remove /b"));
+    files_.apply({c_}, [] { return true; });
+    EXPECT_THAT(registry_.take(), IsEmpty());
+}
+
+// Case 10, and a file without a size is served whole.
+TEST_F(ServedFilesTest, LooksAtTheFile) {
+    TempDir dir;
+    const std::string whole = dir.file("whole", 12345);
+    const auto outcome =
+        apply({{whole, {}}, {dir.path(), {}}, {dir.path() + "/none", {}}, {dir.file("x", 0), {}}});
+    EXPECT_EQ(outcome.added, 1u);
+    EXPECT_EQ(outcome.failed, 3u);
+    EXPECT_THAT(registry_.take(), ElementsAre("add " + whole + " 12345"));
+}
+
+}  // namespace
+}  // namespace mooncake::file_server

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "config_sections.h"
+
+namespace mooncake::file_server {
+
+struct CommandLine {
+    enum class Action { kServe, kCheck, kHelp, kVersion };
+
+    Action action = Action::kServe;
+    std::string config;  ///< path of the configuration file
+};
+
+/// All there is to know about the program's usage.
+std::string helpText();
+
+/// Not thread-safe (getopt_long(3)).
+/// @param argv  null-terminated; its order may be changed
+/// @return EINVAL for whatever is not in helpText(); the message says what
+Result<CommandLine> parseCommandLine(int argc, char** argv);
+
+}  // namespace mooncake::file_server

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "file_registry.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace mooncake::file_server {
+
+Result<FileBufferID> EngineRegistry::add(const std::string& path, uint64_t size) {
+    FileBufferID id = 0;
+    const int rc = engine_.registerLocalFile(path, size, id);
+    if (rc != 0) return Error{EIO, "the log above says why (error " + std::to_string(rc) + ")"};
+    return id;
+}
+
+bool EngineRegistry::remove(const std::string& path) {
+    return engine_.unregisterLocalFile(path) == 0;
+}
+
+bool EngineRegistry::serves(FileBufferID id) {
+    // The transport takes a file that it has lost out of the descriptor.
+    const auto metadata = engine_.getMetadata();
+    const auto descriptor = metadata ? metadata->getSegmentDescByID(LOCAL_SEGMENT_ID) : nullptr;
+    if (!descriptor) return true;
+    const auto& files = descriptor->file_buffers;
+    return std::any_of(files.begin(), files.end(),
+                       [id](const auto& file) { return file.id == id; });
+}
+
+}  // namespace mooncake::file_server

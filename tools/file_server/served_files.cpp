@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "served_files.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+
+#include "local_file.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+
+namespace mooncake::file_server {
+
+using nvmeof_generic::inQuotes;
+
+ServedFiles::Outcome ServedFiles::apply(const std::vector<FileEntry>& wanted,
+                                        const std::function<bool()>& stop) {
+    std::vector<ServedFile> served;
+    for (const Entry& entry : files_) served.push_back({entry.file, !registry_.serves(entry.id)});
+    const FilePlan plan = planFiles(served, wanted);
+    Outcome outcome;
+    for (const std::string& path : plan.remove) {
+        if (stop()) return outcome;
+        remove(path, outcome);
+    }
+    for (const FileEntry& file : plan.add) {
+        if (stop()) return outcome;
+        add(file, outcome);
+    }
+    return outcome;
+}
+
+void ServedFiles::remove(const std::string& path, Outcome& outcome) {
+    if (!registry_.remove(path)) {
+        LOG(ERROR) << "file " << inQuotes(path)
+                   << " could not be taken back; a reload (SIGHUP) tries it again";
+        ++outcome.failed;
+        return;
+    }
+    std::erase_if(files_, [&](const Entry& entry) { return entry.file.path == path; });
+    LOG(INFO) << "file " << inQuotes(path) << " is served no more";
+    ++outcome.removed;
+}
+
+void ServedFiles::add(const FileEntry& file, Outcome& outcome) {
+    // One that could not be taken back has been counted.
+    if (std::any_of(files_.begin(), files_.end(),
+                    [&](const Entry& entry) { return entry.file.path == file.path; })) {
+        return;
+    }
+    Result<uint64_t> size = file.size ? Result<uint64_t>(*file.size) : physicalSize(file.path);
+    Result<FileBufferID> id =
+        size.ok() ? registry_.add(file.path, size.value()) : Result<FileBufferID>(size.error());
+    if (!id.ok()) {
+        LOG(ERROR) << "file " << inQuotes(file.path) << " is not served: " << id.error().message
+                   << "; a reload (SIGHUP) tries it again";
+        ++outcome.failed;
+        return;
+    }
+    files_.push_back({file, id.value()});
+    LOG(INFO) << "file " << inQuotes(file.path) << " is served with number " << id.value()
+              << " and " << size.value() << " bytes";
+    ++outcome.added;
+}
+
+}  // namespace mooncake::file_server

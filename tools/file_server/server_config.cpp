@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server_config.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <functional>
+#include <map>
+
+#include "metadata_keys.h"
+#include "metadata_storage.h"
+#include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
+namespace mooncake::file_server {
+
+using nvmeof_generic::inQuotes;
+
+namespace {
+
+using nvmeof_generic::makeError;
+
+constexpr off_t kMaxConfigBytes = off_t{8} << 20;
+constexpr size_t kMaxFiles = 1024;  // namespaces of a subsystem, in the kernel
+constexpr std::string_view kFileSection = "file ";
+
+// A setter says in its error what is wrong with the value.
+using Setter = std::function<Result<>(const std::string&)>;
+using Setters = std::map<std::string_view, Setter>;
+
+Result<> wrong(const std::string& what) {
+    return Error{EINVAL, what};
+}
+
+Result<> expected(const std::string& what) {
+    return wrong("expected " + what);
+}
+
+Result<> takeSwitch(const std::string& value, bool& flag) {
+    if (value != "yes" && value != "no") return expected("yes or no");
+    flag = value == "yes";
+    return {};
+}
+
+Result<> takeSize(const std::string& value, std::optional<uint64_t>& size) {
+    constexpr std::string_view kUnits = "KMGT";
+    uint64_t number = 0;
+    const char* const end = value.data() + value.size();
+    const auto [rest, error] = std::from_chars(value.data(), end, number);
+    const size_t unit = rest == end ? 0 : kUnits.find(*rest) + 1;
+    const bool known = rest == end || (rest + 1 == end && unit != 0);
+    if (error != std::errc() || !known || number == 0 || number > (UINT64_MAX >> (10 * unit))) {
+        return expected("bytes above 0, with K, M, G or T behind for powers of 1024");
+    }
+    size = number << (10 * unit);
+    return {};
+}
+
+Result<> takePath(const std::string& value, std::string& path) {
+    // Blanks part the arguments of the transport.
+    if (value[0] != '/' || value.size() >= PATH_MAX ||
+        value.find_first_of(" \t") != std::string::npos) {
+        return expected("an absolute path without blanks");
+    }
+    path = value;
+    return {};
+}
+
+Result<> takeHosts(const std::string& value, std::vector<std::string>& hosts) {
+    constexpr std::string_view kApart = " \t,";
+    for (size_t at = 0; (at = value.find_first_not_of(kApart, at)) != std::string::npos;) {
+        const size_t end = std::min(value.find_first_of(kApart, at), value.size());
+        hosts.push_back(value.substr(at, end - at));
+        if (auto checked = nvmeof_generic::checkNqn(hosts.back()); !checked.ok()) return checked;
+        at = end;
+    }
+    return hosts.empty() ? expected("host NQNs, apart by blanks or commas") : Result<>();
+}
+
+Result<> takeSegment(const std::string& value, std::string& segment) {
+    const Status status = checkServerName(value);
+    if (!status.ok()) return wrong(std::string(status.message()));
+    segment = value;
+    return {};
+}
+
+Result<> takeMetadata(const std::string& value, std::string& metadata) {
+    std::shared_ptr<MetadataStorage> storage;
+    const Status status = createMetadataStorage(value, StoreLimits(), &storage);
+    if (!status.ok()) return wrong(std::string(status.message()));
+    metadata = value;
+    return {};
+}
+
+Result<> takeText(const std::string& value, std::string& text) {
+    text = value;
+    return {};
+}
+
+Result<> takeSettings(const ConfigSection& section, const std::string& where,
+                      const Setters& setters) {
+    for (const ConfigSetting& setting : section.settings) {
+        const auto setter = setters.find(setting.key);
+        if (setter == setters.end()) {
+            std::string names;
+            for (const auto& [name, unused] : setters) {
+                names += (names.empty() ? "" : ", ") + std::string(name);
+            }
+            return complain(setting.line, where + " has no setting " + inQuotes(setting.key) +
+                                              "; it has " + names);
+        }
+        if (auto taken = setter->second(setting.value); !taken.ok()) {
+            // A connection string may hold a password.
+            const std::string value = setting.key == "metadata" ? "..." : inQuotes(setting.value);
+            return complain(setting.line,
+                            setting.key + " = " + value + ": " + taken.error().message);
+        }
+    }
+    return {};
+}
+
+Result<> takeServer(const ConfigSection& section, ServerConfig& config) {
+    const auto text = [](std::string& field) {
+        return [&field](const std::string& value) { return takeText(value, field); };
+    };
+    auto& address = config.address;
+    address.trtype = "tcp";
+    const Setters setters = {
+        {"segment", [&](const auto& value) { return takeSegment(value, config.segment); }},
+        {"metadata", [&](const auto& value) { return takeMetadata(value, config.metadata); }},
+        {"trtype", text(address.trtype)},
+        {"adrfam", text(address.adrfam)},
+        {"traddr", text(address.traddr)},
+        {"trsvcid", text(address.trsvcid)},
+        {"allow_any_host",
+         [&](const auto& value) { return takeSwitch(value, config.allowAnyHost); }},
+        {"allowed_hosts", [&](const auto& value) { return takeHosts(value, config.allowedHosts); }},
+        {"allowed_hosts_file",
+         [&](const auto& value) { return takePath(value, config.allowedHostsFile); }},
+        {"dhchap_keys", [&](const auto& value) { return takePath(value, config.dhchapKeys); }},
+        {"strict", [&](const auto& value) { return takeSwitch(value, config.strict); }},
+    };
+    return takeSettings(section, "the server (the part before the first [file ...])", setters);
+}
+
+Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
+    if (!section.name.starts_with(kFileSection)) {
+        return complain(section.line,
+                        "there is no section " + inQuotes(section.name) + ", only [file /path]");
+    }
+    const std::string given =
+        section.name.substr(section.name.find_first_not_of(' ', kFileSection.size()));
+    if (given[0] != '/' || given.size() >= PATH_MAX) {
+        return complain(section.line, "file " + inQuotes(given) + ": expected an absolute path");
+    }
+    FileEntry entry{std::filesystem::path(given).lexically_normal().string(), {}};
+    const auto same = [&](const FileEntry& other) { return other.path == entry.path; };
+    if (std::any_of(files.begin(), files.end(), same)) {
+        return complain(section.line, "file " + inQuotes(entry.path) + " was named before already");
+    }
+    if (files.size() == kMaxFiles) {
+        return complain(section.line, "the kernel serves at most " + std::to_string(kMaxFiles) +
+                                          " files of one segment");
+    }
+    const Setters setters = {
+        {"size", [&](const auto& value) { return takeSize(value, entry.size); }}};
+    if (auto taken = takeSettings(section, "[" + section.name + "]", setters); !taken.ok()) {
+        return taken;
+    }
+    files.push_back(std::move(entry));
+    return {};
+}
+
+// What no single line shows.
+Result<> checkWhole(const ServerConfig& config) {
+    const auto lacks = [](const std::string& what) {
+        return Error{EINVAL, "it lacks the setting " + what};
+    };
+    if (config.segment.empty()) return lacks("segment, the name under which others find this node");
+    if (config.metadata.empty()) return lacks("metadata, such as http://192.0.2.1:8080/metadata");
+    if (config.address.traddr.empty()) return lacks("traddr, the address of this node to serve at");
+    if (auto checked = nvmeof_generic::checkAddress(config.address); !checked.ok()) return checked;
+    const int lists = !config.allowedHosts.empty() + !config.allowedHostsFile.empty();
+    if (lists == 2) {
+        return Error{EINVAL,
+                     "allowed_hosts and allowed_hosts_file exclude each other; the file can be "
+                     "changed while the server runs"};
+    }
+    if (config.allowAnyHost && (lists != 0 || !config.dhchapKeys.empty())) {
+        return Error{EINVAL, "allow_any_host = yes contradicts a list of hosts and keys"};
+    }
+    if (!config.allowAnyHost && lists == 0) {
+        return Error{EINVAL,
+                     "it does not say who may connect: set allowed_hosts or allowed_hosts_file, or "
+                     "allow_any_host = yes to let every host that reaches the port read and write"};
+    }
+    return {};
+}
+
+Result<std::string> readText(const std::string& path) {
+    const auto cannot = [&](int error) {
+        return makeError(error, "cannot read " + inQuotes(path));
+    };
+    // O_NONBLOCK: a pipe must not hold the server up.
+    const nvmeof_generic::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat info = {};
+    if (fd.get() < 0 || ::fstat(fd.get(), &info) != 0) return cannot(errno);
+    if (!S_ISREG(info.st_mode)) return cannot(S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
+    std::string text;
+    char buffer[65536];
+    while (true) {
+        const ssize_t got = ::read(fd.get(), buffer, sizeof(buffer));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return cannot(errno);
+        if (got == 0) return text;
+        text.append(buffer, static_cast<size_t>(got));
+        if (text.size() > static_cast<size_t>(kMaxConfigBytes)) return cannot(EFBIG);
+    }
+}
+
+}  // namespace
+
+Result<ServerConfig> parseConfig(std::string_view text) {
+    auto sections = splitConfig(text);
+    if (!sections.ok()) return sections.error();
+    ServerConfig config;
+    if (auto taken = takeServer(sections.value().front(), config); !taken.ok()) {
+        return taken.error();
+    }
+    for (size_t i = 1; i < sections.value().size(); ++i) {
+        if (auto taken = takeFile(sections.value()[i], config.files); !taken.ok()) {
+            return taken.error();
+        }
+    }
+    if (auto checked = checkWhole(config); !checked.ok()) return checked.error();
+    return config;
+}
+
+Result<ServerConfig> readConfig(const std::string& path) {
+    auto text = readText(path);
+    if (!text.ok()) return text.error();
+    auto config = parseConfig(text.value());
+    if (!config.ok()) {
+        return Error{config.error().code, inQuotes(path) + ": " + config.error().message};
+    }
+    return config;
+}
+
+std::string transportArguments(const ServerConfig& config) {
+    std::string text = nvmeof_generic::toString(config.address);
+    std::string hosts;
+    for (const std::string& host : config.allowedHosts) hosts += (hosts.empty() ? "" : ",") + host;
+    if (!hosts.empty()) text += " allowed_hosts=" + hosts;
+    if (!config.allowedHostsFile.empty()) text += " allowed_hosts_file=" + config.allowedHostsFile;
+    if (!config.dhchapKeys.empty()) text += " dhchap_keys=" + config.dhchapKeys;
+    return text;
+}
+
+std::optional<std::string> findFixedChange(const ServerConfig& old, const ServerConfig& wanted) {
+    const char* name = old.segment != wanted.segment                     ? "segment"
+                       : old.metadata != wanted.metadata                 ? "metadata"
+                       : old.address.trtype != wanted.address.trtype     ? "trtype"
+                       : old.address.adrfam != wanted.address.adrfam     ? "adrfam"
+                       : old.address.traddr != wanted.address.traddr     ? "traddr"
+                       : old.address.trsvcid != wanted.address.trsvcid   ? "trsvcid"
+                       : old.allowAnyHost != wanted.allowAnyHost         ? "allow_any_host"
+                       : old.allowedHosts != wanted.allowedHosts         ? "allowed_hosts"
+                       : old.allowedHostsFile != wanted.allowedHostsFile ? "allowed_hosts_file"
+                       : old.dhchapKeys != wanted.dhchapKeys             ? "dhchap_keys"
+                                                                         : nullptr;
+    if (name == nullptr) return std::nullopt;
+    return std::string(name) +
+           " differs from what the server was started with, and takes a restart";
+}
+
+}  // namespace mooncake::file_server

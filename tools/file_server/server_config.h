@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the operator wants: transfer_engine_file_server.conf(5).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config_sections.h"
+#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
+
+namespace mooncake::file_server {
+
+struct FileEntry {
+    std::string path;              ///< absolute and normalised
+    std::optional<uint64_t> size;  ///< bytes; none: the whole file
+
+    bool operator==(const FileEntry&) const = default;
+};
+
+struct ServerConfig {
+    std::string segment;
+    std::string metadata;
+    nvmeof_generic::TransportAddress address;
+    bool allowAnyHost = false;
+    std::vector<std::string> allowedHosts;
+    std::string allowedHostsFile;
+    std::string dhchapKeys;
+    bool strict = false;
+    std::vector<FileEntry> files;
+
+    bool operator==(const ServerConfig&) const = default;
+};
+
+/// Reads the text of a configuration file. Neither files nor the metadata service are touched.
+/// @return EINVAL that names the line, the setting and what it takes
+Result<ServerConfig> parseConfig(std::string_view text);
+
+/// The same for a file, which the message names too.
+/// @return also ENOENT, EACCES ... where it cannot be read, EFBIG above 8 MiB
+Result<ServerConfig> readConfig(const std::string& path);
+
+/// The argument string of installTransport().
+std::string transportArguments(const ServerConfig& config);
+
+/// What only a start can change.
+/// @return a message with the first setting that differs, or none
+std::optional<std::string> findFixedChange(const ServerConfig& old, const ServerConfig& wanted);
+
+}  // namespace mooncake::file_server
