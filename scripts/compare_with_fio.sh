@@ -44,23 +44,25 @@ rm -f "$log"
 
 rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5}
 bin=$PWD/build/release/bin lib=$PWD/build/release/lib
-server=$bin/transfer_engine_metadata_server bench=$bin/transfer_engine_nvmeof_generic_bench
+server=$bin/transfer_engine_metadata_server bench=$bin/transfer_engine_nvmeof_generic_bench probe=$bin/engine_probe
 status=0
 for place in "${places[@]}"; do
     vm_say "measuring ($place)"
     to=()
-    [[ -z ${RESULTS-} ]] || to=(--json "$RESULTS/$place.json")
+    [[ $place == native ]] || to+=(--emulated)
+    [[ -z ${RESULTS-} ]] || to+=(--json "$RESULTS/$place.json")
     if [[ $place == native ]]; then
         # Not /tmp, which is often a tmpfs, without direct I/O.
         MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so "$here/perf/compare_job.sh" native "$server" "$bench" \
-            "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds"
+            "$probe" "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds"
+        echo "RESULT memory only 1 $("$bin/io_bench" --benchmark_filter=outstanding --benchmark_format=json | tr -d '\n')"
     else
         size=${SIZE_MIB:-256}
         "$here/vm/guest.sh" -k "${KERNEL:-6.12}" -t $((600 + 40 * rounds * (seconds + 8))) -D $((size + 128)) \
             -f "$here/perf/compare_job.sh" -f "$lib/libmooncake_transport_nvmeof_generic.so" \
-            -p "$server" -p "$bench" -p fio << G
+            -p "$server" -p "$bench" -p "$probe" -p fio -p dmsetup -p blockdev -d 64 << G
 modprobe -a nvmet-tcp nvme-tcp || exit 125
-exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$server" "$bench") "\$NVMEOF_TEST_DIR" $size $rounds $seconds
+exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$server" "$bench" "$probe") "\$NVMEOF_TEST_DIR" $size $rounds $seconds
 G
     fi | "$here/perf/ratios.py" "${to[@]}" || status=1
 done

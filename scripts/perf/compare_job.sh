@@ -1,22 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# compare_job.sh <native|nvmeof> <metadata server> <bench> <folder> <MiB> <rounds> <seconds>
+# compare_job.sh <native|nvmeof> <metadata server> <bench> <probe> <folder> <MiB> <rounds> <seconds>
 #
 # The part of compare_with_fio.sh that measures, the same on this machine and in a guest, hence plain sh. Prints a line
 # for each measurement: RESULT <case> <side> <round> <fio's or the bench's JSON in one line>. Sides take turns, so that
-# what else the machine does falls to both.
+# what else the machine does falls to both. A case that is not compared has one side, "only".
 set -eu
-where=$1 server=$2 bench=$3 parent=$4 size=$5 rounds=$6 seconds=$7
+where=$1 server=$2 bench=$3 probe=$4 parent=$5 size=$6 rounds=$7 seconds=$8
 
 folder=$(mktemp -d "$parent/nvmeof-compare.XXXXXX")
 server_process='' target_process='' controller=''
 clean_up() {
     trap '' HUP INT TERM
     [ -z "$controller" ] || echo 1 > "/sys/class/nvme/$controller/delete_controller"
+    dmsetup resume --noudevsync nvmeof-hung 2> /dev/null || : # there is none, as a rule
     for process in $target_process $server_process; do
         kill "$process" 2> /dev/null || continue
         wait "$process" || : # its result is of no interest any more
     done
+    dmsetup remove --noudevsync nvmeof-hung 2> /dev/null || : # as above
     rm -rf "$folder"
 }
 trap clean_up EXIT
@@ -112,3 +114,32 @@ for count in 1 2 4; do
     all_of() { environment='' bench_side --operation=randread --block_size=4k --iodepth=32; }
     compare workers-8-against-$count one_of all_of
 done
+
+# probe_side <what> <segment> <seconds> [arguments]
+probe_side() {
+    what=$1 segment=$2 time=$3
+    shift 3
+    "$probe" "$what" "$url" "$segment" "$time" "$@" 2> "$folder/log" || {
+        cat "$folder/log" >&2
+        exit 1
+    }
+}
+idle_segment=compare-target idle_file=''
+[ "$where" != native ] || idle_segment=compare idle_file=$file
+probe_side idle $idle_segment 10 ${idle_file:+"$idle_file"} > "$folder/result"
+echo "RESULT idle-10s only 1 $(tr -d '\n' < "$folder/result")"
+
+[ "$where" != native ] || exit 0
+kill $target_process
+wait $target_process || : # as it may
+disk=${NVMEOF_TEST_DISKS%% *}
+dmsetup create --noudevsync nvmeof-hung --table "0 $(blockdev --getsz "$disk") linear $disk 0"
+"$bench" --mode=target --metadata_server="$url" --local_server_name=compare-neighbours \
+    --files="$file /dev/mapper/nvmeof-hung" > "$folder/target" 2>&1 &
+target_process=$!
+until_said "$folder/target" $target_process 's/^.*file 2 .*/registered/p'
+hung_side() {
+    probe_side beside compare-neighbours "$seconds" "dmsetup suspend --noflush --noudevsync nvmeof-hung" \
+        "dmsetup resume --noudevsync nvmeof-hung"
+}
+compare beside-hung "probe_side alone compare-neighbours $seconds" hung_side

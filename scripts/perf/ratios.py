@@ -21,6 +21,13 @@ TARGETS = {
     "workers-8-against-1": (0.95, None),
     "workers-8-against-2": (0.95, None),
     "workers-8-against-4": (0.95, None),
+    "beside-hung": (0.9, None),
+}
+# what is no ratio -> its highest value
+LIMITS = {
+    "user time per request, randread-4k, ns": 500,
+    "CPU time in 10 s idle, ms": 10,
+    "memory per outstanding request, bytes": 256,
 }
 GIB = 1 << 30
 
@@ -35,6 +42,24 @@ def measured(document):
     return rate, cpu / (rate / GIB) if rate else float("inf")
 
 
+def user_time(document):
+    """Nanoseconds of user time for each 4 KiB."""
+    job = document["jobs"][0]
+    return job["usr_cpu"] / 100 / (job["read"]["bw_bytes"] / 4096) * 1e9
+
+
+def absolute(case, side, document):
+    """The name and value of what a measurement says that is no ratio, or nothing."""
+    if case == "randread-4k" and side == "second":
+        return "user time per request, randread-4k, ns", user_time(document)
+    if case == "idle-10s":
+        job = document["jobs"][0]
+        return "CPU time in 10 s idle, ms", job["usr_cpu"] / 100 * job["read"]["runtime_s"] * 1000
+    if case == "memory":
+        return "memory per outstanding request, bytes", document["benchmarks"][0]["bytes/request"]
+    return None
+
+
 def summary(values):
     return f"{statistics.median(values):6.2f} ({min(values):.2f} - {max(values):.2f})"
 
@@ -42,14 +67,20 @@ def summary(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", help="write all measurements there, for plot_bench.py")
+    parser.add_argument("--emulated", action="store_true", help="the processor was: its times are no measure")
     options = parser.parse_args()
     runs = {}
+    values = {}
     for line in sys.stdin:
         if not line.startswith("RESULT "):
             print(line, end="", file=sys.stderr)
             continue
         _, case, side, _, text = line.split(" ", 4)
-        runs.setdefault(case, {"first": [], "second": []})[side].append(measured(json.loads(text)))
+        document = json.loads(text)
+        if value := absolute(case, side, document):
+            values.setdefault(value[0], []).append(value[1])
+        if side != "only":
+            runs.setdefault(case, {"first": [], "second": []})[side].append(measured(document))
     if not runs:
         print("compare_with_fio: nothing was measured", file=sys.stderr)
         return 2
@@ -67,6 +98,11 @@ def main():
             missed.append(f"{case}: throughput {statistics.median(rates):.2f}, at least {least} wanted")
         if most is not None and statistics.median(cpus) > most:
             missed.append(f"{case}: CPU {statistics.median(cpus):.2f}, at most {most} wanted")
+    for name, all_of_them in values.items():
+        print(f"{name:45} {summary(all_of_them)}, at most {LIMITS[name]}")
+        # The kernel's part is emulated in a guest, and so is this one.
+        if statistics.median(all_of_them) > LIMITS[name] and not (options.emulated and "user time" in name):
+            missed.append(f"{name}: {statistics.median(all_of_them):.1f}")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(runs, file)

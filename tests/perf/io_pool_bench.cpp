@@ -3,9 +3,12 @@
 // planning, submission, completion and the hand-over between threads.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -21,15 +24,16 @@
 namespace mooncake::nvmeof_generic::io {
 namespace {
 
-/// Completes everything at once, in full.
+/// Completes everything at once, in full; takes nothing while it is full itself.
 class InstantAio final : public AioSyscalls {
  public:
     int setup(unsigned, io_context_t* context) override {
-        *context = reinterpret_cast<io_context_t>(this);
+        *context = reinterpret_cast<io_context_t>(new Context);
         return 0;
     }
-    void destroy(io_context_t) override {}
-    int submit(io_context_t, long count, iocb** controls) override {
+    void destroy(io_context_t context) override { delete &of(context); }
+    int submit(io_context_t context, long count, iocb** controls) override {
+        if (full_) return -EAGAIN;
         for (long i = 0; i < count; ++i) {
             const iocb& control = *controls[i];
             unsigned long bytes = control.u.c.nbytes;
@@ -38,36 +42,51 @@ class InstantAio final : public AioSyscalls {
                 bytes = 0;
                 for (unsigned long v = 0; v < control.u.c.nbytes; ++v) bytes += vectors[v].iov_len;
             }
-            events_.push_back({control.data, nullptr, bytes, 0});
+            of(context).events.push_back({control.data, nullptr, bytes, 0});
         }
         return static_cast<int>(count);
     }
-    int reap(io_context_t, long most, io_event* events) override {
+    int reap(io_context_t context, long most, io_event* events) override {
+        auto& from = of(context).events;
         int count = 0;
-        while (count < most && !events_.empty()) {
-            events[count++] = events_.front();
-            events_.pop_front();
+        while (count < most && !from.empty()) {
+            events[count++] = from.front();
+            from.pop_front();
         }
         return count;
     }
-    int wait(io_context_t, long, io_event*, timespec*) override {
-        std::unique_lock lock(mutex_);
-        woken_.wait(lock, [this] { return wake_; });
-        wake_ = false;
+    int wait(io_context_t context, long, io_event*, timespec* limit) override {
+        Context& here = of(context);
+        std::unique_lock lock(here.mutex);
+        const auto woken = [&here] { return here.wake; };
+        if (limit == nullptr) {
+            here.woken.wait(lock, woken);
+        } else {
+            here.woken.wait_for(lock, std::chrono::nanoseconds(limit->tv_nsec), woken);
+        }
+        here.wake = false;
         return 0;
     }
-    int wake(io_context_t) override {
-        std::lock_guard lock(mutex_);
-        wake_ = true;
-        woken_.notify_one();
+    int wake(io_context_t context) override {
+        Context& there = of(context);
+        std::lock_guard lock(there.mutex);
+        there.wake = true;
+        there.woken.notify_one();
         return 0;
     }
 
+    void setFull(bool full) { full_ = full; }
+
  private:
-    std::deque<io_event> events_;  // of the one worker
-    std::mutex mutex_;
-    std::condition_variable woken_;
-    bool wake_ = false;
+    struct Context {
+        std::deque<io_event> events;  // of the one worker
+        std::mutex mutex;
+        std::condition_variable woken;
+        bool wake = false;
+    };
+    static Context& of(io_context_t context) { return *reinterpret_cast<Context*>(context); }
+
+    std::atomic<bool> full_{false};
 };
 
 class Counter : public IoListener {
@@ -127,6 +146,37 @@ void submitAndComplete(benchmark::State& state, uint64_t step) {
 
 BENCHMARK_CAPTURE(submitAndComplete, Scattered4K, 8192)->Arg(1)->Arg(32)->Arg(4096)->UseRealTime();
 BENCHMARK_CAPTURE(submitAndComplete, Sequential4K, 4096)->Arg(256)->Arg(4096)->UseRealTime();
+
+/// Memory of requests that wait.
+void outstanding(benchmark::State& state) {
+    const auto count = static_cast<size_t>(state.range(0));
+    for (auto _ : state) {
+        auto aio = std::make_unique<InstantAio>();
+        InstantAio& kernel = *aio;
+        kernel.setFull(true);
+        auto pool = createPool({}, std::move(aio)).take();
+        char path[] = "/tmp/io-bench-XXXXXX";
+        UniqueFd fd(mkostemp(path, O_DIRECT | O_CLOEXEC));
+        std::remove(path);
+        auto counter = std::make_shared<Counter>();
+        auto added = pool->addDevice({std::move(fd), "bench", 1ULL << 40, 4096, counter});
+        std::vector<IoRequest> requests;
+        for (size_t i = 0; i < count; ++i) {
+            requests.push_back(
+                {IoOp::kRead, reinterpret_cast<void*>(0x10000000), i * 8192, 4096, nullptr});
+        }
+        counter->expect(count);
+        const auto before = mallinfo2();
+        pool->submit(added.value(), requests.data(), count);
+        const auto after = mallinfo2();
+        state.counters["bytes/request"] =
+            static_cast<double>(after.uordblks - before.uordblks + after.hblkhd - before.hblkhd) /
+            static_cast<double>(count);
+        kernel.setFull(false);
+        counter->wait();
+    }
+}
+BENCHMARK(outstanding)->Arg(1'000'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 /// The end of operations of one piece each, without threads.
 void completion(benchmark::State& state) {
