@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "transfer_engine_c.h"
@@ -23,13 +21,12 @@ static int transfer(transfer_engine_t engine, int opcode, segment_id_t segment, 
     struct transfer_request request = {
         .opcode = opcode, .source = data, .target_id = segment, .target_offset = 0, .length = kBytes, .file_id = file};
     struct transfer_status status = {.status = STATUS_WAITING};
-    const struct timespec pause = {.tv_nsec = 100000};
 
     const batch_id_t batch = allocateBatchID(engine, 1);
     if (batch == INVALID_BATCH) return -1;
     int rc = submitTransfer(engine, batch, &request, 1);
     while (rc == 0 && status.status == STATUS_WAITING) {
-        thrd_sleep(&pause, NULL);
+        waitForProgress(engine, 10000);
         rc = getTransferStatus(engine, batch, 0, &status);
     }
     if (rc == 0 && status.status != STATUS_COMPLETED) rc = -1;

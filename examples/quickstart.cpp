@@ -4,12 +4,12 @@
 //   quickstart <metadata server, e.g. http://127.0.0.1:8080/metadata> <file of 64 KiB or more>
 //
 // Overwrites the first 64 KiB of the file. Needs a Linux kernel with nvmet and nvme-tcp, and root.
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "transfer_engine.h"
@@ -35,7 +35,7 @@ static void transfer(TransferEngine& engine, TransferRequest::OpCode opcode, Seg
     check(engine.submitTransfer(batch, {request}).ok(), "submitting");
     TransferStatus status;
     do {
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
+        engine.waitForProgress(std::chrono::milliseconds(10));
         check(engine.getTransferStatus(batch, 0, status).ok(), "asking for the status");
     } while (status.s == TransferStatusEnum::WAITING);
     check(status.s == TransferStatusEnum::COMPLETED, "the transfer");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Throughput of file segments over NVMe-oF: as target, as initiator, or as both in one process.
+#include <signal.h>
+
 #include <glog/logging.h>
 
 #include <cstdio>
@@ -30,6 +32,9 @@ int report(const Failure& failure) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // A reader of the output that goes is an error of writing; and the transport need not guard
+    // each submit (common/signals.h).
+    signal(SIGPIPE, SIG_IGN);
     FLAGS_logtostderr = true;  // the default; --nologtostderr logs to files
     try {
         const MaybeFailure failure = run(argc, argv);

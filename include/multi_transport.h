@@ -2,6 +2,7 @@
 // MultiTransport: the engine's batches, and which transport serves which request.
 #pragma once
 
+#include <chrono>
 #include <future>
 #include <map>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/progress_source.h"
 #include "transport/transport.h"
 
 namespace mooncake {
@@ -66,6 +68,11 @@ class MultiTransport {
     // tasks is COMPLETED.
     Status getBatchTransferStatus(BatchID batch_id, TransferStatus& status);
 
+    // Waits until a task may have ended: of this thread's submissions at once, of others' a little
+    // later. `limit` at most, perhaps less, and without using a processor; to be called in a loop
+    // that asks for the state.
+    void waitForProgress(std::chrono::nanoseconds limit);
+
     // Loads the plugin of a protocol, makes an instance and installs it with `args` (the
     // transport's matter, may be null). The instance is this object's. An instance that is there
     // already is returned as it is. Null and one log line on failure.
@@ -100,14 +107,17 @@ class MultiTransport {
                             std::vector<Group>* groups) const;
     int install(const std::string& proto, std::shared_ptr<Transport> transport, void** args);
     int uninstall(const std::string& proto);
+    std::shared_ptr<ProgressSource> progressSource(size_t index) const;
+    bool progress() const;
 
     const std::shared_ptr<TransferMetadata> metadata_;
     std::string local_server_name_;
     const std::unique_ptr<BatchRegistry> batches_;
     // One installation or removal at a time; held over all of it, and taken by nothing else.
     std::mutex install_mutex_;
-    mutable std::shared_mutex mutex_;  // of the next two; held for look-ups only
+    mutable std::shared_mutex mutex_;  // of what follows; held for look-ups only
     std::map<std::string, Installed> transports_;
+    std::vector<std::shared_ptr<ProgressSource>> sources_;  // the transports that are one, too
     bool stopped_ = false;
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -135,12 +136,16 @@ class TransferEngine {
     // it is not, or not yet, registered. After another error the file is still registered.
     int unregisterLocalFile(const std::string& path);
 
-    // See MultiTransport for the next five.
+    // See MultiTransport for the next six.
     BatchID allocateBatchID(size_t batch_size);
     Status freeBatchID(BatchID batch_id);
     Status submitTransfer(BatchID batch_id, const std::vector<TransferRequest>& entries);
     Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status);
     Status getBatchTransferStatus(BatchID batch_id, TransferStatus& status);
+    // An addition to Mooncake's interface: a program that has nothing else to do waits with it
+    // between two questions, instead of asking all the time or sleeping too long. Returns after
+    // `limit` at the latest, at once where the engine is not initialised.
+    void waitForProgress(std::chrono::nanoseconds limit);
 
     // The instance that serves a protocol, the engine's, valid until it is uninstalled. Null where
     // it is not installed.

@@ -12,6 +12,9 @@ namespace {
 // which is dear in engines that look at the whole batch each time.
 constexpr std::chrono::milliseconds kPatience{1000};
 
+// Polls between two looks at the clock, while a batch shows no end.
+constexpr uint32_t kPollsPerLook = 16;
+
 bool isUnderWay(const TransferStatus& status) {
     return status.s == TransferStatusEnum::WAITING || status.s == TransferStatusEnum::PENDING;
 }
@@ -59,7 +62,8 @@ void BatchRunner::submit(const std::vector<TransferRequest>& requests) {
         outcome_.released = false;
         return;
     }
-    movedAt_ = Clock::now();
+    movedAt_.reset();
+    polls_ = 0;
     stage_ = Stage::kAsOne;
 }
 
@@ -71,9 +75,7 @@ bool BatchRunner::poll() {
 
 const BatchOutcome& BatchRunner::run(const std::vector<TransferRequest>& requests) {
     submit(requests);
-    pace_.begin();
-    while (!poll()) pace_.pause();
-    pace_.end();
+    while (!poll()) api_.waitForProgress(kLongestWait);
     return outcome_;
 }
 
@@ -92,10 +94,12 @@ BatchRunner::Stage BatchRunner::pollAsOne() {
         return Stage::kEnded;
     }
     if (!isUnderWay(status)) return oneByOne();
-    if (status.transferred_bytes != moved_) {
+    // The clock costs more than the question.
+    if (++polls_ % kPollsPerLook != 0) return Stage::kAsOne;
+    if (!movedAt_ || status.transferred_bytes != moved_) {
         moved_ = status.transferred_bytes;
         movedAt_ = Clock::now();
-    } else if (Clock::now() - movedAt_ > std::min(kPatience, stallLimit_)) {
+    } else if (Clock::now() - *movedAt_ > std::min(kPatience, stallLimit_)) {
         return oneByOne();
     }
     return Stage::kAsOne;
@@ -110,7 +114,7 @@ BatchRunner::Stage BatchRunner::pollSingly() {
     const Clock::time_point now = Clock::now();
     if (ended > 0) {
         movedAt_ = now;
-    } else if (now - movedAt_ > stallLimit_) {
+    } else if (now - *movedAt_ > stallLimit_) {
         outcome_.released = false;
         const std::string what =
             "has not ended, and no request did in " + std::to_string(stallLimit_.count()) + " ms";

@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "bench/polite_wait.h"
 #include "bench/transfer_api.h"
 
 namespace mooncake::bench {
@@ -44,6 +44,9 @@ class BatchRunner {
     /// @param requests  at least one; stay unchanged until poll() has said that the batch has ended
     void submit(const std::vector<TransferRequest>& requests);
 
+    /// How long a thread that waits for its batches sleeps between two questions at most.
+    static constexpr std::chrono::milliseconds kLongestWait{10};
+
     /// Asks once. @return whether every request has ended, or none does any more: see outcome()
     bool poll();
 
@@ -71,11 +74,11 @@ class BatchRunner {
     const std::vector<TransferRequest>* requests_ = nullptr;
     BatchID batch_ = 0;
     Stage stage_ = Stage::kEnded;
-    uint64_t bytes_ = 0;         // asked for
-    uint64_t moved_ = 0;         // as of the last question
-    Clock::time_point movedAt_;  // when something was last seen to happen
+    uint64_t bytes_ = 0;  // asked for
+    uint64_t moved_ = 0;  // as of the last question
+    uint32_t polls_ = 0;
+    std::optional<Clock::time_point> movedAt_;  // when something was last seen to happen
     BatchOutcome outcome_;
-    PoliteWait pace_;
     std::vector<size_t> open_;  // requests that have not ended, when they are asked for singly
 };
 

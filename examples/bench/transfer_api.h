@@ -2,6 +2,7 @@
 // What the workload needs of an engine, so that it also runs on one that fails on purpose.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ class TransferApi {
     virtual Status getTransferStatus(BatchID batch, size_t request, TransferStatus& status) = 0;
     virtual Status getBatchTransferStatus(BatchID batch, TransferStatus& status) = 0;
     virtual Status freeBatchID(BatchID batch) = 0;
+    virtual void waitForProgress(std::chrono::nanoseconds limit) = 0;
 };
 
 /// The real engine.
@@ -48,6 +50,9 @@ class EngineApi final : public TransferApi {
         return engine_.getBatchTransferStatus(batch, status);
     }
     Status freeBatchID(BatchID batch) override { return engine_.freeBatchID(batch); }
+    void waitForProgress(std::chrono::nanoseconds limit) override {
+        engine_.waitForProgress(limit);
+    }
 
  private:
     TransferEngine& engine_;

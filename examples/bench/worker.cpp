@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <string>
 
-#include "bench/polite_wait.h"
-
 namespace mooncake::bench {
 namespace {
 
@@ -61,7 +59,10 @@ uint64_t Worker::memoryBytes(const WorkloadSpec& spec) {
 }
 
 Worker::Worker(TransferApi& api, const WorkloadSpec& spec, uint64_t thread, RunShared& shared)
-    : spec_(spec), shared_(shared), sequence_(shareOf(spec, thread), rulesOf(spec, thread)) {
+    : api_(api),
+      spec_(spec),
+      shared_(shared),
+      sequence_(shareOf(spec, thread), rulesOf(spec, thread)) {
     const Shape shape = shapeOf(spec, shareOf(spec, thread));
     for (uint64_t i = 0; i < shape.slots; ++i) {
         Slot& slot = slots_.emplace_back(BatchRunner(api, spec.stallLimit));
@@ -207,8 +208,8 @@ MaybeFailure Worker::probe(const WorkFile& file) {
     return Failure{ExitCode::kIoError, message + " the engine's log above says why"};
 }
 
-bool Worker::goesOn() const {
-    return !shared_.stop.load(std::memory_order_relaxed) && Clock::now() < deadline_;
+bool Worker::goesOn(Clock::time_point now) const {
+    return !shared_.stop.load(std::memory_order_relaxed) && now < deadline_;
 }
 
 void Worker::beginMeasuring(Clock::time_point now) {
@@ -229,12 +230,9 @@ bool Worker::launch(Slot& slot) {
     return true;
 }
 
-void Worker::land(Slot& slot) {
+void Worker::land(Slot& slot, Clock::time_point now) {
     slot.busy = false;
     sequence_.giveBack(slot.blocks);
-    const Clock::time_point now = Clock::now();
-    usual_ =
-        usual_ == usual_.zero() ? now - slot.submitted : (usual_ * 7 + (now - slot.submitted)) / 8;
     beginMeasuring(now);
     if (measuring_) account(slot, now);
     if (!slot.runner.outcome().ok()) {
@@ -268,26 +266,24 @@ void Worker::transfer() {
     measureFrom_ = Clock::now() + spec_.rampTime;
     deadline_ = measureFrom_ + spec_.duration;
     beginMeasuring(Clock::now());
-    PoliteWait pace;
     size_t busy = 0;
     do {
         bool moved = false;
+        Clock::time_point now = Clock::now();
         for (Slot& slot : slots_) {
             if (slot.busy) {
                 if (!slot.runner.poll()) continue;
-                land(slot);
-                pace.end();
+                now = Clock::now();
+                land(slot, now);
                 --busy;
                 moved = true;
             }
-            if (goesOn() && launch(slot)) {
-                pace.begin();
+            if (goesOn(now) && launch(slot)) {
                 ++busy;
                 moved = true;
             }
         }
-        if (moved || busy == 0) continue;
-        slots_.size() == 1 ? pace.pause() : PoliteWait::pauseInWindow(usual_);
+        if (!moved && busy > 0) api_.waitForProgress(BatchRunner::kLongestWait);
     } while (busy > 0);
     ended_ = Clock::now();
     cpuAtEnd_ = CpuTime::ofProcess();

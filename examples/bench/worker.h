@@ -102,13 +102,13 @@ class Worker {
     void checkPattern(const char* at, const BlockTag& expected, Expect expect);
     void makeRequests(Slot& slot);
 
-    bool goesOn() const;
+    bool goesOn(Clock::time_point now) const;
     /// Begins to measure once the ramp time is over.
     void beginMeasuring(Clock::time_point now);
     /// Submits the slot's next batch. @return false when there is no block for it now
     bool launch(Slot& slot);
     /// Takes in the batch that has ended.
-    void land(Slot& slot);
+    void land(Slot& slot, Clock::time_point now);
     void account(const Slot& slot, Clock::time_point now);
     /// Reads the slot's blocks and waits for them. @return all completed
     bool readNow(Slot& slot);
@@ -116,13 +116,13 @@ class Worker {
     void noteFailures(const Slot& slot);
     std::string nameOf(FileBufferID file) const;
 
+    TransferApi& api_;
     const WorkloadSpec& spec_;
     RunShared& shared_;
     BlockSequence sequence_;
     std::unique_ptr<BufferArea> area_;
     std::vector<Slot> slots_;
-    std::vector<size_t> fileOfRange_;    // of the sequence: its place in the spec
-    std::chrono::nanoseconds usual_{0};  // a batch's time, smoothed
+    std::vector<size_t> fileOfRange_;  // of the sequence: its place in the spec
     Clock::time_point measureFrom_{};
     Clock::time_point deadline_{};
     Clock::time_point begun_{};

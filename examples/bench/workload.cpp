@@ -11,8 +11,6 @@
 #include <system_error>
 #include <thread>
 
-#include "bench/polite_wait.h"
-
 namespace mooncake::bench {
 namespace {
 
@@ -68,7 +66,6 @@ void Workload::runPhase(Phase phase, const Watch& watch) {
     std::vector<std::jthread> threads;
     threads.reserve(workers_.size());
     const auto body = [&](Worker& worker) {
-        PoliteWait::sharpenTimer();
         start.arrive_and_wait();
         try {
             if (phase == Phase::kTransfer) {

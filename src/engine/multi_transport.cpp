@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "multi_transport.h"
 
+#include <algorithm>
 #include <exception>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -12,6 +14,12 @@
 namespace mooncake {
 
 namespace {
+
+// A thread that waits keeps a transport from being destroyed.
+constexpr std::chrono::nanoseconds kLongestWait = std::chrono::milliseconds(10);
+
+// For transports that tell nobody when something ends.
+constexpr std::chrono::nanoseconds kLongestBlindWait = std::chrono::microseconds(100);
 
 Status noSuchBatch(Transport::BatchID batch_id) {
     return Status::InvalidArgument("there is no batch " + std::to_string(batch_id) +
@@ -65,13 +73,15 @@ Status MultiTransport::freeBatchID(BatchID batch_id) {
 
 Status MultiTransport::selectTransports(const std::vector<TransferRequest>& entries,
                                         std::vector<Group>* groups) const {
-    // Most calls name one segment again and again.
+    // Most calls name one segment again and again, and many no other: for the first no table is
+    // needed.
     std::unordered_map<Transport::SegmentID, size_t> group_of_segment;
-    Transport::SegmentID last_segment = 0;
+    Transport::SegmentID last_segment = entries.front().target_id;
     size_t group = SIZE_MAX;
     for (size_t i = 0; i < entries.size(); ++i) {
         const Transport::SegmentID segment = entries[i].target_id;
         if (group == SIZE_MAX || segment != last_segment) {
+            if (group != SIZE_MAX) group_of_segment.emplace(last_segment, group);
             last_segment = segment;
             auto known = group_of_segment.find(segment);
             if (known != group_of_segment.end()) {
@@ -96,7 +106,6 @@ Status MultiTransport::selectTransports(const std::vector<TransferRequest>& entr
                     groups->push_back({std::move(transport), {}, {}});
                     groups->back().requests.reserve(entries.size() - i);
                 }
-                group_of_segment.emplace(segment, group);
             }
         }
         (*groups)[group].requests.push_back(i);
@@ -156,6 +165,9 @@ Status MultiTransport::getTransferStatus(BatchID batch_id, size_t task_id, Trans
         if (exists) status = pollTask(batch.tasks[task_id]);
     });
     if (!alive) return noSuchBatch(batch_id);
+    if (exists && status.s == Transport::WAITING && progress()) {
+        batches_->with(batch_id, [&](Batch& batch) { status = pollTask(batch.tasks[task_id]); });
+    }
     if (!exists) {
         return Status::InvalidArgument("the batch has no task " + std::to_string(task_id));
     }
@@ -163,7 +175,7 @@ Status MultiTransport::getTransferStatus(BatchID batch_id, size_t task_id, Trans
 }
 
 Status MultiTransport::getBatchTransferStatus(BatchID batch_id, TransferStatus& status) {
-    const bool alive = batches_->with(batch_id, [&](Batch& batch) {
+    const auto ask = [&](Batch& batch) {
         const size_t count = batch.task_count.load(std::memory_order_acquire);
         bool waiting = false;
         bool failed = false;
@@ -175,8 +187,32 @@ Status MultiTransport::getBatchTransferStatus(BatchID batch_id, TransferStatus& 
             failed = failed || task.s == Transport::FAILED;
         }
         status.s = waiting ? Transport::WAITING : failed ? Transport::FAILED : Transport::COMPLETED;
-    });
-    return alive ? Status::OK() : noSuchBatch(batch_id);
+    };
+    if (!batches_->with(batch_id, ask)) return noSuchBatch(batch_id);
+    if (status.s == Transport::WAITING && progress()) batches_->with(batch_id, ask);
+    return Status::OK();
+}
+
+std::shared_ptr<ProgressSource> MultiTransport::progressSource(size_t index) const {
+    std::shared_lock lock(mutex_);
+    return index < sources_.size() ? sources_[index] : nullptr;
+}
+
+bool MultiTransport::progress() const {
+    bool some = false;
+    size_t index = 0;
+    while (const auto source = progressSource(index++)) some = source->progress() || some;
+    return some;
+}
+
+void MultiTransport::waitForProgress(std::chrono::nanoseconds limit) {
+    const std::shared_ptr<ProgressSource> source = progressSource(0);
+    const bool only = progressSource(1) == nullptr;
+    if (!source) {
+        std::this_thread::sleep_for(std::min(limit, kLongestBlindWait));
+    } else if (only || !progress()) {
+        source->waitForProgress(std::min(limit, only ? kLongestWait : kLongestBlindWait));
+    }
 }
 
 Transport* MultiTransport::installTransportWithArgs(const std::string& proto, void** args) {
@@ -223,12 +259,15 @@ int MultiTransport::install(const std::string& proto, std::shared_ptr<Transport>
             owned.reset();
             done->set_value();
         });
+    auto* const source = dynamic_cast<ProgressSource*>(instance);
+    if (source != nullptr) source->enableProgress();
     std::unique_lock lock(mutex_);
     if (stopped_) {
         lock.unlock();
         LOG(ERROR) << "Transport " << proto << " is not installed: the engine has shut down";
         return ERR_INVALID_ARGUMENT;
     }
+    if (source != nullptr) sources_.emplace_back(installed.transport, source);
     transports_.emplace(proto, std::move(installed));
     return 0;
 }
@@ -249,6 +288,10 @@ int MultiTransport::uninstall(const std::string& proto) {
         }
         installed = std::move(found->second);
         transports_.erase(found);
+        std::erase_if(sources_, [&](const std::shared_ptr<ProgressSource>& source) {
+            return !source.owner_before(installed.transport) &&
+                   !installed.transport.owner_before(source);
+        });
     }
     installed.transport.reset();
     installed.destroyed.wait();

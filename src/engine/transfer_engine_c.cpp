@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer_engine_c.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -207,6 +209,14 @@ int getTransferStatus(transfer_engine_t engine, batch_id_t batch_id, size_t task
 int freeBatchID(transfer_engine_t engine, batch_id_t batch_id) {
     return guarded(engine, ERR_INVALID_ARGUMENT,
                    [&](TransferEngine& native) { return toError(native.freeBatchID(batch_id)); });
+}
+
+void waitForProgress(transfer_engine_t engine, uint64_t limit_us) {
+    constexpr uint64_t kMost = 60 * 1000 * 1000;
+    guarded(engine, 0, [&](TransferEngine& native) {
+        native.waitForProgress(std::chrono::microseconds(std::min(limit_us, kMost)));
+        return 0;
+    });
 }
 
 int syncSegmentCache(transfer_engine_t engine) {

@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/transport_stats.h"
+#include "transport/progress_source.h"
 #include "transport/transport.h"
 
 namespace mooncake {
 
 /// Joins the three parts (target, initiator, io) and speaks the engine's Transport interface. The
 /// engine makes and destroys it; users reach it through TransferEngine. Thread-safe once installed.
-class NVMeoFGenericTransport : public Transport {
+class NVMeoFGenericTransport : public Transport, public ProgressSource {
  public:
     NVMeoFGenericTransport();
 
@@ -40,6 +41,10 @@ class NVMeoFGenericTransport : public Transport {
     /// @return InvalidArgument for a task_id outside the batch; `status` is WAITING, COMPLETED or
     /// FAILED, with the bytes that moved so far
     Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) override;
+
+    void enableProgress() override;
+    bool progress() override;
+    void waitForProgress(std::chrono::nanoseconds limit) override;
 
     /// What this node has counted as an initiator since the transport was installed. A program that
     /// does not link the plugin calls it, too, since it is virtual:

@@ -375,6 +375,22 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
     return Status::OK();
 }
 
+void NVMeoFGenericTransport::enableProgress() {
+    if (parts_ && parts_->pool) parts_->pool->enablePolling();
+}
+
+bool NVMeoFGenericTransport::progress() {
+    return parts_ && parts_->pool && parts_->pool->poll();
+}
+
+void NVMeoFGenericTransport::waitForProgress(std::chrono::nanoseconds limit) {
+    if (parts_ && parts_->pool) {
+        parts_->pool->wait(limit);
+    } else {
+        std::this_thread::sleep_for(limit);
+    }
+}
+
 TransportStats NVMeoFGenericTransport::getStats() const {
     return parts_ && parts_->pool ? parts_->stats() : TransportStats{};
 }

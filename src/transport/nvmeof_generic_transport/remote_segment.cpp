@@ -109,7 +109,7 @@ void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t co
     std::shared_ptr<FileCounters> counters;
     int refusal = 0;
     bool first = false;
-    const auto now = Clock::now();
+    Clock::time_point now;
     {
         std::lock_guard lock(mutex_);
         const auto file = files_.find(fileId);
@@ -117,8 +117,8 @@ void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t co
             refusal = ECANCELED;
         } else if (file != files_.end()) {
             device = file->second.device;
-        } else if (retries == 0 && pace_.failingFor(context_.patience, now) &&
-                   now < pace_.notBefore()) {
+        } else if (now = Clock::now(); retries == 0 && pace_.failingFor(context_.patience, now) &&
+                                       now < pace_.notBefore()) {
             refusal = lastError_.code;
         } else {
             first = waiting_.empty();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <thread>
 #include <vector>
 
 #include "fake_api.h"
@@ -149,6 +150,9 @@ TEST_F(BatchRunnerTest, SlowBatchIsWaitedFor) {
             return Status::OK();
         }
         Status freeBatchID(BatchID) override { return Status::OK(); }
+        void waitForProgress(std::chrono::nanoseconds) override {
+            std::this_thread::sleep_for(1ms);
+        }
     } slow;
     const BatchOutcome outcome = BatchRunner(slow, 1s).run(requests_);  // takes 1.6 s
     EXPECT_TRUE(outcome.ok());

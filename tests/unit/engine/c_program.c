@@ -17,8 +17,10 @@ static int moveBlock(transfer_engine_t engine, int opcode, segment_id_t segment,
     const batch_id_t batch = allocateBatchID(engine, 1);
     if (batch == INVALID_BATCH) return 0;
     int good = submitTransfer(engine, batch, &request, 1) == 0;
-    while (good && (status.status == STATUS_WAITING || status.status == STATUS_PENDING))
+    while (good && (status.status == STATUS_WAITING || status.status == STATUS_PENDING)) {
+        waitForProgress(engine, UINT64_MAX);
         good = getTransferStatus(engine, batch, 0, &status) == 0;
+    }
     good = good && status.status == STATUS_COMPLETED && status.transferred_bytes == kBlock;
     return freeBatchID(engine, batch) == 0 && good;
 }
@@ -61,6 +63,7 @@ int runProgramInC(const char *metadata, void *control)
     if (registerLocalFile(target, NULL, 4096, &file) == 0) return 20;
     if (freeBatchID(initiator, INVALID_BATCH) == 0) return 21;
     if (uninstallTransport(initiator, "nobody") == 0) return 22;
+    waitForProgress(NULL, 1);
     if (submitTransfer(initiator, INVALID_BATCH, NULL, 1) == 0) return 23;
 
     if (unregisterLocalFile(target, "/c/file") != 0) return 24;

@@ -119,6 +119,9 @@ class FakePool : public IoPool {
                                             error ? 0 : requests[i].length);
         }
     }
+    void enablePolling() override {}
+    bool poll() override { return false; }
+    void wait(std::chrono::nanoseconds) override {}
     void closeDevice(const std::shared_ptr<IoDevice>& device) override {
         std::lock_guard lock(mutex);
         std::static_pointer_cast<FakeDevice>(device)->closed = true;

@@ -12,10 +12,14 @@ namespace mooncake::nvmeof_generic {
 /// Keeps SIGPIPE from the calling thread while the object exists. The kernel's NVMe/TCP driver may
 /// send on the thread that submits I/O or connects, and then raises SIGPIPE there when the target
 /// has closed the connection ("failed to send request -32" in the log of Linux 6.12): without this,
-/// a target that goes would end the process. For one thread and scope; some 0.2 us.
+/// a target that goes would end the process. For one thread and scope. A program that ignores
+/// SIGPIPE, as servers do, saves two of the three system calls that this takes.
 class NoBrokenPipe {
  public:
     NoBrokenPipe() {
+        struct sigaction handling;
+        needed_ = sigaction(SIGPIPE, nullptr, &handling) != 0 || handling.sa_handler != SIG_IGN;
+        if (!needed_) return;
         sigemptyset(&pipe_);
         sigaddset(&pipe_, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
@@ -25,6 +29,7 @@ class NoBrokenPipe {
                  sigismember(&pending, SIGPIPE) == 1;
     }
     ~NoBrokenPipe() {
+        if (!needed_) return;
         constexpr timespec kNow{0, 0};
         if (!leave_) sigtimedwait(&pipe_, nullptr, &kNow);
         pthread_sigmask(SIG_SETMASK, &before_, nullptr);
@@ -33,9 +38,10 @@ class NoBrokenPipe {
     NoBrokenPipe& operator=(const NoBrokenPipe&) = delete;
 
  private:
+    bool needed_;
     sigset_t pipe_;
     sigset_t before_;
-    bool leave_;
+    bool leave_ = false;
 };
 
 /// For the threads of this transport, at their start: signals are for those of the program.

@@ -2,6 +2,7 @@
 // The io part: a pool of libaio workers that moves bytes between memory and opened block devices.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,9 +37,9 @@ class IoListener {
     ///     whole request had reached the kernel; ENOMEM: no memory to queue it; EIO, ENOSPC ...: as
     ///     the kernel said. After a failed write the contents of its range are unknown.
     /// @param bytes  bytes moved for certain: `length` when error is 0, less otherwise
-    /// Called from an I/O worker, or from submit() itself for a request that is refused, with no
-    /// lock of the pool held: it may call submit() and closeDevice(). It must not block or throw.
-    /// The device keeps its listener alive until the last call.
+    /// Called from an I/O worker, from poll() or wait(), or from submit() itself for a request that
+    /// is refused, with no lock of the pool held: it may call submit() and closeDevice(). It must
+    /// not block or throw. The device keeps its listener alive until the last call.
     virtual void onIoDone(void* context, int error, uint64_t bytes) noexcept = 0;
 };
 
@@ -85,6 +86,22 @@ class IoPool {
     /// that overlaps another outstanding request is one of the possible orders. Thread-safe.
     virtual void submit(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
                         size_t count) = 0;
+
+    /// Says that the program calls poll() or wait() as long as it has requests outstanding: its
+    /// threads then submit and reap themselves what workers need not do. To be called before the
+    /// first request. A program that stops polling gets its requests ended all the same, up to 10
+    /// ms late each.
+    virtual void enablePolling() = 0;
+
+    /// Ends requests whose I/O is over, on the calling thread: the listener is called from here.
+    /// Never waits. Thread-safe.
+    /// @return whether there was such I/O
+    virtual bool poll() = 0;
+
+    /// Waits until there is such I/O, as far as the calling thread can be told; may return early
+    /// without any. Uses no processor meanwhile. Thread-safe.
+    /// @param limit  how long at most
+    virtual void wait(std::chrono::nanoseconds limit) = 0;
 
     /// Refuses further requests on `device` and lets the queued ones end with ECANCELED. Those in
     /// the kernel end when the kernel gives them back; then the descriptor is closed and the

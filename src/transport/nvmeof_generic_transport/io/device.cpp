@@ -114,8 +114,11 @@ bool Device::takeForCaller(size_t freeSlots, Batch& batch) {
     std::lock_guard lock(mutex_);
     batch.count = 0;
     if (shut_ || paused_ || submitters_ > 0 || !canStart()) return false;
-    fillBatch(freeSlots, Batch::kMostForCaller, batch);
-    if (batch.count == 0) return false;
+    fillBatch(freeSlots, Batch::kMostOperations, batch);
+    if (batch.count == 0 || hasQueued()) {
+        giveBack(batch, 0);
+        return false;
+    }
     ready_ = false;
     ++submitters_;
     turnTick_ = conditions_.tick.load(std::memory_order_relaxed);
@@ -132,10 +135,7 @@ void Device::wouldHaveBlocked(int64_t error) {
 
 Readiness Device::endTurn(const Batch& batch, size_t submitted, Turn turn) {
     std::lock_guard lock(mutex_);
-    OperationQueue left;
-    for (size_t i = submitted; i < batch.count; ++i) left.push(batch.operations[i]);
-    left.append(std::move(again_));
-    again_.append(std::move(left));
+    giveBack(batch, submitted);
     --submitters_;
     if (turn == Turn::kBlocked) {
         const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
@@ -256,6 +256,14 @@ void Device::fillBatch(size_t freeSlots, size_t most, Batch& batch) {
         batch.operations[batch.count++] = operation;
         bytes += operation->length;
     }
+}
+
+/// What has not been submitted of a batch comes first next time.
+void Device::giveBack(const Batch& batch, size_t submitted) {
+    OperationQueue left;
+    for (size_t i = submitted; i < batch.count; ++i) left.push(batch.operations[i]);
+    left.append(std::move(again_));
+    again_.append(std::move(left));
 }
 
 Operation* Device::startNext() {

@@ -26,7 +26,7 @@ struct Batch {
     /// Many enough for the block layer to plug, few enough that other devices have their turn soon.
     static constexpr size_t kMostOperations = 64;
     static constexpr uint64_t kMostBytes = 16 << 20;
-    /// For more it pays to wake a worker.
+    /// For more it pays to wake a worker that sleeps.
     static constexpr size_t kMostForCaller = 8;
 
     std::array<Operation*, kMostOperations> operations;
@@ -105,8 +105,8 @@ class Device final : public IoDevice {
     ///     flight leaves as much as it uses to others, so that hung devices cannot fill it
     Duty take(size_t freeSlots, Batch& batch);
 
-    /// As take(), for a thread that is no worker and must not wait: a few operations of a device
-    /// that has not said lately that it would have to.
+    /// As take(), for a thread that is no worker and must not wait: all that the device has to do,
+    /// where that is one batch and the device has not said lately that it would have to wait.
     /// @return false when that is not possible; the device has still to be announced then
     bool takeForCaller(size_t freeSlots, Batch& batch);
 
@@ -160,6 +160,7 @@ class Device final : public IoDevice {
     bool canStart() const;
     Readiness evaluate();
     void fillBatch(size_t freeSlots, size_t most, Batch& batch);
+    void giveBack(const Batch& batch, size_t submitted);
     Operation* startNext();
     bool conflicts(const Operation& operation) const;
     Operation* allocateOperation();

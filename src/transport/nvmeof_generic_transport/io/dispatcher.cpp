@@ -96,7 +96,7 @@ void Dispatcher::stop() {
     {
         std::lock_guard lock(mutex_);
         stopping_.store(true, std::memory_order_release);
-        monitorParked_ = false;
+        monitorParked_.store(false, std::memory_order_relaxed);
         seats = seats_;
     }
     activity_.notify_all();
@@ -108,11 +108,27 @@ bool Dispatcher::isQuiet(uint64_t seen) const {
     return isQuietLocked(seen);
 }
 
-void Dispatcher::waitForActivity(uint64_t seen) {
+void Dispatcher::waitForActivity(uint64_t seen, const std::function<bool()>& callersIdle) {
     std::unique_lock lock(mutex_);
     if (!isQuietLocked(seen) || stopping()) return;
-    monitorParked_ = true;
-    activity_.wait(lock, [this] { return !monitorParked_; });
+    monitorParked_.store(true, std::memory_order_relaxed);
+    // One of the two sees the other: this one the I/O, or the caller that nobody looks after it.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!callersIdle()) monitorParked_.store(false, std::memory_order_relaxed);
+    activity_.wait(lock, [this] { return !monitorParked_.load(std::memory_order_relaxed); });
+}
+
+void Dispatcher::noteCaller() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!monitorParked_.load(std::memory_order_relaxed)) return;
+    std::lock_guard lock(mutex_);
+    unparkMonitor();
+}
+
+void Dispatcher::unparkMonitor() {
+    if (!monitorParked_.load(std::memory_order_relaxed)) return;
+    monitorParked_.store(false, std::memory_order_relaxed);
+    activity_.notify_all();
 }
 
 void Dispatcher::append(Device& device, Lane lane) {
@@ -148,10 +164,7 @@ Dispatcher::Seat* Dispatcher::sleeperFor(Lane lane) {
 void Dispatcher::noteAwake(Seat& seat) {
     seat.asleep.store(false, std::memory_order_relaxed);
     wakeUps_.fetch_add(1, std::memory_order_relaxed);
-    if (monitorParked_) {
-        monitorParked_ = false;
-        activity_.notify_all();
-    }
+    unparkMonitor();
 }
 
 void Dispatcher::wake(Seat* seat) {

@@ -7,9 +7,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <vector>
 
+#include "aio_context.h"
 #include "aio_syscalls.h"
 #include "conditions.h"
 #include "device.h"
@@ -23,21 +25,11 @@ namespace mooncake::nvmeof_generic::io {
 /// Thread-safe. The mutex is a leaf, and not held over the system call that wakes a worker.
 class Dispatcher {
  public:
-    /// A worker's place.
-    struct Seat {
+    /// A worker's place, with the context in which it waits.
+    struct Seat : AioContext {
         uint32_t index = 0;  ///< of the common workers, those below Conditions::activeWorkers work
         Lane lane = Lane::kCommon;
-        io_context_t context = nullptr;  ///< in which it waits
-        uint32_t capacity = 0;           ///< I/Os that the context may hold
-        /// Of them. Release before I/O is submitted, acquire before its end is dealt with: what one
-        /// thread has submitted another may reap.
-        std::atomic<uint32_t> inFlight{0};
         std::atomic<bool> asleep{true};  ///< changed under the mutex
-
-        uint32_t freeSlots() const {
-            const uint32_t used = inFlight.load(std::memory_order_relaxed);
-            return used < capacity ? capacity - used : 0;
-        }
     };
 
     Dispatcher(AioSyscalls& aio, Conditions& conditions) : aio_(aio), conditions_(conditions) {}
@@ -87,8 +79,12 @@ class Dispatcher {
     /// Whether no worker is awake and none has been woken since wakeUps() was `seen`.
     bool isQuiet(uint64_t seen) const;
 
-    /// Waits until that is not so any more, or the pool stops.
-    void waitForActivity(uint64_t seen);
+    /// Waits until that is not so any more, a caller has submitted something, or the pool stops.
+    /// @param callersIdle  whether no caller has
+    void waitForActivity(uint64_t seen, const std::function<bool()>& callersIdle);
+
+    /// A caller has submitted what no worker waits for: the monitor has to look after it.
+    void noteCaller();
 
     /// Waits for a time, or until the pool stops.
     void waitFor(std::chrono::milliseconds time);
@@ -103,6 +99,7 @@ class Dispatcher {
     bool isQuietLocked(uint64_t seen) const;
     Seat* sleeperFor(Lane lane);
     void noteAwake(Seat& seat);
+    void unparkMonitor();
     void wake(Seat* seat);
 
     AioSyscalls& aio_;
@@ -114,7 +111,7 @@ class Dispatcher {
     std::vector<Seat*> seats_;
     std::atomic<uint64_t> wakeUps_{0};
     std::atomic<bool> stopping_{false};
-    bool monitorParked_ = false;
+    std::atomic<bool> monitorParked_{false};  // changed under the mutex
     std::condition_variable activity_;
 };
 

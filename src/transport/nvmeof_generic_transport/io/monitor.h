@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "callers.h"
 #include "conditions.h"
 #include "crew.h"
 #include "device_registry.h"
@@ -20,7 +21,7 @@ namespace mooncake::nvmeof_generic::io {
 ///
 /// It gives a worker another thread when its own is stuck in a system call, has more workers take
 /// part when all that do have had no rest and use their processors to the full, and fewer when
-/// those would do.
+/// those would do. It deals with the callers' I/O that has ended and nobody has come for.
 class Monitor {
  public:
     struct Tuning {
@@ -31,8 +32,8 @@ class Monitor {
     };
 
     /// @param workers  the common ones, then the one of Lane::kApart; the first is open
-    Monitor(const Tuning& tuning, WorkerWorld& world, std::vector<std::unique_ptr<Worker>>& workers,
-            Crew& crew);
+    Monitor(const Tuning& tuning, WorkerWorld& world, Callers& callers,
+            std::vector<std::unique_ptr<Worker>>& workers, Crew& crew);
     ~Monitor();
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
@@ -59,6 +60,7 @@ class Monitor {
 
     const Tuning tuning_;
     WorkerWorld& world_;
+    Callers& callers_;
     std::vector<std::unique_ptr<Worker>>& workers_;
     Crew& crew_;
     std::thread thread_;

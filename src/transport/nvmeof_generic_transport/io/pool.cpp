@@ -14,14 +14,13 @@
 #include <vector>
 
 #include "bounce_pool.h"
+#include "callers.h"
 #include "conditions.h"
-#include "control_blocks.h"
 #include "crew.h"
 #include "device.h"
 #include "device_registry.h"
 #include "dispatcher.h"
 #include "options.h"
-#include "transport/nvmeof_generic_transport/common/signals.h"
 #include "worker.h"
 
 namespace mooncake::nvmeof_generic {
@@ -52,6 +51,7 @@ class Pool final : public IoPool {
           aio_(std::move(aio)),
           bounce_(std::move(bounce)),
           dispatcher_(*aio_, conditions_),
+          callers_(*aio_, *bounce_, dispatcher_),
           world_{*aio_, conditions_, dispatcher_, *bounce_, registry_, options.spin} {
         for (uint32_t i = 0; i < options.numWorkers; ++i) {
             workers_.push_back(std::make_unique<Worker>(world_, i, Lane::kCommon));
@@ -61,7 +61,7 @@ class Pool final : public IoPool {
             Monitor::Tuning{.firstEntries = kFirstEntries,
                             .furtherEntries = kFurtherEntries,
                             .mostActive = std::min(options.numWorkers, processors())},
-            world_, workers_, crew_);
+            world_, callers_, workers_, crew_);
     }
 
     ~Pool() override {
@@ -110,10 +110,18 @@ class Pool final : public IoPool {
                 ++end;
             }
             const Device::Admission admission = device.admit(requests + at, end - at);
-            if (admission.ready) announce(device, *admission.ready, small);
+            if (admission.ready && (small || callers_.enabled())) {
+                callers_.serve(device, *admission.ready);
+            } else {
+                dispatcher_.push(device, admission.ready);
+            }
             for (at += admission.taken; at < end; ++at) refuse(requests[at], admission.error);
         }
     }
+
+    void enablePolling() override { callers_.enable(); }
+    bool poll() override { return callers_.poll(); }
+    void wait(std::chrono::nanoseconds limit) override { callers_.wait(limit); }
 
     void closeDevice(const std::shared_ptr<IoDevice>& handle) override {
         shut(static_cast<Device&>(*handle));
@@ -148,34 +156,6 @@ class Pool final : public IoPool {
         return count <= Batch::kMostForCaller && bytes <= options_.maxIoBytes;
     }
 
-    /// Sees to it that a device that has become ready is served: by a worker that is awake; by this
-    /// thread, if that is little and can be done without waiting; or by a worker that is woken.
-    void announce(Device& device, Lane lane, bool small) {
-        if (!small || lane != Lane::kCommon) return dispatcher_.push(device, lane);
-        Dispatcher::Seat* seat = dispatcher_.offer(device);
-        if (seat == nullptr) return;
-        Submission submission;
-        Batch& batch = submission.batch;
-        if (!device.takeForCaller(seat->freeSlots(), batch)) {
-            return dispatcher_.push(device, lane);
-        }
-        prepare(*bounce_, device, Waiting::kForbidden, submission);
-        const auto count = static_cast<uint32_t>(batch.count);
-        seat->inFlight.fetch_add(count, std::memory_order_release);
-        int result;
-        {
-            const NoBrokenPipe guard;
-            result = aio_->submit(seat->context, count, submission.controls.data());
-        }
-        const auto taken = static_cast<uint32_t>(std::max(result, 0));
-        if (taken < count) {
-            seat->inFlight.fetch_sub(count - taken, std::memory_order_release);
-            if (result == -EOPNOTSUPP) device.wouldHaveBlocked(EOPNOTSUPP);
-        }
-        // A worker does what is left, and finds out what is wrong with it.
-        dispatcher_.push(device, device.endTurn(batch, taken, Turn::kWell));
-    }
-
     void shut(Device& device) { dispatcher_.push(device, device.shut()); }
 
     void reportDraining() {
@@ -191,6 +171,7 @@ class Pool final : public IoPool {
     const std::unique_ptr<BouncePool> bounce_;
     Conditions conditions_;
     Dispatcher dispatcher_;
+    Callers callers_;
     DeviceRegistry registry_;
     WorkerWorld world_;
     std::vector<std::unique_ptr<Worker>> workers_;

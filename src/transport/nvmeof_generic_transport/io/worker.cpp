@@ -10,14 +10,12 @@
 #include <string>
 
 #include "completion.h"
+#include "settle.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
 
 constexpr int kMostEvents = 128;
-
-// A context smaller than this is not worth a worker.
-constexpr uint32_t kLeastEntries = 8;
 
 constexpr std::chrono::milliseconds kShortestPause{1};
 constexpr std::chrono::milliseconds kLongestPause{100};
@@ -26,12 +24,6 @@ constexpr std::chrono::milliseconds kLongestPause{100};
 constexpr std::chrono::seconds kPatience{10};
 
 constexpr uint32_t kMostSpinsToSkip = 64;
-
-std::string firstLine(const char* path) {
-    std::ifstream file(path);
-    std::string line;
-    return std::getline(file, line) ? line : "unknown";
-}
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -53,27 +45,7 @@ Worker::~Worker() {
 }
 
 Result<> Worker::open(uint32_t entries) {
-    entries = std::max(entries, kLeastEntries);
-    int result = 0;
-    for (uint32_t size = entries; size >= kLeastEntries; size /= 2) {
-        result = world_.aio.setup(size, &seat_.context);
-        if (result == 0) {
-            seat_.capacity = size - 1;  // one place for AioSyscalls::wake()
-            return {};
-        }
-        if (result != -EAGAIN && result != -ENOMEM) break;
-    }
-    seat_.context = nullptr;
-    if (result != -EAGAIN) {
-        return makeError(-result, "io_setup for " + std::to_string(kLeastEntries) + " I/Os",
-                         "the kernel must have asynchronous I/O (CONFIG_AIO) and free memory");
-    }
-    return makeError(
-        EAGAIN,
-        "io_setup for " + std::to_string(kLeastEntries) +
-            " I/Os (all processes together use fs.aio-nr=" + firstLine("/proc/sys/fs/aio-nr") +
-            " of fs.aio-max-nr=" + firstLine("/proc/sys/fs/aio-max-nr") + ")",
-        "raise the limit, for example: sysctl -w fs.aio-max-nr=1048576");
+    return openContext(world_.aio, entries, seat_);
 }
 
 bool Worker::depose(uint64_t progress) {
@@ -129,40 +101,15 @@ int Worker::reap(io_event* events) {
 }
 
 void Worker::handle(io_event* events, int count) {
-    if (count == 0) return;
-    seat_.inFlight.load(std::memory_order_acquire);  // see there
-    Harvest harvest;
-    Device* device = nullptr;
-    uint32_t ended = 0;
-    for (int i = 0; i < count; ++i) {
-        auto* operation = static_cast<Operation*>(events[i].data);
-        if (operation == nullptr) continue;  // AioSyscalls::wake()
-        if (operation->device != device) {
-            if (device != nullptr) deliver(*device, harvest);
-            device = operation->device;
-        }
-        ++ended;
-        complete(world_.bounce, *operation, static_cast<int64_t>(events[i].res), harvest);
-    }
-    if (device == nullptr) return;
-    deliver(*device, harvest);
-    seat_.inFlight.fetch_sub(ended, std::memory_order_relaxed);
-    if (paused_ != nullptr) resumePaused();
+    const uint32_t ended =
+        settle(world_.bounce, seat_, events, count,
+               [this](Device& device, Lane lane) { world_.dispatcher.push(device, lane); });
+    if (paused_ != nullptr && ended > 0) resumePaused();
 }
 
-/// Tells a device what has become of its I/O. It may be gone afterwards.
-void Worker::deliver(Device& device, Harvest& harvest) {
-    harvest.ended.forEach([&](const Operation& operation) {
-        if (operation.chunkCount == 0) return;
-        BounceAccount* waiting =
-            world_.bounce.release(device.bounceAccount(), operation.chunkCount, operation.chunks);
-        while (waiting != nullptr) {
-            Device& other = *waiting->device;
-            waiting = waiting->next;
-            world_.dispatcher.push(other, other.bounceFreed());
-        }
-    });
-    world_.dispatcher.push(device, device.gather(harvest));
+void Worker::report(Device& device, Harvest& harvest) {
+    deliver(world_.bounce, device, harvest,
+            [this](Device& ready, Lane lane) { world_.dispatcher.push(ready, lane); });
 }
 
 bool Worker::serve(Tenure& tenure, Device& device) {
@@ -178,7 +125,7 @@ bool Worker::serve(Tenure& tenure, Device& device) {
         case Duty::kCancel: {
             Harvest harvest;
             cancelQueued(device, harvest);
-            deliver(device, harvest);
+            report(device, harvest);
             world_.dispatcher.push(device, device.endTurn(batch, 0, Turn::kWell));
             return true;
         }
@@ -229,7 +176,7 @@ bool Worker::submit(Tenure& tenure, Device& device) {
             complete(world_.bounce, *submission.batch.operations[at++], result, harvest);
         }
     }
-    if (!harvest.empty()) deliver(device, harvest);
+    if (!harvest.empty()) report(device, harvest);
     // Paused first: whoever is told of a device that is ready may be done with it at once.
     const Readiness ready = device.endTurn(submission.batch, at, how);
     if (how == Turn::kPaused) pause(device);

@@ -79,7 +79,7 @@ class Worker {
     bool turn(Tenure& tenure);
     int reap(io_event* events);
     void handle(io_event* events, int count);
-    void deliver(Device& device, Harvest& harvest);
+    void report(Device& device, Harvest& harvest);
     bool serve(Tenure& tenure, Device& device);
     bool submit(Tenure& tenure, Device& device);
     bool outOfPatience(uint32_t others);

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <libaio.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "aio_syscalls.h"
+#include "transport/nvmeof_generic_transport/common/result.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+/// A context of the kernel's asynchronous I/O, and how full it is.
+struct AioContext {
+    io_context_t context = nullptr;
+    uint32_t capacity = 0;  ///< I/Os that it may hold
+    /// Of them. Release before I/O is submitted, acquire before its end is dealt with: what one
+    /// thread has submitted another may reap.
+    std::atomic<uint32_t> inFlight{0};
+
+    uint32_t freeSlots() const {
+        const uint32_t used = inFlight.load(std::memory_order_relaxed);
+        return used < capacity ? capacity - used : 0;
+    }
+};
+
+/// Sets the context up, a smaller one where the system does not grant `entries`. One place of it is
+/// kept for AioSyscalls::wake().
+/// @return EAGAIN when fs.aio-max-nr leaves none at all
+Result<> openContext(AioSyscalls& aio, uint32_t entries, AioContext& context);
+
+}  // namespace mooncake::nvmeof_generic::io

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "callers.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+#include "settle.h"
+#include "transport/nvmeof_generic_transport/common/signals.h"
+
+namespace mooncake::nvmeof_generic::io {
+namespace {
+
+constexpr uint32_t kEntries = 512;
+constexpr int kMostEvents = 128;
+
+// Of another thread's I/O this one does not know when it was last dealt with.
+constexpr std::chrono::nanoseconds kLongestWaitForOthers = std::chrono::milliseconds(1);
+
+// Between two looks at what workers do: nobody tells this thread of that.
+constexpr std::chrono::nanoseconds kShortestNap = std::chrono::microseconds(20);
+constexpr std::chrono::nanoseconds kLongestNap = std::chrono::microseconds(500);
+
+constexpr uint32_t kVainPolls = 32;
+
+/// What a thread remembers between its calls.
+struct Memory {
+    static constexpr uint64_t kUnknown = UINT64_MAX;
+
+    void lookAt(const void* now) {
+        if (place != now) harvests = kUnknown;
+        place = now;
+    }
+
+    const void* place = nullptr;
+    uint64_t harvests = kUnknown;  // of the place, when this thread looked last
+    uint32_t vain = 0;             // polls in a row that brought nothing
+    std::chrono::nanoseconds nap = kShortestNap;
+};
+thread_local Memory memory;
+
+}  // namespace
+
+Callers::~Callers() {
+    for (Place& place : places_) {
+        if (place.context != nullptr) aio_.destroy(place.context);
+    }
+}
+
+uint32_t Callers::numberOfThisThread() {
+    static std::atomic<uint32_t> next{0};
+    thread_local const uint32_t number = next.fetch_add(1, std::memory_order_relaxed);
+    return number;
+}
+
+bool Callers::isOpen(Place& place) {
+    if (place.state.load(std::memory_order_acquire) == State::kNew) {
+        std::lock_guard lock(opening_);
+        if (place.state.load(std::memory_order_relaxed) == State::kNew) {
+            const Result<> opened = openContext(aio_, kEntries, place);
+            if (!opened.ok()) {
+                LOG_EVERY_T(WARNING, 60)
+                    << "I/O workers submit for all threads: " << opened.error().message;
+            }
+            place.state.store(opened.ok() ? State::kOpen : State::kFailed,
+                              std::memory_order_release);
+        }
+    }
+    return place.state.load(std::memory_order_relaxed) == State::kOpen;
+}
+
+void Callers::serve(Device& device, Lane lane) {
+    if (lane != Lane::kCommon) return dispatcher_.push(device, lane);
+    AioContext* context = nullptr;
+    if (enabled()) {
+        Place& place = ownPlace();
+        if (isOpen(place)) context = &place;
+    } else {
+        // A worker sleeps at that one, and wakes when the I/O has ended.
+        context = dispatcher_.offer(device);
+        if (context == nullptr) return;
+    }
+    Submission submission;
+    if (context == nullptr || !device.takeForCaller(context->freeSlots(), submission.batch)) {
+        return dispatcher_.push(device, lane);
+    }
+    // A worker does what is left, and finds out what is wrong with it.
+    dispatcher_.push(device, submit(*context, device, submission));
+}
+
+Readiness Callers::submit(AioContext& context, Device& device, Submission& submission) {
+    const Batch& batch = submission.batch;
+    prepare(bounce_, device, Waiting::kForbidden, submission);
+    const auto count = static_cast<uint32_t>(batch.count);
+    context.inFlight.fetch_add(count, std::memory_order_release);
+    int result;
+    {
+        const NoBrokenPipe guard;
+        result = aio_.submit(context.context, count, submission.controls.data());
+    }
+    const auto taken = static_cast<uint32_t>(std::max(result, 0));
+    if (taken < count) {
+        context.inFlight.fetch_sub(count - taken, std::memory_order_release);
+        if (result == -EOPNOTSUPP) device.wouldHaveBlocked(EOPNOTSUPP);
+    }
+    if (enabled()) dispatcher_.noteCaller();
+    return device.endTurn(batch, taken, Turn::kWell);
+}
+
+void Callers::finish(Place& place, const io_event* events, int count) {
+    if (count > 0) ++place.harvests;
+    settle(bounce_, place, events, count,
+           [this](Device& device, Lane lane) { serve(device, lane); });
+}
+
+/// @return whether something had ended; false also when somebody else is at it
+bool Callers::reap(Place& place) {
+    // Acquire: who submitted has opened the place, maybe just now.
+    if (place.inFlight.load(std::memory_order_acquire) == 0 ||
+        place.taken.exchange(true, std::memory_order_acquire)) {
+        return false;
+    }
+    io_event events[kMostEvents];
+    int count = kMostEvents;
+    int total = 0;
+    while (count == kMostEvents) {
+        count = std::max(0, aio_.reap(place.context, kMostEvents, events));
+        finish(place, events, count);
+        total += count;
+    }
+    if (&place == memory.place) memory.harvests = place.harvests;
+    place.taken.store(false, std::memory_order_release);
+    return total > 0;
+}
+
+bool Callers::poll() {
+    Place& own = ownPlace();
+    memory.lookAt(&own);
+    if (own.inFlight.load(std::memory_order_relaxed) > 0) {
+        const bool some = reap(own);
+        memory.vain = some ? 0 : memory.vain + 1;
+        // What it asks for may be another thread's, which does not.
+        if (memory.vain % kVainPolls != kVainPolls - 1) return some;
+    }
+    bool some = false;
+    for (Place& place : places_) some = reap(place) || some;
+    return some;
+}
+
+void Callers::wait(std::chrono::nanoseconds limit) {
+    Place* place = &ownPlace();
+    const bool own = place->inFlight.load(std::memory_order_acquire) > 0;
+    if (!own) {
+        place = std::find_if(places_.begin(), places_.end(), [](const Place& each) {
+            return each.inFlight.load(std::memory_order_acquire) > 0;
+        });
+        limit = std::min(limit, kLongestWaitForOthers);
+    }
+    if (place == places_.end() || place->taken.exchange(true, std::memory_order_acquire)) {
+        std::this_thread::sleep_for(std::min(limit, memory.nap));
+        memory.nap = std::min(memory.nap * 2, kLongestNap);
+        return;
+    }
+    memory.nap = kShortestNap;
+    limit = std::max(limit, std::chrono::nanoseconds(0));
+    // What was reaped since this thread last looked may be what it is waiting for.
+    const bool news = own && place == memory.place && place->harvests != memory.harvests;
+    io_event events[kMostEvents];
+    int count = aio_.reap(place->context, kMostEvents, events);
+    if (count <= 0 && !news && place->inFlight.load(std::memory_order_relaxed) > 0) {
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
+        timespec time{static_cast<time_t>(seconds.count()),
+                      static_cast<long>((limit - seconds).count())};
+        count = aio_.wait(place->context, kMostEvents, events, &time);
+    }
+    finish(*place, events, std::max(0, count));
+    if (own) {
+        memory.place = place;
+        memory.harvests = place->harvests;
+    }
+    place->taken.store(false, std::memory_order_release);
+}
+
+void Callers::sweep() {
+    for (Place& place : places_) reap(place);
+}
+
+bool Callers::idle() const {
+    return std::all_of(places_.begin(), places_.end(), [](const Place& place) {
+        return place.inFlight.load(std::memory_order_seq_cst) == 0;
+    });
+}
+
+}  // namespace mooncake::nvmeof_generic::io

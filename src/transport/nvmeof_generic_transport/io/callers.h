@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// I/O that the program's own threads submit and reap.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+
+#include "aio_context.h"
+#include "aio_syscalls.h"
+#include "bounce_pool.h"
+#include "control_blocks.h"
+#include "device.h"
+#include "dispatcher.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+/// Where a program looks after its transfers all the time (IoPool::poll()), a worker that is woken
+/// for each submit and each completion costs more than the I/O. So a thread hands to the kernel
+/// what can be submitted at once and without waiting, in a context that no worker waits at, and
+/// takes the completions itself when it polls or waits. What is more than that, the workers do.
+///
+/// Nothing depends on the program: the monitor looks here, too, for what nobody has come for.
+///
+/// Thread-safe. No lock is held over a system call. A place's completions are one thread's at a
+/// time; others who want them turn away.
+class Callers {
+ public:
+    Callers(AioSyscalls& aio, BouncePool& bounce, Dispatcher& dispatcher)
+        : aio_(aio), bounce_(bounce), dispatcher_(dispatcher) {}
+    ~Callers();
+    Callers(const Callers&) = delete;
+    Callers& operator=(const Callers&) = delete;
+
+    /// From now on the program polls; to be called before the first request.
+    void enable() { enabled_.store(true, std::memory_order_relaxed); }
+    bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
+
+    /// Sees to it that a device that has become ready is served: by this thread, if that takes one
+    /// submit that does not wait, else by a worker.
+    void serve(Device& device, Lane lane);
+
+    /// Deals with what has ended: of this thread's I/O, or of everybody's where it has none.
+    /// @return whether something had
+    bool poll();
+
+    /// The same, after waiting for it. Returns early and without cause now and then.
+    /// @param limit  how long at most
+    void wait(std::chrono::nanoseconds limit);
+
+    /// Deals with all that has ended and that nobody is looking at.
+    void sweep();
+
+    /// Whether none of it is in the kernel's hands.
+    bool idle() const;
+
+ private:
+    /// As many as threads are likely to submit at one time. More share them.
+    static constexpr uint32_t kPlaces = 16;
+
+    enum class State : uint8_t { kNew, kOpen, kFailed };
+    struct alignas(64) Place : AioContext {
+        std::atomic<State> state{State::kNew};
+        std::atomic<bool> taken{false};  // by the thread that reaps it
+        uint64_t harvests = 0;           // that brought something; the reaper's
+    };
+
+    static uint32_t numberOfThisThread();
+    Place& ownPlace() { return places_[numberOfThisThread() % kPlaces]; }
+    bool isOpen(Place& place);
+    bool reap(Place& place);
+    void finish(Place& place, const io_event* events, int count);
+    Readiness submit(AioContext& context, Device& device, Submission& submission);
+
+    AioSyscalls& aio_;
+    BouncePool& bounce_;
+    Dispatcher& dispatcher_;
+    std::atomic<bool> enabled_{false};
+    std::mutex opening_;
+    std::array<Place, kPlaces> places_;
+};
+
+}  // namespace mooncake::nvmeof_generic::io
