@@ -7,8 +7,10 @@
 #include <functional>
 #include <mutex>
 #include <set>
+#include <vector>
 
 #include "transfer_metadata.h"
+#include "transport/transport.h"
 
 namespace mooncake::test {
 
@@ -27,6 +29,7 @@ struct FixtureControl {
     std::mutex mutex;  // of what follows
     std::set<TransferMetadata::FileBufferID> files;
     std::set<void*> memory;
+    std::vector<Transport::TransferRequest> requests;  // as they were handed over
 };
 
 }  // namespace mooncake::test

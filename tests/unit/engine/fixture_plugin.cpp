@@ -26,6 +26,10 @@ class FixtureTransport : public Transport {
 
     Status submitTransferTask(const std::vector<TransferTask*>& tasks) override {
         for (TransferTask* task : tasks) {
+            {
+                std::lock_guard lock(control_->mutex);
+                control_->requests.push_back(*task->request);
+            }
             Slice* slice = getSliceCache().allocate();
             slice->length = task->request->length;
             slice->task = task;
@@ -153,6 +157,9 @@ constexpr TransportPlugin description() {
 #endif
 #ifdef FIXTURE_NO_NAME
     plugin.plugin_name = nullptr;
+#endif
+#ifdef FIXTURE_NO_VERSION
+    plugin.plugin_version = nullptr;
 #endif
 #ifdef FIXTURE_WRONG_NAME
     plugin.plugin_name = "something_else";

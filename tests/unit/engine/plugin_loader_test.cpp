@@ -88,6 +88,7 @@ TEST_F(PluginLoaderTest, RefusesWithTheFileAndBothValues) {
     EXPECT_THAT(refusal("fixture_no_create"), HasSubstr("lacks"));
     EXPECT_THAT(refusal("fixture_no_destroy"), HasSubstr("lacks"));
     EXPECT_THAT(refusal("fixture_no_name"), HasSubstr("lacks"));
+    EXPECT_THAT(refusal("fixture_no_version"), HasSubstr("lacks"));
     EXPECT_THAT(refusal("fixture_wrong_name"),
                 AllOf(HasSubstr("something_else"), HasSubstr("fixture_wrong_name")));
     EXPECT_THAT(refusal("fixture_create_fails"), HasSubstr("made no instance"));

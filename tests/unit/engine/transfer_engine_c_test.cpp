@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 
 #include "error.h"
@@ -63,6 +64,7 @@ TEST(TransferEngineCTest, RegistersAFileAndTransfersToIt) {
     request.opcode = OPCODE_WRITE;
     request.source = buffer;
     request.target_id = segment;
+    request.target_offset = uint64_t{1} << 40;
     request.length = sizeof(buffer);
     request.file_id = id;
     const batch_id_t batch = allocateBatchID(engine, 1);
@@ -75,6 +77,18 @@ TEST(TransferEngineCTest, RegistersAFileAndTransfersToIt) {
     EXPECT_EQ(submitTransfer(engine, batch, &bad, 1), ERR_INVALID_ARGUMENT);
     ASSERT_EQ(submitTransfer(engine, batch, &request, 1), 0);
     EXPECT_EQ(submitTransfer(engine, batch, &request, 1), ERR_TOO_MANY_REQUESTS);
+    {
+        std::lock_guard lock(control.mutex);
+        ASSERT_EQ(control.requests.size(), 1u);
+        const Transport::TransferRequest& seen = control.requests[0];
+        EXPECT_EQ(seen.opcode, Transport::TransferRequest::WRITE);
+        EXPECT_EQ(seen.source, buffer);
+        EXPECT_EQ(seen.target_id, static_cast<Transport::SegmentID>(LOCAL_SEGMENT_ID));
+        EXPECT_EQ(seen.target_offset, uint64_t{1} << 40);
+        EXPECT_EQ(seen.length, sizeof(buffer));
+        EXPECT_EQ(seen.file_id, id);
+        EXPECT_EQ(seen.advise_retry_cnt, 0);
+    }
     transfer_status status = {};
     ASSERT_EQ(getTransferStatus(engine, batch, 0, &status), 0);
     EXPECT_EQ(status.status, STATUS_COMPLETED);
@@ -105,6 +119,10 @@ TEST(TransferEngineCTest, AProgramInCReadsAndWritesAFileOfAnotherEngine) {
     EXPECT_EQ(control.destroyed, 2);
     EXPECT_TRUE(control.files.empty());
     EXPECT_TRUE(control.memory.empty());
+    ASSERT_EQ(control.requests.size(), 2u);
+    EXPECT_EQ(control.requests[0].opcode, Transport::TransferRequest::WRITE);
+    EXPECT_EQ(control.requests[1].opcode, Transport::TransferRequest::READ);
+    EXPECT_EQ(control.requests[1].file_id, 1u);
 }
 
 TEST(TransferEngineCTest, NullsAreErrors) {

@@ -41,7 +41,7 @@ TEST(Plugin, DescribesItself) {
 }
 
 TEST(Plugin, LeavesWhenItIsClosed) {
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 1000; ++i) {
         void* library = dlopen(PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
         ASSERT_NE(library, nullptr) << dlerror();
         auto* function =
