@@ -2,6 +2,7 @@
 #include "plugin_loader.h"
 
 #include <dlfcn.h>
+#include <glog/logging.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -115,8 +116,10 @@ PluginPlaces defaultPluginPlaces() {
             places.folders.push_back((folder / "mooncake" / "plugins").string());
         }
     }
-    places.folders.emplace_back(MOONCAKE_PLUGIN_FOLDER);
     auto& folders = places.folders;
+#ifdef MOONCAKE_PLUGIN_FOLDER
+    folders.emplace_back(MOONCAKE_PLUGIN_FOLDER);
+#endif
     if (folders.size() > 1 && folders[folders.size() - 2] == folders.back()) folders.pop_back();
     return places;
 }

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <exception>
 #include <mutex>
 #include <shared_mutex>
@@ -19,6 +18,7 @@
 #include "housekeeper.h"
 #include "remote_descriptor.h"
 #include "remote_segment.h"
+#include "slice_clock.h"
 #include "stats_text.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
@@ -44,10 +44,6 @@ void addTo(volatile T& counter, uint64_t value) {
     __atomic_fetch_add(&counter, value, __ATOMIC_RELAXED);
 }
 
-int64_t nanosecondsNow() {
-    return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
-}
-
 // Ends a slice. The poller may free task and slice as soon as the last slice of the task has ended.
 void endSlice(void* context, int error, uint64_t bytes) {
     auto* slice = static_cast<Transport::Slice*>(context);
@@ -64,7 +60,7 @@ void countAndEndSlice(void* context, int error, uint64_t bytes, FileCounters& co
     const auto* slice = static_cast<Transport::Slice*>(context);
     counters.noteEnd(
         slice->opcode == Transport::TransferRequest::READ ? Direction::kRead : Direction::kWrite,
-        error, bytes, static_cast<uint64_t>(nanosecondsNow() - slice->ts));
+        error, bytes, nanosecondsSince(slice->ts));
     endSlice(context, error, bytes);
 }
 
@@ -243,7 +239,15 @@ NVMeoFGenericTransport::~NVMeoFGenericTransport() {
     if (parts_) parts_->lostFiles.stop();
     // Withdrawn first, so that nobody comes to a target that is about to go.
     if (published_ && metadata_) metadata_->removeSegmentDesc(local_server_name_);
+    const bool installed = parts_ != nullptr;
     parts_.reset();
+    // Mooncake's engine keeps the very object that it was given, whose code leaves with the plugin.
+    if (installed) {
+        const auto local = metadata_->getSegmentDescByID(LOCAL_SEGMENT_ID);
+        if (local && local->protocol == kProtocol) {
+            metadata_->removeLocalSegment(local_server_name_);
+        }
+    }
 }
 
 int NVMeoFGenericTransport::install(std::string& local_server_name,
@@ -341,7 +345,7 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
     SegmentID segmentId = 0;
     FileBufferID fileId = 0;
     int retries = 0;
-    const int64_t now = nanosecondsNow();
+    const int64_t posted = sliceClock();
     const auto send = [&] {
         if (count != 0) parts_->submit(segmentId, fileId, run.data(), count, retries);
         count = 0;
@@ -363,7 +367,7 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
         slice->file_id = request.file_id;
         slice->task = task;
         slice->status = Slice::PENDING;
-        slice->ts = now;
+        slice->ts = posted;
         task->total_bytes = request.length;
         task->slice_list.push_back(slice);
         // Counted before it can end: a task with as many ended slices as it has is finished.
