@@ -38,6 +38,8 @@ until_said() {
     done
 }
 
+: > "$folder/server"
+: > "$folder/target"
 "$server" --host=127.0.0.1 --port=0 > "$folder/server" 2>&1 &
 server_process=$!
 until_said "$folder/server" $server_process 's/^listening on //p'
@@ -134,8 +136,11 @@ kill $target_process
 wait $target_process || : # as it may
 disk=${NVMEOF_TEST_DISKS%% *}
 dmsetup create --noudevsync nvmeof-hung --table "0 $(blockdev --getsz "$disk") linear $disk 0"
+hung=$(grep -lx nvmeof-hung /sys/block/dm-*/dm/name)
+hung=${hung#/sys/block/}
+hung=/dev/${hung%%/*}
 "$bench" --mode=target --metadata_server="$url" --local_server_name=compare-neighbours \
-    --files="$file /dev/mapper/nvmeof-hung" > "$folder/target" 2>&1 &
+    --files="$file $hung" > "$folder/target" 2>&1 &
 target_process=$!
 until_said "$folder/target" $target_process 's/^.*file 2 .*/registered/p'
 hung_side() {

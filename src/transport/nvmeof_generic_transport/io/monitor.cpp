@@ -23,14 +23,9 @@ constexpr uint64_t kTrimRounds = 128;
 
 }  // namespace
 
-Monitor::Monitor(const Tuning& tuning, WorkerWorld& world, Callers& callers,
+Monitor::Monitor(const Tuning& tuning, WorkerWorld& world,
                  std::vector<std::unique_ptr<Worker>>& workers, Crew& crew)
-    : tuning_(tuning),
-      world_(world),
-      callers_(callers),
-      workers_(workers),
-      crew_(crew),
-      seen_(workers.size()) {}
+    : tuning_(tuning), world_(world), workers_(workers), crew_(crew), seen_(workers.size()) {}
 
 Monitor::~Monitor() {
     join();
@@ -56,20 +51,20 @@ void Monitor::run() {
     while (!world_.dispatcher.stopping()) {
         world_.dispatcher.waitFor(tuning_.tick);
         const uint64_t tick = world_.conditions.tick.fetch_add(1, std::memory_order_relaxed);
-        callers_.sweep();
+        world_.callers.sweep();
         lookForStuck();
         adjustActive();
         world_.dispatcher.rouse();
         if (tick % kTrimRounds == 0) trimDevices();
 
-        if (!callers_.idle() || !world_.dispatcher.isQuiet(wakeUps)) {
+        if (!world_.callers.idle() || !world_.dispatcher.isQuiet(wakeUps)) {
             wakeUps = world_.dispatcher.wakeUps();
             quiet = 0;
         } else if (++quiet >= kQuietRounds) {
             // Twice: the first time finds that a device has been used before.
             trimDevices();
             trimDevices();
-            world_.dispatcher.waitForActivity(wakeUps, [this] { return callers_.idle(); });
+            world_.dispatcher.waitForActivity(wakeUps, [this] { return world_.callers.idle(); });
             quiet = 0;
             lastRound_ = std::chrono::steady_clock::now();
         }

@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "callers.h"
 #include "conditions.h"
 #include "crew.h"
 #include "device_registry.h"
@@ -32,8 +31,8 @@ class Monitor {
     };
 
     /// @param workers  the common ones, then the one of Lane::kApart; the first is open
-    Monitor(const Tuning& tuning, WorkerWorld& world, Callers& callers,
-            std::vector<std::unique_ptr<Worker>>& workers, Crew& crew);
+    Monitor(const Tuning& tuning, WorkerWorld& world, std::vector<std::unique_ptr<Worker>>& workers,
+            Crew& crew);
     ~Monitor();
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
@@ -60,7 +59,6 @@ class Monitor {
 
     const Tuning tuning_;
     WorkerWorld& world_;
-    Callers& callers_;
     std::vector<std::unique_ptr<Worker>>& workers_;
     Crew& crew_;
     std::thread thread_;

@@ -52,7 +52,7 @@ class Pool final : public IoPool {
           bounce_(std::move(bounce)),
           dispatcher_(*aio_, conditions_),
           callers_(*aio_, *bounce_, dispatcher_),
-          world_{*aio_, conditions_, dispatcher_, *bounce_, registry_, options.spin} {
+          world_{*aio_, conditions_, dispatcher_, *bounce_, registry_, callers_, options.spin} {
         for (uint32_t i = 0; i < options.numWorkers; ++i) {
             workers_.push_back(std::make_unique<Worker>(world_, i, Lane::kCommon));
         }
@@ -61,7 +61,7 @@ class Pool final : public IoPool {
             Monitor::Tuning{.firstEntries = kFirstEntries,
                             .furtherEntries = kFurtherEntries,
                             .mostActive = std::min(options.numWorkers, processors())},
-            world_, callers_, workers_, crew_);
+            world_, workers_, crew_);
     }
 
     ~Pool() override {

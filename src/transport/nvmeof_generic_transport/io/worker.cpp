@@ -104,7 +104,9 @@ void Worker::handle(io_event* events, int count) {
     const uint32_t ended =
         settle(world_.bounce, seat_, events, count,
                [this](Device& device, Lane lane) { world_.dispatcher.push(device, lane); });
-    if (paused_ != nullptr && ended > 0) resumePaused();
+    if (ended == 0) return;
+    world_.callers.noteEnd();
+    if (paused_ != nullptr) resumePaused();
 }
 
 void Worker::report(Device& device, Harvest& harvest) {

@@ -12,6 +12,7 @@
 
 #include "aio_syscalls.h"
 #include "bounce_pool.h"
+#include "callers.h"
 #include "conditions.h"
 #include "control_blocks.h"
 #include "device.h"
@@ -28,6 +29,7 @@ struct WorkerWorld {
     Dispatcher& dispatcher;
     BouncePool& bounce;
     DeviceRegistry& registry;
+    Callers& callers;
     std::chrono::microseconds spin;
 };
 
