@@ -165,6 +165,8 @@ int run(const std::vector<std::string>& arguments) {
         shell(arguments.at(4));
         for (size_t i = 0; i < hung.size(); ++i) hung[i]->begin(i * kBlock);
     }
+    // What has been busy until now goes to sleep.
+    if (what == "idle") std::this_thread::sleep_for(std::chrono::seconds(1));
     const auto begun = Clock::now();
     const double cpuBefore = cpuSeconds();
     uint64_t count = 0;
