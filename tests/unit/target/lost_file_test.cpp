@@ -7,9 +7,12 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "orphans.h"
 #include "target_fixture.h"
@@ -104,30 +107,33 @@ TEST_F(LostFileTest, IsNotOneThatIsOnlyWritten) {
     EXPECT_TRUE(target->exports(1));
 }
 
-/// Removals of namespaces that hang, until they are let go.
+/// Removals that hang, until they are let go.
 class HungDiskTest : public LostFileTest {
  protected:
     HungDiskTest() { options_.removalLimit = std::chrono::milliseconds(200); }
-    ~HungDiskTest() override { nvmet_->beforeRemoval = nullptr; }
+    ~HungDiskTest() override { recover(); }
 
     // From now on; in the tree of any process or target.
-    void hang(const std::string& namespacePath) {
-        nvmet_->beforeRemoval = [this, namespacePath](const std::string& path) {
-            if (!path.ends_with(namespacePath)) return;
-            std::unique_lock lock(hungMutex_);
-            hanging_ = true;
-            changed_.notify_all();
-            changed_.wait(lock, [this] { return recovered_; });
-        };
-    }
-    void waitUntilItHangs() {
-        std::unique_lock lock(hungMutex_);
-        ASSERT_TRUE(changed_.wait_for(lock, kLimit, [this] { return hanging_; }));
+    void hang(const std::string& namespacePath) { nvmet_->beforeRemoval = hangAt(namespacePath); }
+    void hangAtUnlink(const std::string& link) { nvmet_->beforeUnlink = hangAt(link); }
+    bool hangs() {
+        std::unique_lock lock(disk_->mutex);
+        return disk_->changed.wait_for(lock, kLimit, [this] { return disk_->hanging; });
     }
     void recover() {
-        std::lock_guard guard(hungMutex_);
-        recovered_ = true;
-        changed_.notify_all();
+        std::lock_guard guard(disk_->mutex);
+        disk_->recovered = true;
+        disk_->changed.notify_all();
+    }
+    // What must not wait for the disk. If it does, the test fails and goes on.
+    template <class Call>
+    auto inTime(Call call) {
+        auto result = std::async(std::launch::async, std::move(call));
+        if (result.wait_for(kLimit) != std::future_status::ready) {
+            ADD_FAILURE() << "waits for the disk that hangs";
+            recover();
+        }
+        return result.get();
     }
     template <class Condition>
     bool eventually(Condition condition) {
@@ -145,14 +151,34 @@ class HungDiskTest : public LostFileTest {
             return removed.ok() || removed.error().code == ENOENT;
         })) << nsid;
     }
+    // Takes the file back whose disk hangs, until it does hang.
+    void takeBackInVain(Target& target, uint32_t nsid) {
+        EXPECT_EQ(errorOf(inTime([&] { return target.removeFile(nsid); })).code, EBUSY);
+        ASSERT_TRUE(hangs());
+    }
     bool gone(const std::string& path) {
         return nvmet_->exists(nvmetDir_.path() + "/" + path) == ENOENT;
     }
 
  private:
-    std::mutex hungMutex_;
-    std::condition_variable changed_;
-    bool hanging_ = false, recovered_ = false;
+    // Outlives the test, whose threads may still be at it.
+    struct Disk {
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool hanging = false, recovered = false;
+    };
+
+    std::function<void(const std::string&)> hangAt(const std::string& tail) {
+        return [disk = disk_, tail](const std::string& path) {
+            if (!path.ends_with(tail)) return;
+            std::unique_lock lock(disk->mutex);
+            disk->hanging = true;
+            disk->changed.notify_all();
+            disk->changed.wait(lock, [&] { return disk->recovered; });
+        };
+    }
+
+    const std::shared_ptr<Disk> disk_ = std::make_shared<Disk>();
 };
 
 // Case 19: nobody waits for ever, and everybody is told what he would have waited for.
@@ -164,16 +190,18 @@ TEST_F(HungDiskTest, HoldsNobodyUpForEver) {
     ASSERT_TRUE(target->addFile(1, hung, kSize).ok());
     ASSERT_TRUE(target->addFile(2, good, kSize).ok());
     hang(target->subsystemNqn() + "/namespaces/1");
+    takeBackInVain(*target, 1);
 
     const auto blamesTheHungOne = AllOf(HasSubstr("namespace 1 ('" + hung + "')"),
                                         HasSubstr("until its disk has ended the I/O"));
-    const Error own = errorOf(target->removeFile(1));
+    const Error own = errorOf(inTime([&] { return target->removeFile(1); }));
     EXPECT_EQ(own.code, EBUSY);
     EXPECT_THAT(own.message, blamesTheHungOne);
-    const Error added = errorOf(target->addFile(3, fresh, kSize));
+    EXPECT_FALSE(target->exports(1));
+    const Error added = errorOf(inTime([&] { return target->addFile(3, fresh, kSize); }));
     EXPECT_EQ(added.code, EBUSY);
     EXPECT_THAT(added.message, AllOf(HasSubstr(fresh), blamesTheHungOne));
-    const Error removed = errorOf(target->removeFile(2));
+    const Error removed = errorOf(inTime([&] { return target->removeFile(2); }));
     EXPECT_EQ(removed.code, EBUSY);
     EXPECT_THAT(removed.message, AllOf(HasSubstr(good), blamesTheHungOne));
     EXPECT_EQ(errorOf(target->addFile(4, hung, kSize)).code, EEXIST);
@@ -204,7 +232,7 @@ TEST_F(HungDiskTest, HidesNoOtherLoss) {
     ASSERT_TRUE(target->addFile(2, good, kSize).ok());
     std::filesystem::remove(hung);
     ASSERT_TRUE(waitForLoss(1));
-    waitUntilItHangs();
+    ASSERT_TRUE(hangs());
     std::filesystem::remove(good);
     EXPECT_TRUE(waitForLoss(2));
     recover();
@@ -220,7 +248,8 @@ TEST_F(HungDiskTest, DoesNotKeepATargetFromItsEnd) {
     ASSERT_TRUE(target->addFile(1, files_.file("good", kSize), kSize).ok());
     ASSERT_TRUE(target->addFile(2, files_.file("hung", kSize), kSize).ok());
     hang(nqn + "/namespaces/2");
-    target.reset();
+    inTime([&] { target.reset(); });
+    ASSERT_TRUE(hangs());
     const TreeSnapshot left = snapshot();
     EXPECT_THAT(pathsWith(left, nqn + "/namespaces/2"), Not(IsEmpty()));
     EXPECT_THAT(pathsWith(left, nqn + "/namespaces/1"), IsEmpty());
@@ -253,16 +282,58 @@ TEST_F(HungDiskTest, DoesNotKeepATargetFromItsStart) {
     a->kill();
     b->kill();
     hang(hungNqn + "/namespaces/1");
-    auto target = start();
+    auto target = inTime([&] { return start(); });
     ASSERT_NE(target, nullptr);
-    EXPECT_THAT(pathsWith(snapshot(), hungNqn + "/namespaces/1"), Not(IsEmpty()));
     EXPECT_TRUE(eventually([&] { return gone("subsystems/" + goodNqn); }));
+    EXPECT_THAT(pathsWith(snapshot(), hungNqn + "/namespaces/1"), Not(IsEmpty()));
     EXPECT_TRUE(target->addFile(1, good, kSize).ok());
     takeBack(*target, 1);
     recover();
     EXPECT_TRUE(eventually([&] { return gone("subsystems/" + hungNqn); }));
     target.reset();
     EXPECT_TRUE(eventually([&] { return gone("ports/40000"); }));
+    EXPECT_EQ(snapshot(), before);
+}
+
+// Cases 19 and 22: who takes a host off the list is told when the kernel does not cut it off yet,
+// and it is done when the kernel goes on, once.
+TEST_F(HungDiskTest, DoesNotHoldUpWhoChangesTheListOfHosts) {
+    const std::string a = "nqn.2014-08.org:a", b = "nqn.2014-08.org:b";
+    options_.allowedHosts = {a, b};
+    const TreeSnapshot before = snapshot();
+    auto target = start();
+    const std::string nqn = target->subsystemNqn();
+    hangAtUnlink("/ports/40000/subsystems/" + nqn);
+    const auto takeOff = [&] { return target->setAllowedHosts({a}); };
+    for (int i = 0; i < 2; ++i) {
+        const Error busy = errorOf(inTime(takeOff));
+        EXPECT_EQ(busy.code, EBUSY);
+        EXPECT_THAT(busy.message, HasSubstr("ports/40000 yet"));
+        ASSERT_TRUE(hangs());
+    }
+    EXPECT_TRUE(gone("subsystems/" + nqn + "/allowed_hosts/" + b)) << "it cannot come again";
+    recover();
+    EXPECT_TRUE(eventually([&] { return takeOff().ok(); }));
+    EXPECT_FALSE(gone("ports/40000/subsystems/" + nqn)) << "the others are served again";
+    target.reset();
+    EXPECT_TRUE(eventually([&] { return gone("ports/40000"); }));
+    EXPECT_EQ(snapshot(), before);
+}
+
+// Case 19: likewise, at the end.
+TEST_F(HungDiskTest, DoesNotKeepATargetFromItsEndByItsPort) {
+    const TreeSnapshot before = snapshot();
+    auto target = start();
+    const std::string nqn = target->subsystemNqn();
+    hangAtUnlink("/ports/40000/subsystems/" + nqn);
+    inTime([&] { target.reset(); });
+    ASSERT_TRUE(hangs());
+    recover();
+    // What it could not take along is the next one's.
+    EXPECT_TRUE(eventually([&] {
+        start().reset();
+        return gone("ports/40000") && gone("subsystems/" + nqn);
+    }));
     EXPECT_EQ(snapshot(), before);
 }
 

@@ -107,7 +107,9 @@ class Target {
     /// connection); those on the list reconnect by themselves, and their I/O waits meanwhile. Its
     /// connection ends soon after the return, its I/O in flight with it.
     /// @return EINVAL (a malformed NQN, a target that lets any host in, or one with a file that
-    ///     says who may); after any other error hosts taken off may still be connected: repeat it
+    ///     says who may); after any other error, as EBUSY where the kernel has not ended the
+    ///     connections within options.removalLimit, hosts taken off may still be connected: repeat
+    ///     it
     virtual Result<> setAllowedHosts(const std::vector<std::string>& hosts) = 0;
 };
 

@@ -1,30 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bounded_call.h"
 
-#include <future>
-#include <memory>
-#include <thread>
 #include <utility>
 
 #include "keep_library.h"
 
 namespace mooncake::nvmeof_generic {
 
-bool endsWithin(std::chrono::milliseconds limit, std::function<void()> work) {
-    auto ended = std::make_shared<std::promise<void>>();
-    auto future = ended->get_future();
-    std::thread thread([ended, work = std::move(work)]() mutable {
+BoundedCall::BoundedCall(std::function<void()> work) {
+    std::promise<void> ended;
+    end_ = ended.get_future();
+    thread_ = std::thread([work = std::move(work), ended = std::move(ended)]() mutable {
         work();
         work = nullptr;
-        ended->set_value();
+        ended.set_value();
     });
-    if (future.wait_for(limit) == std::future_status::ready) {
-        thread.join();
-        return true;
+}
+
+BoundedCall::~BoundedCall() {
+    if (endsWithin(std::chrono::milliseconds(0))) {
+        thread_.join();
+    } else {
+        keepThisLibrary();
+        thread_.detach();
     }
-    keepThisLibrary();
-    thread.detach();
-    return false;
+}
+
+bool BoundedCall::endsWithin(std::chrono::milliseconds limit) {
+    return end_.wait_for(limit) == std::future_status::ready;
+}
+
+bool endsWithin(std::chrono::milliseconds limit, std::function<void()> work) {
+    return BoundedCall(std::move(work)).endsWithin(limit);
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -81,12 +81,12 @@ Result<std::vector<std::string>> Port::listOwn(const NvmetTree& tree) {
     return ids;
 }
 
-Port::Port(const NvmetTree& tree, const TransportAddress& address, std::string id,
-           std::unique_ptr<SharedDir> dir)
-    : tree_(tree), address_(address), id_(std::move(id)), dir_(std::move(dir)) {}
+Port::Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
+           std::string id, std::unique_ptr<SharedDir> dir)
+    : tree_(tree), address_(address), limit_(limit), id_(std::move(id)), dir_(std::move(dir)) {}
 
-Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree,
-                                            const TransportAddress& address) {
+Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree, const TransportAddress& address,
+                                            std::chrono::milliseconds limit) {
     std::unique_ptr<SharedDir> dir;  // outlives the lock, which its destructor would wait for
     auto treeLock = TreeLock::acquire(tree);
     if (!treeLock.ok()) return treeLock.error();
@@ -97,7 +97,7 @@ Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree,
         if (!sameEndpoint(readAddress(tree, id), address)) continue;
         auto joined = SharedDir::join(tree, treeLock.value(), place(tree, id));
         if (!joined.ok()) return joined.error();
-        return std::unique_ptr<Port>(new Port(tree, address, id, joined.take()));
+        return std::unique_ptr<Port>(new Port(tree, address, limit, id, joined.take()));
     }
 
     auto id = makePort(tree, treeLock.value(), dir);
@@ -105,15 +105,42 @@ Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree,
     if (auto written = writeAddress(tree, id.value(), address); !written.ok()) {
         return written.error();
     }
-    return std::unique_ptr<Port>(new Port(tree, address, id.take(), std::move(dir)));
+    return std::unique_ptr<Port>(new Port(tree, address, limit, id.take(), std::move(dir)));
+}
+
+// What an earlier call gave up waiting for. How it went does not matter any more.
+Result<> Port::finishChange() {
+    if (!change_) return {};
+    if (!change_->call.endsWithin(limit_)) {
+        return makeError(EBUSY, "cannot change who is served at " + tree_.port(id_) + " yet",
+                         "the kernel is still at an earlier change of its NVMe target: a disk that "
+                         "hangs can keep it there");
+    }
+    if (*change_->code == 0) link_ = change_->link;
+    change_.reset();
+    return {};
+}
+
+// The kernel makes such changes one at a time for all of nvmet.
+// @return what the tree said, or EBUSY as an Error
+Result<int> Port::change(const std::string& link, std::function<int()> work) {
+    auto code = std::make_shared<int>(0);
+    change_.reset(
+        new Change{link, code, BoundedCall([code, work = std::move(work)] { *code = work(); })});
+    if (auto finished = finishChange(); !finished.ok()) return finished.error();
+    return *code;
 }
 
 Result<> Port::link(const std::string& subsystemNqn) {
+    if (auto finished = finishChange(); !finished.ok()) return finished;
+    if (!link_.empty()) return {};
     const std::string path = linkPath(tree_, id_, subsystemNqn);
-    const int code = tree_.files->link(tree_.subsystem(subsystemNqn), path);
-    if (code != 0) return linkError(code);
-    link_ = path;
-    return {};
+    const auto linked =
+        change(path, [files = tree_.files, path, subsystem = tree_.subsystem(subsystemNqn)] {
+            return files->link(subsystem, path);
+        });
+    if (!linked.ok()) return linked.error();
+    return linked.value() == 0 ? Result<>() : linkError(linked.value());
 }
 
 // Called for a failed link only: what the kernel's errno means for an address, and who is in the
@@ -155,12 +182,13 @@ Error Port::linkError(int code) const {
 }
 
 Result<> Port::unlink() {
+    if (auto finished = finishChange(); !finished.ok()) return finished;
     if (link_.empty()) return {};
-    if (const int code = unlessGone(tree_.files->unlink(link_)); code != 0) {
-        return treeError(code, "cannot remove " + link_);
-    }
-    link_.clear();
-    return {};
+    const auto unlinked =
+        change("", [files = tree_.files, path = link_] { return unlessGone(files->unlink(path)); });
+    if (!unlinked.ok()) return unlinked.error();
+    if (unlinked.value() == 0) return {};
+    return treeError(unlinked.value(), "cannot remove " + link_);
 }
 
 Port::~Port() {

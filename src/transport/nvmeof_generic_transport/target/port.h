@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bounded_call.h"
 #include "nvmet_tree.h"
 #include "shared_dir.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
@@ -17,8 +20,10 @@ namespace mooncake::nvmeof_generic {
 class Port {
  public:
     /// Joins the port of this transport at `address`, or makes one.
+    /// @param limit  how long link() and unlink() wait for the kernel
     static Result<std::unique_ptr<Port>> acquire(const NvmetTree& tree,
-                                                 const TransportAddress& address);
+                                                 const TransportAddress& address,
+                                                 std::chrono::milliseconds limit);
 
     /// The ids of the ports that this transport made. Those of others do not appear.
     static Result<std::vector<std::string>> listOwn(const NvmetTree& tree);
@@ -31,22 +36,36 @@ class Port {
     Port(const Port&) = delete;
     Port& operator=(const Port&) = delete;
 
-    /// Serves the subsystem here. The kernel opens the listener with a port's first link.
-    /// @return EADDRNOTAVAIL, EADDRINUSE, EINVAL (the kernel lacks the transport) ...
+    /// Serves the subsystem here. The kernel opens the listener with a port's first link. Does
+    /// nothing with a link.
+    /// @return EADDRNOTAVAIL, EADDRINUSE, EINVAL (the kernel lacks the transport), EBUSY (the
+    ///     kernel has not done it yet, and may still do it; another call waits for it again) ...
     Result<> link(const std::string& subsystemNqn);
     /// Stops serving and cuts every host off. Does nothing without a link.
+    /// @return EBUSY as above ...
     Result<> unlink();
 
  private:
-    Port(const NvmetTree& tree, const TransportAddress& address, std::string id,
-         std::unique_ptr<SharedDir> dir);
+    Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
+         std::string id, std::unique_ptr<SharedDir> dir);
     Error linkError(int code) const;
+    Result<> finishChange();
+    Result<int> change(const std::string& link, std::function<int()> work);
+
+    /// One that the kernel is at: two at a time could come in the wrong order.
+    struct Change {
+        std::string link;  // what link_ is when it has succeeded
+        std::shared_ptr<int> code;
+        BoundedCall call;
+    };
 
     const NvmetTree tree_;
     const TransportAddress address_;
+    const std::chrono::milliseconds limit_;
     const std::string id_;
     const std::unique_ptr<SharedDir> dir_;
     std::string link_;  // its path, or empty
+    std::unique_ptr<Change> change_;
 };
 
 }  // namespace mooncake::nvmeof_generic

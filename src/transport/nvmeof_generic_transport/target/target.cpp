@@ -179,7 +179,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     if (auto usable = checkUsable(nvmet, address.trtype); !usable.ok()) return usable.error();
     logOrphans(removeOrphans(nvmet, options.removalLimit));
 
-    auto port = Port::acquire(nvmet, address);
+    auto port = Port::acquire(nvmet, address, options.removalLimit);
     if (!port.ok()) return port.error();
     objects->port = port.take();
     auto subsystem = Subsystem::create(nvmet, newSubsystemNqn(), anyHost);
