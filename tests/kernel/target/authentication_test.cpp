@@ -13,6 +13,7 @@
 #include "file_pattern.h"
 #include "kernel_fixture.h"
 #include "remote_host.h"
+#include "swapping_tree.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 
 namespace mooncake::nvmeof_generic {
@@ -118,6 +119,23 @@ TEST_F(AuthenticationTest, OnlyTheRightKeyConnects) {
     target.reset();
     const std::string log = testing::internal::GetCapturedStderr();
     EXPECT_THAT(log, Not(HasSubstr("DHHC-1"))) << "a key in the log";
+}
+
+// The kernel makes the attribute readable for all: who opened it at once could read the key later.
+TEST_F(AuthenticationTest, SomebodyWhoWaitsForTheKey) {
+    keyFile(kHost, "host_key=" + kKeyA);
+    if (!supported_) return expectRefusal();
+    UniqueFd spy;
+    const auto tree = std::make_shared<SwappingTree>(
+        [] {},
+        [&](const std::string& path) {
+            spy = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        });
+    const Error error = errorOf(Target::start(kLoopback, options_, tree));
+    EXPECT_EQ(error.code, EBUSY) << error.message;
+    ASSERT_TRUE(spy.valid());
+    char content[256] = {};
+    EXPECT_LE(read(spy.get(), content, sizeof(content) - 1), 1) << content;
 }
 
 // Case 24, both ways: the host finds out, too, that the target does not know its key.

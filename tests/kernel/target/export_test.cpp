@@ -13,8 +13,8 @@
 #include "file_pattern.h"
 #include "kernel_fixture.h"
 #include "remote_host.h"
+#include "swapping_tree.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
-#include "transport/nvmeof_generic_transport/target/config_tree.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -182,37 +182,6 @@ TEST_F(ExportTest, AFileOnOverlayfs) {
     }
     EXPECT_TRUE(waitFor([&] { return umount(merged.c_str()) == 0; }));
 }
-
-/// Puts another file in the place of an exported one in the last moment before the kernel opens it.
-class SwappingTree final : public ConfigTree {
- public:
-    explicit SwappingTree(std::function<void()> swap) : swap_(std::move(swap)) {}
-    int makeDir(const std::string& path) override { return tree_->makeDir(path); }
-    int removeDir(const std::string& path) override { return tree_->removeDir(path); }
-    int writeFile(const std::string& path, std::string_view value) override {
-        if (path.ends_with("/enable") && value == "1") swap_();
-        return tree_->writeFile(path, value);
-    }
-    int hide(const std::string& path) override { return tree_->hide(path); }
-    int readFile(const std::string& path, std::string& value) override {
-        return tree_->readFile(path, value);
-    }
-    int link(const std::string& target, const std::string& path) override {
-        return tree_->link(target, path);
-    }
-    int unlink(const std::string& path) override { return tree_->unlink(path); }
-    int list(const std::string& path, std::vector<std::string>& names) override {
-        return tree_->list(path, names);
-    }
-    int exists(const std::string& path) override { return tree_->exists(path); }
-    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override {
-        return tree_->tryLock(path, mode, lock);
-    }
-
- private:
-    const std::shared_ptr<ConfigTree> tree_ = makePosixConfigTree();
-    const std::function<void()> swap_;
-};
 
 // Case 13: what was checked is what is exported, though its name leads elsewhere by then.
 TEST_F(ExportTest, NotAFileThatTookItsPlace) {

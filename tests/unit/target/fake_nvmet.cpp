@@ -78,8 +78,13 @@ std::string FakeNvmet::read(const std::string& path) {
 }
 
 int FakeNvmet::makeDir(const std::string& path) {
-    std::lock_guard guard(mutex_);
-    return makeDirLocked(path);
+    int code = 0;
+    {
+        std::lock_guard guard(mutex_);
+        code = makeDirLocked(path);
+    }
+    if (code == 0 && afterMaking) afterMaking(path);
+    return code;
 }
 
 int FakeNvmet::makeDirLocked(const std::string& path) {

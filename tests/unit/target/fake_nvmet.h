@@ -43,6 +43,8 @@ class FakeNvmet final : public ConfigTree {
     std::set<std::string> taken;
     /// Called before a namespace is removed: where a hung disk hangs.
     std::function<void(const std::string& path)> beforeRemoval;
+    /// Called when a folder was made.
+    std::function<void(const std::string& path)> afterMaking;
     /// Called before a link is removed.
     std::function<void(const std::string& path)> beforeUnlink;
     /// Called between the kernel's opening a file and the end of the enable.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hosts that must prove who they are.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -160,6 +162,30 @@ TEST_F(HostAuthenticationTest, DoesNotTakeAKeyAway) {
     const TreeSnapshot before = snapshot();
     start().reset();
     EXPECT_EQ(snapshot(), before);
+}
+
+// The kernel makes the attribute readable for all: who opened it at once could read the key later.
+TEST_F(HostAuthenticationTest, GivesNoKeyToSomebodyWhoWaitsForIt) {
+    giveKey(kHost, "host_key=" + kKeyA + "\ncontroller_key=" + kKeyB);
+    const TreeSnapshot before = snapshot();
+    for (const char* name : {"dhchap_key", "dhchap_ctrl_key"}) {
+        UniqueFd spy;
+        nvmet_->afterMaking = [&](const std::string& path) {
+            if (path.ends_with("/hosts/" + kHost)) {
+                spy = UniqueFd(open(entry(name).c_str(), O_RDONLY | O_CLOEXEC));
+            }
+        };
+        const Error error = errorOf(tryStart());
+        EXPECT_EQ(error.code, EBUSY) << error.message;
+        EXPECT_THAT(error.message, HasSubstr("fuser -v " + entry(name)));
+        ASSERT_TRUE(spy.valid());
+        char content[256] = {};
+        EXPECT_GE(read(spy.get(), content, sizeof(content) - 1), 0);
+        EXPECT_THAT(std::string(content), Not(HasSubstr("DHHC")));
+        EXPECT_EQ(snapshot(), before);
+    }
+    nvmet_->afterMaking = nullptr;
+    EXPECT_NE(start(), nullptr);
 }
 
 TEST_F(HostAuthenticationTest, EveryStepIsRolledBack) {

@@ -28,6 +28,7 @@ class ConfigTree {
     /// Writes `value` (not empty: configfs answers EFAULT) to an existing attribute in one call.
     virtual int writeFile(const std::string& path, std::string_view value) = 0;
     /// Takes an attribute from everyone but its owner (chmod 600), as long as its object exists.
+    /// @return EBUSY when somebody has it open, who could still read what is written to it later
     virtual int hide(const std::string& path) = 0;
     /// Reads an attribute, without the newline at its end.
     virtual int readFile(const std::string& path, std::string& value) = 0;

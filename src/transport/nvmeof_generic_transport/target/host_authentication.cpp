@@ -34,7 +34,14 @@ Result<> write(const NvmetTree& tree, const std::string& path, std::string_view 
 
 Result<> writeHidden(const NvmetTree& tree, const std::string& path, const Secret& key) {
     if (key.empty()) return {};
-    if (const int code = tree.files->hide(path); code != 0) {
+    const int code = tree.files->hide(path);
+    if (code == EBUSY) {
+        return makeError(
+            code, "cannot hide " + path,
+            "another process has opened it already, and would read the key: 'fuser -v " + path +
+                "' shows which while it is there");
+    }
+    if (code != 0) {
         return treeError(code, "cannot hide " + path + " from other users");
     }
     return write(tree, path, key.view());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,17 @@ int lockWithoutWaiting(int fd, ConfigTree::LockMode mode) {
     return codeOf(::flock(fd, operation | LOCK_NB));
 }
 
+// A write lease is granted on a file that nobody else has open (fcntl(2)). Where the file system
+// has no leases nothing is known, and nothing found. Who opens the file while we have the lease
+// makes the kernel send a signal, here one that does nothing by itself, instead of SIGIO, which
+// would end this process.
+bool isOpenElsewhere(int fd) {
+    if (::fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
+    if (::fcntl(fd, F_SETLEASE, F_WRLCK) != 0) return errno == EAGAIN;
+    ::fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
+}
+
 class PosixConfigTree final : public ConfigTree {
  public:
     int makeDir(const std::string& path) override { return codeOf(::mkdir(path.c_str(), 0755)); }
@@ -40,7 +52,10 @@ class PosixConfigTree final : public ConfigTree {
     }
 
     int hide(const std::string& path) override {
-        return codeOf(::chmod(path.c_str(), S_IRUSR | S_IWUSR));
+        if (::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0) return errno;
+        UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!file.valid()) return errno;
+        return isOpenElsewhere(file.get()) ? EBUSY : 0;
     }
     int readFile(const std::string& path, std::string& value) override {
         UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
