@@ -19,6 +19,11 @@ Check checkModule(const Roots& roots, const std::string& name, Verdict ifAbsent,
 /// @param remedy  for one that is not there
 Check checkWritable(const std::string& path, Verdict ifAbsent, const std::string& remedy);
 
+/// Whether a module's part of the kernel can authenticate (DH-HMAC-CHAP): it need not.
+/// @param module  "nvmet" or "nvme_core"
+/// @param ifNot  what does not work then
+Check checkAuthentication(const Roots& roots, const std::string& module, const std::string& ifNot);
+
 std::vector<Check> checkTarget(const Roots& roots, const std::string& trtype);
 std::vector<Check> checkInitiator(const Roots& roots, const std::string& trtype);
 

@@ -95,9 +95,9 @@ What this host exports through the nvmeof_generic transport, and whether it is f
 
 list [--all] [--json]
     The subsystems of this transport: owner process (alive, or dead: a killed process leaves its
-    subsystem in the kernel), segment, ports, hosts that may connect, hosts that are connected
-    (where the kernel tells), files with their sizes. Segment and files come from the live owner
-    and take root, or its user. Changes nothing.
+    subsystem in the kernel), segment, ports, hosts that may connect and whether they must prove
+    who they are, hosts that are connected (where the kernel tells), files with their sizes. Segment
+    and files come from the live owner and take root, or its user. Changes nothing.
     --all   subsystems that others made, too
 
 clean [--dry-run]

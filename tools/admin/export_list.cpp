@@ -55,6 +55,15 @@ std::vector<ExportPort> portsOf(const NvmetTree& tree, const std::string& nqn) {
     return ports;
 }
 
+std::vector<PermittedHost> allowedHosts(const NvmetTree& tree, const std::string& subsystem) {
+    std::vector<PermittedHost> hosts;
+    for (const std::string& link : namesIn(subsystem + "/allowed_hosts")) {
+        const std::string host = linkedName(subsystem + "/allowed_hosts/" + link);
+        hosts.push_back({host, proofOf(tree.host(host))});
+    }
+    return hosts;
+}
+
 // drivers/nvme/target/debugfs.c, in kernels from 6.11 on that are built with
 // CONFIG_NVME_TARGET_DEBUGFS.
 std::optional<std::vector<ConnectedHost>> connectedHosts(const Roots& roots,
@@ -177,7 +186,7 @@ Result<ExportList> listExports(const Roots& roots, bool all) {
     for (ExportedSubsystem& subsystem : list.subsystems) {
         const std::string path = tree.subsystem(subsystem.nqn);
         subsystem.anyHost = readLine(path + "/attr_allow_any_host") == "1";
-        subsystem.allowedHosts = namesIn(path + "/allowed_hosts");
+        subsystem.allowedHosts = allowedHosts(tree, path);
         subsystem.ports = portsOf(tree, subsystem.nqn);
         subsystem.connectedHosts = connectedHosts(roots, subsystem.nqn);
         subsystem.namespaces = namespacesOf(roots, path);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "host_proof.h"
 #include "roots.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
@@ -40,6 +41,11 @@ struct ExportPort {
     TransportAddress address;
 };
 
+struct PermittedHost {
+    std::string nqn;
+    Proof proof = Proof::kUnknown;
+};
+
 struct ConnectedHost {
     std::string nqn;
     std::string address;  ///< "" when not known
@@ -51,7 +57,7 @@ struct ExportedSubsystem {
     std::optional<std::string> segment;
     std::vector<ExportPort> ports;
     bool anyHost = false;
-    std::vector<std::string> allowedHosts;
+    std::vector<PermittedHost> allowedHosts;
     std::optional<std::vector<ConnectedHost>> connectedHosts;  ///< nothing: the kernel does not say
     std::vector<ExportedNamespace> namespaces;
 };
@@ -61,8 +67,8 @@ struct ExportList {
     std::vector<std::string> notes;  ///< what could not be found out, and why
 };
 
-/// Looks at nvmet without changing it, and reads no attribute that holds a key. Takes the locks of
-/// dead owners for a moment, as an orphan's removal does, and keeps none.
+/// Looks at nvmet without changing it, and reads of a key no more than proofOf(). Takes the locks
+/// of dead owners for a moment, as an orphan's removal does, and keeps none.
 /// @param all  subsystems that others made, too
 /// @return ENOENT when there is no nvmet (the message says why) ...
 Result<ExportList> listExports(const Roots& roots, bool all);

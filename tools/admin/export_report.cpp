@@ -40,6 +40,38 @@ std::string ownerText(const Owner& owner) {
     return text;
 }
 
+const char* proofText(Proof proof) {
+    switch (proof) {
+        case Proof::kUnsupported:
+            return " by its name alone: this kernel's target cannot authenticate";
+        case Proof::kNone:
+            return " by its name alone: it has no key";
+        case Proof::kHost:
+            return " that proves who it is (DH-HMAC-CHAP)";
+        case Proof::kBoth:
+            return " that proves who it is, as the target does (DH-HMAC-CHAP)";
+        case Proof::kUnknown:
+            break;
+    }
+    return "; whether it has a key is not known: this takes root";
+}
+
+Json::Value jsonOf(Proof proof) {
+    switch (proof) {
+        case Proof::kUnsupported:
+            return "unsupported";
+        case Proof::kNone:
+            return "none";
+        case Proof::kHost:
+            return "host";
+        case Proof::kBoth:
+            return "both";
+        case Proof::kUnknown:
+            break;
+    }
+    return Json::Value();
+}
+
 // The first line of a subsystem's property has its name in front.
 class Property {
  public:
@@ -57,7 +89,9 @@ class Property {
 void printHosts(const ExportedSubsystem& subsystem, std::ostream& out) {
     Property allowed(out, "allowed");
     if (subsystem.anyHost) allowed.line("any host");
-    for (const std::string& host : subsystem.allowedHosts) allowed.line(inQuotes(host));
+    for (const PermittedHost& host : subsystem.allowedHosts) {
+        allowed.line(inQuotes(host.nqn) + proofText(host.proof));
+    }
     if (!subsystem.anyHost && subsystem.allowedHosts.empty()) allowed.line("no host");
 
     if (!subsystem.connectedHosts) return;
@@ -90,6 +124,13 @@ void printNamespaces(const ExportedSubsystem& subsystem, std::ostream& out) {
 template <class T>
 Json::Value jsonOf(const std::optional<T>& value) {
     return value ? Json::Value(*value) : Json::Value();
+}
+
+Json::Value jsonOf(const PermittedHost& host) {
+    Json::Value json;
+    json["nqn"] = host.nqn;
+    json["authentication"] = jsonOf(host.proof);
+    return json;
 }
 
 Json::Value jsonOf(const ConnectedHost& host) {

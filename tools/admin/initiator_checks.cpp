@@ -88,6 +88,7 @@ std::vector<Check> checkInitiator(const Roots& roots, const std::string& trtype)
                       "modprobe nvme-fabrics; in a container: make the host's /dev visible"),
         checkAio(roots),
         checkMultipath(roots),
+        checkAuthentication(roots, "nvme_core", "targets that ask for a key cannot be used"),
     };
     for (Check& check : checkIdentity(roots)) checks.push_back(std::move(check));
     return checks;

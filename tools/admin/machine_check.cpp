@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "check_parts.h"
+#include "host_proof.h"
 #include "kernel_modules.h"
 #include "text_file.h"
 
@@ -59,6 +60,13 @@ Check checkWritable(const std::string& path, Verdict ifAbsent, const std::string
                     " mounted writable"};
     }
     return {Verdict::kFail, what, "run the node as root, in a container with --privileged"};
+}
+
+Check checkAuthentication(const Roots& roots, const std::string& module, const std::string& ifNot) {
+    const std::string what = "authentication (DH-HMAC-CHAP) in " + module;
+    const auto can = canAuthenticate(roots, module);
+    if (!can) return ok(what + ": not known before " + module + " is loaded as a module");
+    return ok(what + (*can ? ": yes" : ": not in this kernel; " + ifNot));
 }
 
 std::vector<Check> checkMachine(const Roots& roots, const CheckWish& wish, uid_t euid) {

@@ -38,6 +38,7 @@ std::vector<Check> checkTarget(const Roots& roots, const std::string& trtype) {
         checkModule(roots, "loop", Verdict::kWarn, Verdict::kWarn),
         checkWritable(roots.dev + "/loop-control", Verdict::kWarn,
                       "modprobe loop; without it only whole files can be exported"),
+        checkAuthentication(roots, "nvmet", "a target that is given keys for hosts does not start"),
     };
 }
 

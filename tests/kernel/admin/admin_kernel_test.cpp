@@ -3,6 +3,7 @@
 #include <json/json.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -96,6 +97,12 @@ class AdminKernelTest : public testing::Test {
         return value["subsystems"];
     }
     static TreeSnapshot snapshot() { return takeSnapshot(kRoot); }
+    // Debian's 6.12 is built with CONFIG_NVME_TARGET_AUTH, its 6.1 is not.
+    static bool canAuthenticate() {
+        utsname system;
+        EXPECT_EQ(uname(&system), 0);
+        return !std::string(system.release).starts_with("6.1.");
+    }
 
     TempDir dir_{getenv("NVMEOF_TEST_DIR")};
     ChildProcess metadata_{
@@ -151,7 +158,9 @@ TEST_F(AdminKernelTest, LiveDeadAndForeign) {
             foreignListed = true;
             EXPECT_EQ(subsystem["nqn"], "nqn.2014-08.org:foreign");
             EXPECT_EQ(subsystem["ports"][0]["trsvcid"], "4430");
-            EXPECT_EQ(subsystem["allowed_hosts"][0], "nqn.2014-08.org:guest");
+            const Json::Value& host = subsystem["allowed_hosts"][0];
+            EXPECT_EQ(host["nqn"], "nqn.2014-08.org:guest");
+            EXPECT_EQ(host["authentication"], canAuthenticate() ? "none" : "unsupported");
             EXPECT_EQ(subsystem["namespaces"][0]["file"], dir_.path() + "/foreign");
             EXPECT_EQ(subsystem["namespaces"][0]["size"].asUInt64(), 2 * kSize);
         }
@@ -186,6 +195,10 @@ TEST_F(AdminKernelTest, CheckOfAFitMachine) {
                             HasSubstr("ok    configfs is mounted at /sys/kernel/config"),
                             HasSubstr("ok    /dev/nvme-fabrics is writable"),
                             HasSubstr("ok    fs.aio-max-nr 65536"), Not(HasSubstr("fail"))));
+    for (const std::string module : {"nvmet", "nvme_core"}) {
+        EXPECT_THAT(text, HasSubstr("authentication (DH-HMAC-CHAP) in " + module +
+                                    (canAuthenticate() ? ": yes" : ": not in this kernel")));
+    }
     // The modules are there, but not loaded.
     EXPECT_THAT(admin({"check", "--trtype=rdma"}, 1),
                 AllOf(HasSubstr("fail  there is no RDMA device"),

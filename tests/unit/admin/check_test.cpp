@@ -132,6 +132,21 @@ TEST_F(CheckTest, Multipath) {
     EXPECT_THAT(run({"check"}).out, HasSubstr("multipath is off"));
 }
 
+TEST_F(CheckTest, Authentication) {
+    EXPECT_THAT(run({"check"}).out, AllOf(HasSubstr("in nvmet: not known before"),
+                                          HasSubstr("in nvme_core: not known before")));
+    for (const char* module : {"nvmet", "nvme_core"}) {
+        putFile(roots_.sys + "/module/" + module + "/initstate", "live\n");
+    }
+    EXPECT_THAT(run({"check"}).out, AllOf(HasSubstr("in nvmet: not in this kernel; a target that"),
+                                          HasSubstr("in nvme_core: not in this kernel; targets")));
+    fs::create_directories(roots_.sys + "/module/nvme_auth/holders/nvmet");
+    fs::create_directories(roots_.sys + "/module/nvme_common/holders/nvme_core");
+    EXPECT_THAT(run({"check"}).out,
+                AllOf(HasSubstr("in nvmet: yes"), HasSubstr("in nvme_core: yes")));
+    EXPECT_EQ(complaint(), "");
+}
+
 TEST_F(CheckTest, HostIdentity) {
     fs::remove(roots_.etc + "/nvme/hostid");
     EXPECT_THAT(complaint(), AllOf(HasSubstr("warn: " + roots_.etc + "/nvme/hostid is missing"),

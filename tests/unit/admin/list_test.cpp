@@ -35,7 +35,8 @@ TEST_F(ListTest, ALiveTarget) {
     EXPECT_EQ(subsystem["segment"], "shelf");
     EXPECT_EQ(subsystem["any_host"], false);
     ASSERT_EQ(subsystem["allowed_hosts"].size(), 2u);
-    EXPECT_EQ(subsystem["allowed_hosts"][0], "nqn.2014-08.org:a");
+    EXPECT_EQ(subsystem["allowed_hosts"][0]["nqn"], "nqn.2014-08.org:a");
+    EXPECT_EQ(subsystem["allowed_hosts"][0]["authentication"], "unsupported");
     ASSERT_EQ(subsystem["ports"].size(), 1u);
     EXPECT_EQ(subsystem["ports"][0]["id"], "40000");
     EXPECT_EQ(subsystem["ports"][0]["trtype"], "tcp");
@@ -108,7 +109,8 @@ TEST_F(ListTest, ForeignObjectsOnlyWhenAskedFor) {
     EXPECT_EQ(subsystem["nqn"], kForeignNqn);
     EXPECT_EQ(subsystem["owner"]["state"], "foreign");
     EXPECT_EQ(subsystem["ports"][0]["trsvcid"], "4430");
-    EXPECT_EQ(subsystem["allowed_hosts"][0], kForeignHost);
+    EXPECT_EQ(subsystem["allowed_hosts"][0]["nqn"], kForeignHost);
+    EXPECT_EQ(subsystem["allowed_hosts"][0]["authentication"], "host");
     EXPECT_EQ(subsystem["namespaces"][0]["file"], file("foreign"));
     EXPECT_EQ(subsystem["namespaces"][0]["size"].asUInt64(), 12288u);
 }
@@ -119,6 +121,27 @@ TEST_F(ListTest, NeverShowsKeys) {
         EXPECT_THAT(outcome.out, HasSubstr(kForeignHost));
         EXPECT_THAT(outcome.out + outcome.err, Not(HasSubstr("DHHC")));
     }
+}
+
+// Who is let in by his name alone, and who must prove it.
+TEST_F(ListTest, WhetherHostsProveWhoTheyAre) {
+    makeForeignObjects();
+    const std::string key = roots_.nvmet() + "/hosts/" + kForeignHost + "/dhchap_key",
+                      controllerKey =
+                          roots_.nvmet() + "/hosts/" + kForeignHost + "/dhchap_ctrl_key";
+    const auto expect = [&](const char* json, const std::string& text) {
+        const Json::Value list = run({"list", "--all", "--json"}).json();
+        EXPECT_EQ(list["subsystems"][0]["allowed_hosts"][0]["authentication"], json);
+        EXPECT_THAT(run({"list", "--all"}).out, HasSubstr(text));
+    };
+    putFile(controllerKey, "\n");
+    expect("host", "' that proves who it is (DH-HMAC-CHAP)");
+    putFile(controllerKey, "DHHC-1:00:c2VjcmV0\n");
+    expect("both", "as the target does");
+    putFile(key, "\n");
+    expect("none", "it has no key");
+    std::filesystem::remove(key);
+    expect("unsupported", "this kernel's target cannot");
 }
 
 TEST_F(ListTest, ConnectedHostsWhereTheKernelTells) {
