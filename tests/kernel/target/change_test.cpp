@@ -85,6 +85,7 @@ TEST_F(ChangeTest, EndsTheExportOfThatFileAlone) {
 
             change(path);
             ASSERT_TRUE(waitForLoss(nsid));
+            EXPECT_FALSE(target->exports(nsid));
             const auto removed = target->removeFile(nsid);
             EXPECT_TRUE(removed.ok() || removed.error().code == ENOENT) << removed.error().message;
             // The device is there for as long as it is open, and serves nothing.

@@ -2,7 +2,11 @@
 // Block devices: what is exported of them, and which are refused.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -14,9 +18,12 @@
 #include <optional>
 #include <string>
 
+#include "backing_file.h"
 #include "file_pattern.h"
 #include "kernel_fixture.h"
+#include "loop_device.h"
 #include "remote_host.h"
+#include "swapping_tree.h"
 #include "target_process.h"
 
 namespace mooncake::nvmeof_generic {
@@ -94,14 +101,18 @@ TEST_F(DeviceTest, IsExportedAndClaimed) {
     EXPECT_TRUE(other->addFile(1, disk_, size).ok());
 }
 
-// Case 12: the same device by another name.
+// Case 12: the same device by another name, and by another node.
 TEST_F(DeviceTest, IsExportedOnce) {
     options_.exportBusyDevices = true;  // or its own claim would be in the way first
     auto target = start();
-    const std::string link = dir_.path() + "/link";
+    const std::string link = dir_.path() + "/link", node = dir_.path() + "/node";
     ASSERT_EQ(symlink(disk_.c_str(), link.c_str()), 0);
+    struct stat status;
+    ASSERT_EQ(stat(disk_.c_str(), &status), 0);
+    ASSERT_EQ(mknod(node.c_str(), S_IFBLK | 0600, status.st_rdev), 0);
     ASSERT_TRUE(target->addFile(1, disk_, kMiB).ok());
     EXPECT_EQ(errorOf(target->addFile(2, link, kMiB)).code, EEXIST);
+    EXPECT_EQ(errorOf(target->addFile(3, node, kMiB)).code, EEXIST);
 }
 
 // Case 8, for a device.
@@ -121,6 +132,37 @@ TEST_F(DeviceTest, HasASize) {
     EXPECT_EQ(errorOf(target->addFile(1, disk_, sizeOf(disk_) + 1)).code, EINVAL);
     EXPECT_EQ(errorOf(target->addFile(1, disk_, 0)).code, EINVAL);
     EXPECT_EQ(errorOf(target->addFile(1, disk_, 511)).code, EINVAL);
+}
+
+TEST_F(DeviceTest, IsRefusedWhileItIsReadOnly) {
+    UniqueFd disk(::open(disk_.c_str(), O_RDONLY | O_CLOEXEC));
+    int readOnly = 1;
+    ASSERT_EQ(ioctl(disk.get(), BLKROSET, &readOnly), 0);
+    auto target = start();
+    const Error error = errorOf(target->addFile(1, disk_, kMiB));
+    EXPECT_TRUE(error.code == EROFS || error.code == EACCES) << error.message;
+    readOnly = 0;
+    ASSERT_EQ(ioctl(disk.get(), BLKROSET, &readOnly), 0);
+}
+
+// Case 6, for a device: one that became smaller before it was exported.
+TEST_F(DeviceTest, IsRefusedWhenItsSizeChanges) {
+    const std::string path = dir_.file("image", 2 * kMiB);
+    {
+        UniqueFd image(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+        const auto loop = LoopDevice::attach(image.get(), 0, 512, false, "/dev");
+        ASSERT_TRUE(loop.ok()) << loop.error().message;
+        auto started = Target::start(kLoopback, options_, std::make_shared<SwappingTree>([&] {
+                                         std::filesystem::resize_file(path, kMiB);
+                                         EXPECT_EQ(ioctl(loop.value().fd(), LOOP_SET_CAPACITY), 0);
+                                     }));
+        ASSERT_TRUE(started.ok());
+        auto target = started.take();
+        const TreeSnapshot before = snapshot();
+        const Error error = errorOf(target->addFile(1, openFileName(loop.value().fd()), 2 * kMiB));
+        EXPECT_EQ(error.code, ESTALE) << error.message;
+        EXPECT_EQ(snapshot(), before);
+    }
 }
 
 // Case 11: mounted.
@@ -196,6 +238,17 @@ struct Release {
     ~Release() { volume.release(); }
 };
 
+/// Something that must not wait for the volume. If it does, the test fails and goes on.
+template <class Call>
+auto inTime(HungVolume& volume, Call call) {
+    auto result = std::async(std::launch::async, std::move(call));
+    if (result.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
+        ADD_FAILURE() << "waits for the disk that hangs";
+        volume.release();
+    }
+    return result.get();
+}
+
 // Case 19: I/O in flight on a disk that hangs. Nothing waits for it that need not, and what must,
 // not for ever.
 TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
@@ -217,7 +270,7 @@ TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
                            [&] { return pwrite(device.get(), buffer.data(), 4096, 0); });
         ASSERT_TRUE(waitFor([&] { return volume.holdsWrites(); }));
 
-        const Error busy = errorOf(target->removeFile(1));
+        const Error busy = errorOf(inTime(volume, [&] { return target->removeFile(1); }));
         EXPECT_EQ(busy.code, EBUSY);
         EXPECT_THAT(busy.message, HasSubstr(hung));
         // The kernel has taken it out of service, and waits for the write.
@@ -229,29 +282,31 @@ TEST_F(DeviceTest, ThatHangsHoldsUpNobodyElse) {
         RemoteHost newHost(kLoopback, nqn, "nqn.2014-08.org.nvmexpress:new");
         EXPECT_TRUE(newHost.connected());
         // No file comes or goes now, and who asks is told.
-        const Error added = errorOf(target->addFile(3, dir_.file("more", kMiB), kMiB));
+        const std::string more = dir_.file("more", kMiB);
+        const Error added = errorOf(inTime(volume, [&] { return target->addFile(3, more, kMiB); }));
         EXPECT_EQ(added.code, EBUSY);
         EXPECT_THAT(added.message, HasSubstr(hung));
-        EXPECT_EQ(errorOf(target->removeFile(2)).code, EBUSY);
+        EXPECT_EQ(errorOf(inTime(volume, [&] { return target->removeFile(2); })).code, EBUSY);
         // Another engine of this host comes, serves and goes.
-        auto other = start();
+        auto other = inTime(volume, [&] { return start(); });
         ASSERT_NE(other, nullptr);
-        EXPECT_TRUE(other->addFile(1, dir_.file("other", kMiB), kMiB).ok());
+        const std::string another = dir_.file("other", kMiB);
+        EXPECT_TRUE(inTime(volume, [&] { return other->addFile(1, another, kMiB); }).ok());
         {
             RemoteHost otherHost(kLoopback, other->subsystemNqn());
             ASSERT_EQ(pread(otherHost.open(1).get(), buffer2.data(), 4096, 0), 4096);
         }
-        EXPECT_TRUE(other->removeFile(1).ok());
-        other.reset();
+        EXPECT_TRUE(inTime(volume, [&] { return other->removeFile(1); }).ok());
+        inTime(volume, [&] { other.reset(); });
         EXPECT_EQ(run("nvmeof_generic_admin list"), 1) << "it gives up";
         // And so does this one, as far as the kernel lets it.
-        target.reset();
+        inTime(volume, [&] { target.reset(); });
         EXPECT_TRUE(waitsIn("nvmet_ns_disable"));
         EXPECT_FALSE(RemoteHost(kLoopback, nqn, "nqn.2014-08.org.nvmexpress:late").connected());
-        auto next = start({"tcp", "ipv4", "127.0.0.1", "4421"});
+        auto next = inTime(volume, [&] { return start({"tcp", "ipv4", "127.0.0.1", "4421"}); });
         ASSERT_NE(next, nullptr);
-        EXPECT_TRUE(next->addFile(1, dir_.path() + "/more", kMiB).ok());
-        next.reset();  // with a port to remove
+        EXPECT_TRUE(inTime(volume, [&] { return next->addFile(1, more, kMiB); }).ok());
+        inTime(volume, [&] { next.reset(); });  // with a port to remove
     }
     EXPECT_TRUE(waitFor([&] { return !std::filesystem::exists(nvmet("subsystems/" + nqn)); }));
     write.get();  // either way: the removal may have overtaken its answer
@@ -286,7 +341,7 @@ TEST_F(DeviceTest, ThatHangsUnderADeadTargetHoldsUpNobody) {
         process->kill();
         // The operator's tool gives up and says so, and what it has begun is in nobody's way.
         EXPECT_EQ(run("nvmeof_generic_admin clean"), 1);
-        auto target = start();
+        auto target = inTime(volume, [&] { return start(); });
         ASSERT_NE(target, nullptr);
         EXPECT_TRUE(target->addFile(1, dir_.file("file", kMiB), kMiB).ok());
         EXPECT_TRUE(std::filesystem::exists(nvmet("subsystems/" + nqn)));

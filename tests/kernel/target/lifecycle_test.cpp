@@ -5,7 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "failing_tree.h"
+#include "file_pattern.h"
 #include "kernel_fixture.h"
 #include "remote_host.h"
 #include "target_process.h"
@@ -13,6 +17,8 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
+using test_support::AlignedBuffer;
+using test_support::readDirect;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -130,14 +136,31 @@ TEST_F(LifecycleTest, EntriesWithoutAMarkAreInert) {
     removeFolder(port);
 }
 
-// Case 1: the dead target's host comes to the new one only by the new name.
+// Case 1: the dead target's host comes to the new one only by the new name, and what it was about
+// to write ends with an error, not in the file that has the old one's number now.
 TEST_F(LifecycleTest, ARestartedTargetIsAnotherSubsystem) {
     auto dead = startProcess();
     RemoteHost host(kLoopback, dead->nqn());
     ASSERT_TRUE(host.connected());
+    UniqueFd device = host.open(1);
     dead->kill();
+    std::atomic<bool> stop = false, failed = false;
+    std::atomic<size_t> writes = 0;
+    std::thread writer([&] {
+        AlignedBuffer buffer(4096);
+        while (!stop && pwrite(device.get(), buffer.data(), 4096, 0) == 4096) ++writes;
+        failed = !stop;
+    });
+    EXPECT_TRUE(waitFor([&] { return writes > 0; })) << "the kernel serves the dead one's file";
     auto target = start();
-    ASSERT_TRUE(target->addFile(1, dir_.path() + "/part1", kMiB).ok());
+    const std::string other = dir_.path() + "/part1";
+    ASSERT_TRUE(target->addFile(1, other, kMiB).ok());
+    const auto untouched = [&] { return readDirect(other, 0, 1) == std::vector<uint8_t>{'x'}; };
+    EXPECT_TRUE(waitFor([&] { return failed || !untouched(); }));
+    stop = true;
+    writer.join();
+    EXPECT_TRUE(failed);
+    EXPECT_TRUE(untouched()) << "a write of before in the new target's file";
     EXPECT_FALSE(RemoteHost(kLoopback, dead->nqn(), "nqn.2014-08.org.nvmexpress:b").connected());
     EXPECT_TRUE(
         RemoteHost(kLoopback, target->subsystemNqn(), "nqn.2014-08.org.nvmexpress:c").connected());

@@ -10,8 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <thread>
 
 #include "temp_dir.h"
 
@@ -111,15 +113,6 @@ TEST_F(BackingFileTest, AsksTheFileSystemForItsBlocks) {
     EXPECT_EQ(file.value().geometry().blockSize, std::min<uint32_t>(4096, status.st_blksize));
 }
 
-TEST_F(BackingFileTest, NoticesAChangeOfSize) {
-    const std::string path = dir_.file("file", 8192);
-    const auto file = BackingFile::open(path, false);
-    ASSERT_TRUE(file.ok());
-    EXPECT_TRUE(file.value().sizeUnchanged());
-    std::filesystem::resize_file(path, 4096);
-    EXPECT_FALSE(file.value().sizeUnchanged());
-}
-
 // Case 13: what was judged is found again, whatever has its name now.
 TEST_F(BackingFileTest, ProcPathLeadsToTheOpenFile) {
     const std::string path = dir_.file("file", 8192);
@@ -131,6 +124,31 @@ TEST_F(BackingFileTest, ProcPathLeadsToTheOpenFile) {
     ASSERT_TRUE(found.ok());
     EXPECT_EQ(found.value().identity(), file.value().identity());
     EXPECT_NE(BackingFile::open(path, false).value().identity(), file.value().identity());
+}
+
+// Case 13: what is judged first, the kind and the identity, and the file behind the descriptor are
+// one, whatever happens to the name between.
+TEST_F(BackingFileTest, IsOneFileFromTheFirstLookOn) {
+    const std::string name = at("name"), next = at("next");
+    const std::string files[] = {dir_.file("a", 4096), dir_.file("b", 4096)};
+    std::filesystem::create_symlink(files[0], name);
+    std::atomic<bool> stop{false};
+    std::thread swapper([&] {
+        for (int i = 0; !stop; ++i) {
+            std::filesystem::create_symlink(files[i % 2], next);
+            std::filesystem::rename(next, name);
+        }
+    });
+    for (int i = 0; i < 2000; ++i) {
+        const auto file = BackingFile::open(name, false);
+        ASSERT_TRUE(file.ok()) << file.error().message;
+        struct stat status;
+        ASSERT_EQ(fstat(file.value().fd(), &status), 0);
+        EXPECT_EQ(status.st_ino, file.value().identity().inode) << "attempt " << i;
+        if (HasFailure()) break;
+    }
+    stop = true;
+    swapper.join();
 }
 
 }  // namespace

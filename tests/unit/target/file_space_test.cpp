@@ -61,11 +61,16 @@ TEST_F(FileSpaceTest, RefusesWhatTheDiskDoesNotHave) {
     UniqueFd file = openFile(dir_.path() + "/sparse");
     constexpr uint64_t kTooMuch = uint64_t{15} << 40;  // sparse files of ext4 go to 16 TiB
     ASSERT_EQ(ftruncate(file.get(), kTooMuch), 0);
+    struct stat before, after;
+    ASSERT_EQ(fstat(file.get(), &before), 0);
     const auto reserved = reserveSpace(file.get(), kTooMuch, "'sparse'");
     ASSERT_FALSE(reserved.ok());
     EXPECT_EQ(reserved.error().code, ENOSPC);
     EXPECT_NE(reserved.error().message.find("'sparse'"), std::string::npos);
     EXPECT_EQ(allocated(file.get()), 0u);
+    ASSERT_EQ(fstat(file.get(), &after), 0);
+    EXPECT_EQ(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
+    EXPECT_EQ(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // What dead targets leave, and who removes it.
 #include <gmock/gmock.h>
 
+#include <cerrno>
+
 #include "target_fixture.h"
 #include "target_process.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
@@ -133,6 +135,24 @@ TEST_F(OrphanTest, LeavesAnUnmarkedPort) {
     EXPECT_NE(target, nullptr);
     target.reset();
     EXPECT_EQ(snapshot(), before);
+}
+
+// Case 16: between its mkdir and its lock or mark, an object looks like an orphan, or a stranger's.
+// Nobody looks then: who does, holds the lock on the tree.
+TEST_F(OrphanTest, NothingIsTakenForAnOrphanWhileItIsMade) {
+    size_t made = 0;
+    nvmet_->afterMaking = [&](const std::string& path) {
+        if (path.find("/namespaces/") != std::string::npos) return;
+        ++made;
+        UniqueFd lock;
+        EXPECT_EQ(nvmet_->tryLock(nvmetDir_.path() + "/subsystems",
+                                  ConfigTree::LockMode::kExclusive, lock),
+                  EWOULDBLOCK)
+            << path;
+    };
+    start().reset();
+    EXPECT_EQ(made, 5u) << "subsystem; port and host with their marks";
+    nvmet_->afterMaking = nullptr;
 }
 
 TEST_F(OrphanTest, TwoTargetsOfOneProcessAreNotEachOthersOrphans) {

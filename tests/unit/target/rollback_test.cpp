@@ -113,6 +113,10 @@ TEST_F(RollbackTest, EveryStepOfAStop) {
         if (allPassed()) break;
         ++failures;
         if (snapshot() != before) ++leftovers;
+        // It is tried a second time.
+        if (failed_.find("/namespaces/1") != std::string::npos) {
+            EXPECT_EQ(snapshot(), before);
+        }
         startOn(tree_).reset();
         ASSERT_EQ(snapshot(), before) << "after a failure of " << failed_;
     }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -186,6 +187,27 @@ TEST_F(TargetTest, HoldsNoDescriptorPerRegularFile) {
         ASSERT_TRUE(target->addFile(nsid, files_.file(std::to_string(nsid), 4096), 4096).ok());
     }
     EXPECT_EQ(openFiles(), before);
+}
+
+// Nor is a file watched on that was taken back: watches are for the whole user, and few.
+TEST_F(TargetTest, WatchesOnlyWhatItExports) {
+    const auto watches = [] {
+        int count = 0;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+            std::ifstream info(entry.path());
+            for (std::string line; std::getline(info, line);) count += line.starts_with("inotify ");
+        }
+        return count;
+    };
+    auto target = start();
+    const int before = watches();
+    ASSERT_TRUE(target->addFile(1, files_.file("1", 4096), 4096).ok());
+    ASSERT_TRUE(target->addFile(2, files_.file("2", 4096), 4096).ok());
+    EXPECT_EQ(watches(), before + 2);
+    ASSERT_TRUE(target->removeFile(1).ok());
+    EXPECT_EQ(watches(), before + 1);
+    target.reset();
+    EXPECT_EQ(watches(), before);
 }
 
 TEST_F(TargetTest, NoticesAFileThatChangesWhileItIsExported) {

@@ -139,13 +139,9 @@ Result<> BackingFile::judge() {
     return {};
 }
 
-bool BackingFile::sizeUnchanged() const {
-    if (identity_.blockDevice) {
-        uint64_t size = 0;
-        return ::ioctl(fd(), BLKGETSIZE64, &size) == 0 && size == geometry_.size;
-    }
-    struct stat status;
-    return ::fstat(fd(), &status) == 0 && static_cast<uint64_t>(status.st_size) == geometry_.size;
+bool BackingFile::deviceSizeUnchanged() const {
+    uint64_t size = 0;
+    return ::ioctl(fd(), BLKGETSIZE64, &size) == 0 && size == geometry_.size;
 }
 
 }  // namespace mooncake::nvmeof_generic

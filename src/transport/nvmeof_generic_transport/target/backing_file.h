@@ -40,8 +40,8 @@ class BackingFile {
     /// Whether the file system lets it be opened for direct I/O.
     bool directIo() const { return directIo_; }
 
-    /// Whether the size is still what it was at open().
-    bool sizeUnchanged() const;
+    /// Whether the size of a device is still what it was at open().
+    bool deviceSizeUnchanged() const;
 
  private:
     BackingFile() = default;

@@ -166,7 +166,7 @@ Result<> FileExports::settle(uint32_t nsid, BackingFile& file, const ExportPlan&
     if (regular) {
         auto watched = watcher_.watch(nsid, file.fd(), expected);
         if (!watched.ok()) return watched;
-    } else if (!file.sizeUnchanged()) {
+    } else if (!file.deviceSizeUnchanged()) {
         return makeError(ESTALE, what, std::string("its size changed in the middle") + kRemedy);
     }
     record_.put(nsid, expected.path, plan.size);

@@ -18,8 +18,9 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
-// Truncation is a modification; a lost name is a change of the link count, an attribute.
-constexpr uint32_t kEvents = IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
+// Truncation is a modification; a lost name is a change of the link count, an attribute (nothing
+// is told of the end of the file itself, which the kernel has open).
+constexpr uint32_t kEvents = IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF;
 
 // What a program that writes to a watched file all the time costs at most: one look in this time.
 constexpr int kPauseMilliseconds = 10;
