@@ -22,6 +22,8 @@ class DeadlineStream : public httplib::Stream {
     // All that is read from now on has to come within that time. What is written has `idle` more.
     void allow(std::chrono::milliseconds time) { deadline_ = Clock::now() + time; }
 
+    bool timeIsOver() const { return Clock::now() >= deadline_; }
+
     // Whether a byte is there, or comes within that time. Also true when the other side has closed.
     bool waitForRequest(std::chrono::milliseconds time) const;
 

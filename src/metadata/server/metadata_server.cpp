@@ -51,6 +51,10 @@ class MetadataServer::BoundedServer : public httplib::Server {
  public:
     explicit BoundedServer(const Times& times) : times_(times) {}
 
+    // The library has the kernel hold five connections that are not accepted yet. Where many nodes
+    // start at once, the others would try again after a second, three seconds, seven.
+    void queueMore() { ::listen(svr_sock_, SOMAXCONN); }
+
  private:
     bool process_and_close_socket(socket_t fd) override {
         DeadlineStream stream(fd, kIdle);
@@ -62,7 +66,8 @@ class MetadataServer::BoundedServer : public httplib::Server {
             well = process_request(stream, left == 1, closed, [&](httplib::Request&) {
                 stream.allow(times_.body);  // the header is there
             });
-            if (!well || closed) break;
+            // What has not come in time is not the begin of another request.
+            if (!well || closed || stream.timeIsOver()) break;
         }
         shutdown(fd, SHUT_RDWR);
         close(fd);
@@ -174,6 +179,7 @@ bool MetadataServer::bind(const std::string& host, int port, std::string* error)
                  (errno != 0 ? std::strerror(errno) : "the host is not an address of this machine");
         return false;
     }
+    http_->server.queueMore();
     port_ = taken;
     return true;
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "http_client.h"
 #include "store_server.h"
@@ -92,13 +93,16 @@ MetadataStorage::Result get(const std::string& address) {
     return storage->get("key", &value);
 }
 
-void post(const EtcdServer& server, const std::string& path, const std::string& body) {
+// @return the answer
+std::string post(const EtcdServer& server, const std::string& path, const std::string& body,
+                 const std::string& token = "") {
     HttpResponse response;
     const Status status = HttpClient(testLimits())
                               .request(HttpMethod::kPost, server.url() + "/v3/auth/" + path, body,
-                                       std::chrono::milliseconds(20000), &response);
+                                       std::chrono::milliseconds(20000), &response, token);
     EXPECT_TRUE(status.ok()) << status;
     EXPECT_EQ(response.status, 200) << path << ": " << response.body;
+    return response.body;
 }
 
 TEST(EtcdAccessTest, ProvesItselfByCertificates) {
@@ -154,12 +158,20 @@ TEST(EtcdAccessTest, LogsIn) {
     result = storage->set("key", "value");
     EXPECT_TRUE(result.ok()) << result.error;
 
-    // Tokens live in the server's memory.
+    // Whose password is set, be it to what it was, has to log in again.
+    const std::string answer = post(server, "authenticate", R"({"name":"root","password":"r"})");
+    constexpr std::string_view kBefore = "\"token\":\"";
+    const size_t begin = answer.find(kBefore) + kBefore.size();
+    const std::string token = answer.substr(begin, answer.find('"', begin) - begin);
+    post(server, "user/changepw", R"({"name":"node","password":"se\"cret"})", token);
+    result = storage->get("key", &value);
+    EXPECT_TRUE(result.ok()) << result.error;
+    EXPECT_EQ(value, "value");
+
     server.kill();
     server.start();
     result = storage->get("key", &value);
     EXPECT_TRUE(result.ok()) << result.error;
-    EXPECT_EQ(value, "value");
 
     result = storage->get("elsewhere", &value);
     EXPECT_EQ(result.outcome, Outcome::kRefused) << result.error;
