@@ -4,6 +4,7 @@ set -euo pipefail
 usage() {
     cat << 'U'
 soak.sh [-k 6.1|6.12] [-t seconds] [-p seconds] [-s seed] [-b folder]
+soak.sh [-k 6.1|6.12] -r rounds [-b folder]
 
 Verified reads and writes on 8 segments over 3 hosts, while one fault after the other hits them: a target killed and
 started again, a short and a long loss of the link, delay with loss and reordering, a controller deleted, a namespace removed, a
@@ -14,29 +15,41 @@ Runs in a guest with a stock Debian kernel; build first (cmake --build --preset 
   -t    how long (600)
   -p    pause between two faults (10)
   -s    which faults, in which order: the same seed gives the same (a random one, which is printed)
+  -r    instead: so many connects and disconnects, half of them refused, and so many short losses of the link under load, after
+        which no memory, thread, descriptor or controller may be left (1000 take about 15 minutes)
   -b    the build (build/release)
 
 Exit status: 0, or 1 with the reason in the output.
 U
 }
-kernel=6.1 seconds=600 pause=10 seed=$((RANDOM * 32768 + RANDOM)) build=build/release
-while getopts k:t:p:s:b:h option; do
+kernel=6.1 seconds=600 pause=10 seed=$((RANDOM * 32768 + RANDOM)) rounds=0 build=build/release
+while getopts k:t:p:s:r:b:h option; do
     case $option in
         k) kernel=$OPTARG ;;
         t) seconds=$OPTARG ;;
         p) pause=$OPTARG ;;
         s) seed=$OPTARG ;;
+        r) rounds=$OPTARG ;;
         b) build=$OPTARG ;;
         h) usage && exit ;;
         *) usage >&2 && exit 2 ;;
     esac
 done
-for number in "$seconds" "$pause" "$seed"; do
+for number in "$seconds" "$pause" "$seed" "$rounds"; do
     [[ $number =~ ^[0-9]+$ ]] || { echo "soak: '$number' is not a number" >&2 && exit 2; }
 done
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/vm/faults.sh
 source scripts/vm/faults.sh
+if ((rounds > 0)); then
+    # Generous: a round takes less than a second, with an emulated processor, too.
+    limit=$((300 + 2 * rounds))
+    export NVMEOF_TEST_ROUNDS=$rounds
+    scripts/vm/run_test.sh -k "$kernel" -t "$limit" -p rdma -p tc "$(realpath "$build")/bin/initiator_kernel_test" \
+        --gtest_filter='*.ConnectsAndDisconnectsWithoutLeaking'
+    run_fault_program "$build" "$kernel" "$limit" '*.ManyFlaps' -e "NVMEOF_TEST_ROUNDS=$rounds"
+    exit
+fi
 echo "seed $seed"
 # Starting, the last fault's healing, and taking down come on top.
 run_fault_program "$build" "$kernel" $((seconds + 600)) 'Soak.*' \
