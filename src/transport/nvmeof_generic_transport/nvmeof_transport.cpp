@@ -64,6 +64,11 @@ void countAndEndSlice(void* context, int error, uint64_t bytes, FileCounters& co
     endSlice(context, error, bytes);
 }
 
+std::chrono::steady_clock::time_point submittedAt(void* context) {
+    const auto* slice = static_cast<const Transport::Slice*>(context);
+    return std::chrono::steady_clock::now() - std::chrono::nanoseconds(nanosecondsSince(slice->ts));
+}
+
 // What the engine's headers have for a failure of each kind.
 int engineCode(const Error& error) {
     switch (error.code) {
@@ -199,6 +204,8 @@ RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
             pool.get(),
             countAndEndSlice,
             options.initiator.connectTimeout,
+            options.initiator.fastIoFail,
+            submittedAt,
             [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); }};
         slot = std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
     }

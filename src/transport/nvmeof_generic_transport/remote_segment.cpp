@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "retried_read.h"
+#include "repeated_request.h"
 #include "retry_rules.h"
 #include "transport/nvmeof_generic_transport/common/signals.h"
 
@@ -30,6 +30,14 @@ constexpr std::chrono::milliseconds kSuspectPause{500};
 
 // Before a request is tried again, and until the next look at a connection that is not up yet.
 constexpr std::chrono::milliseconds kRetryPause{200};
+
+// Between two looks at I/O in the kernel, at most.
+constexpr std::chrono::milliseconds kWatchPause{250};
+
+// After so many looks at I/O that gets on no more the target is asked whether it is there, and
+// again after so many.
+constexpr uint32_t kAskAfter = 2;
+constexpr uint32_t kAskAgainAfter = 20;
 
 // Requests handed to the pool at once.
 constexpr size_t kAtOnce = 64;
@@ -65,14 +73,31 @@ class RemoteSegment::FileListener : public IoListener {
         // The note comes first: whoever sees the failed request finds the segment mending already.
         if (error != 0 && error != EINVAL && error != ECANCELED)
             segment_.onIoError(fileId_, this, error);
-        if (const auto read = RetriedRead::unwrap(context)) {
-            context = read->request.context;
-            if (canPass(error) && read->left > 0 &&
-                segment_.repeat(fileId_, read->request, read->left - 1)) {
+        if (const auto repeated = RepeatedRequest::unwrap(context)) {
+            const IoRequest& request = repeated->request;
+            context = request.context;
+            if (request.op == IoOp::kRead && canPass(error) && repeated->left > 0 &&
+                segment_.repeat(fileId_, request, repeated->left - 1)) {
                 return;
             }
         }
         segment_.context_.ended(context, error, bytes, *counters_);
+    }
+
+    void onIoReturned(const IoRequest& returned) noexcept override {
+        IoRequest request = returned;
+        int retries = 0;
+        Clock::time_point since;
+        if (const auto repeated = RepeatedRequest::unwrap(returned.context)) {
+            request = repeated->request;
+            retries = repeated->left;
+            since = repeated->since;
+        } else {
+            since = segment_.context_.submittedAt(returned.context);
+        }
+        if (!segment_.takeBack(fileId_, request, retries, since)) {
+            segment_.context_.ended(request.context, ECANCELED, 0, *counters_);
+        }
     }
 
  private:
@@ -122,7 +147,7 @@ void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t co
             refusal = lastError_.code;
         } else {
             first = waiting_.empty();
-            for (size_t i = 0; i < count; ++i) wait({fileId, {}, requests[i], retries});
+            for (size_t i = 0; i < count; ++i) wait({fileId, {}, requests[i], retries}, now);
         }
         if (refusal != 0) counters = counters_.of(fileId);
     }
@@ -138,42 +163,65 @@ void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t co
     }
 }
 
-// Under the lock, so that the queue is in the order of the deadlines.
-void RemoteSegment::wait(Waiting waiting) {
-    waiting.deadline = Clock::now() + context_.patience;
+void RemoteSegment::wait(Waiting waiting, Clock::time_point since) {
+    waiting.deadline = since + context_.patience;
     waitingRetries_ += waiting.isRetry();
     waiting_.push_back(waiting);
 }
 
 void RemoteSegment::send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
                          size_t count, int retries) {
-    if (retries == 0) return context_.pool->submit(device, requests, count);
+    if (retries == 0) {
+        context_.pool->submit(device, requests, count);
+        return keepWatched();
+    }
     std::array<IoRequest, kAtOnce> some;
+    const auto now = Clock::now();
     for (size_t at = 0; at < count;) {
         size_t filled = 0;
         for (; at < count && filled < some.size(); ++at, ++filled) {
             some[filled] = requests[at];
-            if (some[filled].op != IoOp::kRead) continue;
             // Without memory there is no second attempt.
-            std::unique_ptr<RetriedRead> read(new (std::nothrow)
-                                                  RetriedRead{requests[at], retries});
-            if (read) some[filled] = RetriedRead::wrap(std::move(read));
+            std::unique_ptr<RepeatedRequest> repeated(
+                new (std::nothrow) RepeatedRequest{requests[at], retries, now});
+            if (repeated) some[filled] = RepeatedRequest::wrap(std::move(repeated));
         }
         context_.pool->submit(device, some.data(), filled);
     }
+    keepWatched();
+}
+
+// After submitting: see watch().
+void RemoteSegment::keepWatched() {
+    if (watched_.load(std::memory_order_relaxed)) return;
+    if (!watched_.exchange(true)) context_.expireAt(Clock::now() + watchPause());
 }
 
 /// @return false when the segment is being stopped
 bool RemoteSegment::repeat(uint32_t fileId, const IoRequest& request, int retries) {
+    const auto now = Clock::now();
     bool first = false;
     {
         std::lock_guard lock(mutex_);
         if (stopping_) return false;
         first = waiting_.empty();
-        wait({fileId, {}, request, retries, Clock::now() + kRetryPause});
+        wait({fileId, {}, request, retries, now + kRetryPause}, now);
         counters_.of(fileId)->noteRetry();
     }
-    if (first) context_.expireAt(Clock::now() + context_.patience);
+    if (first) context_.expireAt(now + context_.patience);
+    wake_.notify_one();
+    return true;
+}
+
+/// @return false when the segment is being stopped
+bool RemoteSegment::takeBack(uint32_t fileId, const IoRequest& request, int retries,
+                             Clock::time_point since) {
+    {
+        std::lock_guard lock(mutex_);
+        if (stopping_) return false;
+        wait({fileId, {}, request, retries}, since);
+    }
+    context_.expireAt(since + context_.patience);
     wake_.notify_one();
     return true;
 }
@@ -203,7 +251,9 @@ void RemoteSegment::run() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         const auto when = wakeTime();
-        if (when == Clock::time_point::max()) {
+        if (look_) {
+            lookAtConnection(lock);
+        } else if (when == Clock::time_point::max()) {
             wake_.wait(lock);
         } else if (when > Clock::now()) {
             wake_.wait_until(lock, when);
@@ -226,17 +276,92 @@ RemoteSegment::Clock::time_point RemoteSegment::wakeTime() const {
 }
 
 RemoteSegment::Clock::time_point RemoteSegment::expire(Clock::time_point now) {
+    return std::min(endLate(now), watch(now));
+}
+
+RemoteSegment::Clock::time_point RemoteSegment::watch(Clock::time_point now) {
+    // Who submits from now on asks for another look. What was submitted before is counted here: the
+    // device's lock was taken for it before it is taken now.
+    if (!watched_.exchange(false)) return Clock::time_point::max();
+    size_t outstanding = 0;
+    uint64_t ended = 0;
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, file] : files_) {
+        const IoDevice::Activity activity = file.device->activity();
+        outstanding += activity.outstanding;
+        ended += activity.ended;
+    }
+    const bool moves = ended != std::exchange(lastEnded_, ended) || outstanding == 0;
+    if (moves) {
+        downSince_ = Clock::time_point::max();
+        stalled_ = 0;
+    } else {
+        look_ = true;
+        ++stalled_;
+        wake_.notify_one();
+    }
+    if (outstanding == 0) return Clock::time_point::max();
+    watched_ = true;
+    return now + watchPause();
+}
+
+std::chrono::milliseconds RemoteSegment::watchPause() const {
+    return std::min(kWatchPause, context_.downLimit / 4);
+}
+
+// The kernel counts its fast_io_fail_tmo from when it has taken the dead connection down, which can
+// take it longer than it may take in all.
+void RemoteSegment::lookAtConnection(std::unique_lock<std::mutex>& lock) {
+    look_ = false;
+    if (!connection_) return;
+    const bool ours = connection_->isOurs();
+    const bool ask = ours && stalled_ % kAskAgainAfter == kAskAfter;
+    lock.unlock();
+    bool live = connection_->isLive();
+    if (live && ask) {
+        connection_->provokeAnswer();
+        live = connection_->isLive();
+    }
+    lock.lock();
+    const auto now = Clock::now();
+    if (live) {
+        downSince_ = Clock::time_point::max();
+        return;
+    }
+    downSince_ = std::min(downSince_, now);
+    if (now - downSince_ < context_.downLimit) return;
+    downSince_ = Clock::time_point::max();
+    if (!ours) return;
+    suspect_ = true;
+    const auto line = attemptLog_.admit(now);
+    lock.unlock();
+    if (line) {
+        LOG(WARNING) << name_ << ": giving the connection to " << connection_->subsystemNqn()
+                     << " up: it is down, and I/O waits for it" << leftOut(*line);
+    }
+    closeFiles();  // what has not reached the kernel waits for the next connection
+    connection_->giveUp();
+    lock.lock();
+}
+
+RemoteSegment::Clock::time_point RemoteSegment::endLate(Clock::time_point now) {
     Error late;
     {
         std::lock_guard lock(mutex_);
-        if (waiting_.empty()) return Clock::time_point::max();
-        if (waiting_.front().deadline > now) return waiting_.front().deadline;
+        const auto first = firstDeadline();
+        if (first > now) return first;
         late = {ETIMEDOUT, name_ + " gave no answer in time" +
                                (lastError_.code != 0 ? "; last: " + lastError_.message : "")};
     }
     endWaiting([now](const Waiting& waiting) { return waiting.deadline <= now; }, late);
     std::lock_guard lock(mutex_);
-    return waiting_.empty() ? Clock::time_point::max() : waiting_.front().deadline;
+    return firstDeadline();
+}
+
+RemoteSegment::Clock::time_point RemoteSegment::firstDeadline() const {
+    auto first = Clock::time_point::max();
+    for (const Waiting& waiting : waiting_) first = std::min(first, waiting.deadline);
+    return first;
 }
 
 void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
@@ -452,7 +577,7 @@ void RemoteSegment::endWaiting(const Predicate& which, const Error& error, Last 
             }
         }
         waiting_.erase(kept, waiting_.end());
-        for (const Waiting& waiting : again) wait(waiting);
+        for (const Waiting& waiting : again) wait(waiting, now);
         if (!ending.empty()) line = endLog_.admit(now);
     }
     if (line) {

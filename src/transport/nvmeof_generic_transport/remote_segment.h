@@ -3,6 +3,7 @@
 // for them.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -39,6 +40,10 @@ struct RemoteSegmentContext {
     /// segment's thread, submit() and expire(). Must not block.
     std::function<void(void* context, int error, uint64_t bytes, FileCounters& counters)> ended;
     std::chrono::milliseconds patience;  ///< for a request to wait for its connection
+    /// For a connection to be down while I/O waits for it in the kernel, before it is given up.
+    std::chrono::milliseconds downLimit;
+    /// When a request was submitted, by its context. Must not block.
+    std::function<Clock::time_point(void* context)> submittedAt;
     /// Asks for expire() at a time. Must not block.
     std::function<void(Clock::time_point when)> expireAt;
 };
@@ -62,10 +67,12 @@ class RemoteSegment {
     /// @param requests  their contexts are addresses of objects aligned to 2 bytes at least
     /// @param retries  how often each may be tried again after an error that can pass (canPass()):
     /// a read always, a write as long as the kernel has not had it. Each attempt may wait as long
-    /// as the first; the next begins when the connection is up again.
+    /// as the first; the next begins when the connection is up again. What the pool gives back
+    /// because the kernel never had it has not been tried: it waits on, until its time is up.
     void submit(uint32_t fileId, const IoRequest* requests, size_t count, int retries = 0);
 
-    /// Ends the waiting requests whose time is up, also while the segment's own thread is held up.
+    /// Ends the waiting requests whose time is up, also while the segment's own thread is held up;
+    /// and while I/O is with the kernel, has that thread look at the connection when nothing moves.
     /// @return when it wants to be called again; time_point::max(): when `expireAt` says so
     Clock::time_point expire(Clock::time_point now);
 
@@ -95,11 +102,13 @@ class RemoteSegment {
 
     void onIoError(uint32_t fileId, const FileListener* listener, int error);
     bool repeat(uint32_t fileId, const IoRequest& request, int retries);
+    bool takeBack(uint32_t fileId, const IoRequest& request, int retries, Clock::time_point since);
 
     // The steps of the segment's thread. Those that block run without the lock.
     void run();
     Clock::time_point wakeTime() const;
     void attempt(std::unique_lock<std::mutex>& lock);
+    void lookAtConnection(std::unique_lock<std::mutex>& lock);
     Result<> bringUp(bool fresh, const std::set<uint32_t>& wanted);
     Result<> useConnection();
     /// @return false when the device is not there yet: the requests go on waiting
@@ -107,7 +116,12 @@ class RemoteSegment {
     void sendWaiting(uint32_t fileId, bool live);
     void noteFailure(std::unique_lock<std::mutex>& lock, const Error& error);
 
-    void wait(Waiting waiting);
+    void wait(Waiting waiting, Clock::time_point since);
+    Clock::time_point firstDeadline() const;
+    Clock::time_point endLate(Clock::time_point now);
+    Clock::time_point watch(Clock::time_point now);
+    void keepWatched();
+    std::chrono::milliseconds watchPause() const;
     void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
               int retries);
     void closeFiles();
@@ -124,15 +138,22 @@ class RemoteSegment {
     bool stopping_ = false;
     bool suspect_ = false;    // I/O failed: look at descriptor and connection again
     bool connected_ = false;  // connection_ is set
+    bool look_ = false;       // I/O gets on no more: see whether the connection is up
+    uint32_t stalled_ = 0;    // looks at I/O in the kernel without any of it having ended
+    uint64_t lastEnded_ = 0;  // requests, when last counted
+    Clock::time_point downSince_ = Clock::time_point::max();  // seen down, and no I/O ended since
     std::unordered_map<uint32_t, OpenFile> files_;
-    std::vector<Waiting> waiting_;  // in the order of their deadlines
-    size_t waitingRetries_ = 0;     // of them
+    std::vector<Waiting> waiting_;
+    size_t waitingRetries_ = 0;  // of them
     RetryPace pace_;
     Error lastError_{0, {}};  // of the last attempt; code 0: it succeeded
     LogPace ioLog_, attemptLog_, endLog_;
     SegmentCounters counters_;
     std::string publishedName_;
     uint64_t connects_ = 0, failedAttempts_ = 0;
+
+    // Set while expire() is going to be called because of I/O in the kernel.
+    std::atomic<bool> watched_{false};
 
     // The thread's own.
     RemoteDescriptor descriptor_;

@@ -210,6 +210,12 @@ void deleteController(const std::string& name) {
     std::ofstream("/sys/class/nvme/" + name + "/delete_controller") << "1" << std::flush;
 }
 
+std::string stateOf(const std::string& controller) {
+    std::string state;
+    std::getline(std::ifstream("/sys/class/nvme/" + controller + "/state"), state);
+    return state;
+}
+
 std::vector<std::string> controllersAt(const std::string& address) {
     std::vector<std::string> found;
     std::error_code gone;

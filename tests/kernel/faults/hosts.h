@@ -102,3 +102,5 @@ class PortLinks {
 void deleteController(const std::string& name);
 /// The controllers whose address contains this one.
 std::vector<std::string> controllersAt(const std::string& address);
+/// What the kernel says of it: "live", "connecting" ...; "" when it is gone.
+std::string stateOf(const std::string& controller);

@@ -62,6 +62,9 @@ class LocalConnection final : public Connection {
     explicit LocalConnection(std::string nqn) : nqn_(std::move(nqn)) {}
     const std::string& subsystemNqn() const override { return nqn_; }
     bool isLive() const override { return true; }
+    bool isOurs() const override { return false; }
+    void provokeAnswer() override {}
+    void giveUp() override {}
 
  private:
     const std::string nqn_;

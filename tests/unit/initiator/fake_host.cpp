@@ -127,11 +127,12 @@ DeviceOpen FakeHost::deviceOpen() const {
 
 Result<std::string> FakeFabrics::connect(const TransportAddress& address,
                                          const std::string& subsystemNqn, const HostIdentity& host,
-                                         const InitiatorOptions& options, std::stop_token) {
+                                         const InitiatorOptions& options) {
     ++connects;
     ++connectsUnderWay;
     onConnect();
     const std::lock_guard lock(mutex_);
+    onAddress(address);
     --connectsUnderWay;
     lastHost_ = host;
     if (const int code = failWith) return makeError(code, "fake connect");
@@ -154,6 +155,12 @@ Result<std::string> FakeFabrics::connect(const TransportAddress& address,
     host_.addController(controller);
     ++made;
     return controller.name;
+}
+
+Result<bool> FakeFabrics::probe(const TransportAddress& address,
+                                std::chrono::steady_clock::time_point, const std::stop_token&) {
+    if (const int code = failProbeWith) return makeError(code, "fake probe");
+    return address.trtype == "tcp";
 }
 
 Result<> FakeFabrics::disconnect(int controllerDir, const std::string& name) {

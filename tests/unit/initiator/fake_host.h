@@ -4,11 +4,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -98,12 +100,17 @@ class FakeFabrics : public Fabrics {
     explicit FakeFabrics(FakeHost& host) : host_(host) {}
 
     Result<std::string> connect(const TransportAddress& address, const std::string& subsystemNqn,
-                                const HostIdentity& host, const InitiatorOptions& options,
-                                std::stop_token stop) override;
+                                const HostIdentity& host, const InitiatorOptions& options) override;
+    Result<bool> probe(const TransportAddress& address,
+                       std::chrono::steady_clock::time_point deadline,
+                       const std::stop_token& stop) override;
+    void provokeAnswer(int, const std::string&) override {}
     Result<> disconnect(int controllerDir, const std::string& name) override;
 
-    std::function<void()> onConnect = [] {};     ///< runs first, with nothing locked
+    std::function<void()> onConnect = [] {};  ///< runs first, with nothing locked
+    std::function<void(const TransportAddress&)> onAddress = [](const auto&) {};  ///< then this
     std::function<void()> onDisconnect = [] {};  ///< runs first, with nothing locked
+    std::atomic<int> failProbeWith{0};           ///< errno of the next probes
     std::atomic<int> failWith{0};                ///< errno of the next connects
     std::atomic<int> connects{0};                ///< attempts
     std::atomic<int> made{0};

@@ -172,6 +172,9 @@ TEST_F(OpenNamespaceTest, RefusesTheConnectionOfAnotherInitiator) {
     struct Other : Connection {
         const std::string& subsystemNqn() const override { return kNqn; }
         bool isLive() const override { return true; }
+        bool isOurs() const override { return false; }
+        void provokeAnswer() override {}
+        void giveUp() override {}
     } other;
     EXPECT_EQ(initiator->openNamespace(other, kNsid, kSize, 0, Clock::now()).error().code, EINVAL);
 }

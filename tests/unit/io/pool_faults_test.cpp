@@ -614,6 +614,58 @@ TEST_F(PoolFaults, CloseInTheMiddleOfALargeRequest) {
     ASSERT_TRUE(second->waitForAll());
 }
 
+// What the kernel never had comes back as it was submitted, since it may be sent elsewhere; what it
+// had a part of does not.
+TEST_F(PoolFaults, CloseGivesBackWhatTheKernelNeverHad) {
+    struct Returned : Recorder {
+        using Recorder::Recorder;
+        void onIoReturned(const IoRequest& request) noexcept override {
+            {
+                std::lock_guard lock(mutex);
+                requests.push_back(request);
+            }
+            onIoDone(request.context, EREMOTE, 0);
+        }
+        std::mutex mutex;
+        std::vector<IoRequest> requests;
+    };
+    constexpr size_t kCount = 5;
+    aio_->isHeld = [](const FakeAio::Io&) { return true; };
+    IoOptions options;
+    options.queueDepth = 4;
+    options.maxIoBytes = 64 << 10;
+    make(options);
+    auto recorder = std::make_shared<Returned>(kCount);
+    const auto device = add(file_, recorder);
+    Memory memory(2 << 20);
+    std::vector<IoRequest> requests;
+    for (size_t i = 0; i < kCount; ++i) {
+        const uint64_t offset = i == 0 ? 0 : (1 << 20) + i * kBlock;
+        requests.push_back({i % 2 == 0 ? IoOp::kRead : IoOp::kWrite, memory.data() + offset, offset,
+                            i == 0 ? uint64_t{1 << 20} : kBlock - i * 512, recorder->context(i)});
+    }
+    pool_->submit(device, requests.data(), kCount - 1);
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->held() == 4; }));
+    pool_->closeDevice(device);
+    ASSERT_TRUE(recorder->waitFor(kCount - 2));
+    pool_->submit(device, &requests.back(), 1);
+    ASSERT_TRUE(recorder->waitFor(kCount - 1));
+    aio_->release();
+    ASSERT_TRUE(recorder->waitForAll());
+    EXPECT_EQ(recorder->error(0), ECANCELED);
+    ASSERT_EQ(recorder->requests.size(), kCount - 1);
+    for (size_t i = 1; i < kCount; ++i) {
+        const IoRequest &is = recorder->requests[i - 1], &was = requests[i];
+        EXPECT_EQ(recorder->error(i), EREMOTE);
+        EXPECT_EQ(is.op, was.op);
+        EXPECT_EQ(is.buffer, was.buffer);
+        EXPECT_EQ(is.offset, was.offset);
+        EXPECT_EQ(is.length, was.length);
+        EXPECT_EQ(is.context, was.context);
+    }
+    EXPECT_TRUE(recorder->eachOnce());
+}
+
 // Case 40: the pool's end waits for the kernel, since that owns the memory until then.
 TEST_F(PoolFaults, DestructionWaitsForTheKernel) {
     aio_->isHeld = [](const FakeAio::Io&) { return true; };

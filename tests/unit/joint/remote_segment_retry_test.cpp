@@ -2,8 +2,12 @@
 // advise_retry_cnt, deadlines that hold whatever the segment's thread does, and what is counted.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <map>
+#include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,6 +22,10 @@ class RetryTest : public RemoteSegmentTest {
         std::lock_guard lock(pool.mutex);
         pool.errors["file 1"] = error;
         pool.errorsLeft = times;
+    }
+    void hold(bool holds) {
+        std::lock_guard lock(pool.mutex);
+        pool.holds = holds;
     }
     int submitted() {
         std::lock_guard lock(pool.mutex);
@@ -142,6 +150,75 @@ TEST_F(RetryTest, RequestsEndInTimeBehindAConnectThatHangs) {
     submit(1, ended);
     EXPECT_EQ(wait(ended), ETIMEDOUT);
     initiator.change([&] { initiator.connectBlocks = false; });
+}
+
+// What was queued behind the I/O that failed has not been tried: whoever closes the device, it
+// waits for the next one, reads and writes, with and without advice.
+TEST_F(RetryTest, WhatTheKernelNeverHadGoesOnWaiting) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    hold(true);
+    std::array<Ended, 4> ended;
+    submit(1, ended[0], 0, IoOp::kRead);
+    submit(1, ended[1], 0, IoOp::kWrite);
+    submit(1, ended[2], 1, IoOp::kRead);
+    submit(1, ended[3], 1, IoOp::kWrite);
+    EXPECT_EQ(pool.held(), 4u);
+    hold(false);
+    failIo(ENODATA, 1);
+    EXPECT_EQ(run(1), ENODATA);  // which closes the device
+    for (Ended& one : ended) EXPECT_EQ(wait(one), 0);
+    EXPECT_EQ(fileStats(1).retries, 0u) << "none of these was a second attempt";
+    EXPECT_EQ(initiator.opens, 2);
+}
+
+TEST_F(RetryTest, WhatTheKernelNeverHadFollowsANewConnection) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    EXPECT_EQ(run(2), 0);
+    hold(true);
+    Ended ended;
+    submit(1, ended, 0, IoOp::kWrite);
+    hold(false);
+    {
+        std::lock_guard lock(mutex);
+        descriptor.subsystemNqn = "nqn.2026-01.org.example:second";
+    }
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.errors["file 2"] = EIO;
+        pool.errorsLeft = 1;
+    }
+    EXPECT_EQ(run(2), EIO);
+    EXPECT_EQ(wait(ended), 0);
+    std::lock_guard lock(pool.mutex);
+    EXPECT_NE(pool.devices.back()->spec.name.find("second"), std::string::npos);
+}
+
+// Its time is what it had from the beginning.
+TEST_F(RetryTest, WhatComesBackTooLateEnds) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    hold(true);
+    Ended late;
+    submit(1, late);
+    initiator.change([&] { initiator.openErrors[1] = ENXIO; });
+    submittedAt = std::chrono::steady_clock::now() - kLimit;
+    failIo(ENODATA, 1);
+    hold(false);
+    EXPECT_EQ(run(1), ENODATA);
+    EXPECT_EQ(wait(late), ETIMEDOUT);
+}
+
+TEST_F(RetryTest, StopEndsWhatComesBack) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    hold(true);
+    std::array<Ended, 2> ended;
+    submit(1, ended[0]);
+    submit(1, ended[1], 5);
+    segment->stop();
+    for (Ended& one : ended) EXPECT_EQ(wait(one), ECANCELED);
 }
 
 TEST_F(RetryTest, CountsPerFile) {

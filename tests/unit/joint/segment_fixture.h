@@ -7,11 +7,13 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "housekeeper.h"
@@ -27,10 +29,22 @@ struct FakeConnection : Connection {
     FakeConnection(std::string n, std::atomic<int>& l) : nqn(std::move(n)), live(l) { ++live; }
     ~FakeConnection() override { --live; }
     const std::string& subsystemNqn() const override { return nqn; }
-    bool isLive() const override { return up; }
+    bool isLive() const override {
+        ++looks;
+        return up;
+    }
+    bool isOurs() const override { return ours; }
+    void provokeAnswer() override { ++provoked; }
+    void giveUp() override {
+        ++givenUp;
+        onGiveUp();
+    }
     std::string nqn;
     std::atomic<int>& live;
-    std::atomic<bool> up{true};
+    std::atomic<bool> up{true}, ours{true};
+    mutable std::atomic<int> looks{0};
+    std::atomic<int> provoked{0}, givenUp{0};
+    std::function<void()> onGiveUp = [] {};
 };
 
 // An initiator whose world the test arranges.
@@ -87,12 +101,17 @@ class FakeInitiator : public Initiator {
 
 struct FakeDevice : IoDevice {
     explicit FakeDevice(IoDeviceSpec s) : spec(std::move(s)) {}
+    Activity activity() const override { return {outstanding, ended}; }
     IoDeviceSpec spec;
     bool closed = false;
+    std::vector<IoRequest> held;  // queued
+    std::vector<IoRequest> inKernel;
+    std::atomic<size_t> outstanding{0};
+    std::atomic<uint64_t> ended{0};
 };
 
 // A pool that ends each request at once, with the error that the test sets for its device's
-// connection.
+// connection; or that keeps them queued, or in the kernel.
 class FakePool : public IoPool {
  public:
     int openFlags() const override { return 0; }
@@ -106,15 +125,26 @@ class FakePool : public IoPool {
         const auto device = std::static_pointer_cast<FakeDevice>(opened);
         for (size_t i = 0; i < count; ++i) {
             int error = 0;
+            bool closed = false;
             {
                 std::lock_guard lock(mutex);
-                if (device->closed) error = ECANCELED;
+                closed = device->closed;
+                if ((holds || kernelHolds) && !closed) {
+                    (holds ? device->held : device->inKernel).push_back(requests[i]);
+                    ++device->outstanding;
+                    continue;
+                }
                 for (const auto& [name, e] : errors) {
                     if (device->spec.name.find(name) != std::string::npos) error = e;
                 }
                 ++submitted;
                 if (error != 0 && errorsLeft > 0 && --errorsLeft == 0) errors.clear();
             }
+            if (closed) {
+                device->spec.listener->onIoReturned(requests[i]);
+                continue;
+            }
+            ++device->ended;
             device->spec.listener->onIoDone(requests[i].context, error,
                                             error ? 0 : requests[i].length);
         }
@@ -122,15 +152,48 @@ class FakePool : public IoPool {
     void enablePolling() override {}
     bool poll() override { return false; }
     void wait(std::chrono::nanoseconds) override {}
-    void closeDevice(const std::shared_ptr<IoDevice>& device) override {
+    void closeDevice(const std::shared_ptr<IoDevice>& opened) override {
+        const auto device = std::static_pointer_cast<FakeDevice>(opened);
+        std::vector<IoRequest> returned;
+        {
+            std::lock_guard lock(mutex);
+            device->closed = true;
+            returned.swap(device->held);
+        }
+        for (const IoRequest& request : returned) {
+            --device->outstanding;
+            device->spec.listener->onIoReturned(request);
+        }
+    }
+    // The kernel gives back what it has of all devices.
+    void release(int error) {
+        std::vector<std::pair<std::shared_ptr<FakeDevice>, IoRequest>> all;
+        {
+            std::lock_guard lock(mutex);
+            for (const auto& device : devices) {
+                for (const IoRequest& request : device->inKernel) all.emplace_back(device, request);
+                device->inKernel.clear();
+            }
+        }
+        for (const auto& [device, request] : all) {
+            --device->outstanding;
+            ++device->ended;
+            device->spec.listener->onIoDone(request.context, error, error ? 0 : request.length);
+        }
+    }
+    size_t held() {
         std::lock_guard lock(mutex);
-        std::static_pointer_cast<FakeDevice>(device)->closed = true;
+        size_t all = 0;
+        for (const auto& device : devices) all += device->held.size();
+        return all;
     }
 
     std::mutex mutex;
     std::map<std::string, int> errors;
     int errorsLeft = 0;  // after so many, none any more; 0: no end
     int submitted = 0;
+    bool holds = false;        // queued, what is submitted from now on
+    bool kernelHolds = false;  // in the kernel
     std::vector<std::shared_ptr<FakeDevice>> devices;
 };
 
@@ -142,7 +205,8 @@ class RemoteSegmentTest : public ::testing::Test {
         int error = -1;
     };
 
-    void start(std::chrono::milliseconds patience = kLimit) {
+    void start(std::chrono::milliseconds patience = kLimit,
+               std::chrono::milliseconds downLimit = kLimit) {
         descriptor.segment = "the segment";
         descriptor.address = {"tcp", "ipv4", "192.0.2.1", "4420"};
         descriptor.subsystemNqn = "nqn.2026-01.org.example:first";
@@ -158,6 +222,8 @@ class RemoteSegmentTest : public ::testing::Test {
         context.initiator = &initiator;
         context.pool = &pool;
         context.patience = patience;
+        context.downLimit = downLimit;
+        context.submittedAt = [this](void*) { return submittedAt.load(); };
         housekeeper = std::make_unique<Housekeeper>([this](Housekeeper::Clock::time_point now) {
             RemoteSegment* known = due;
             return known ? known->expire(now) : Housekeeper::Clock::time_point::max();
@@ -221,6 +287,9 @@ class RemoteSegmentTest : public ::testing::Test {
     std::unique_ptr<RemoteSegment> segment;
     std::unique_ptr<Housekeeper> housekeeper;
     std::atomic<RemoteSegment*> due{nullptr};
+    // What is said of requests that come back from the pool.
+    std::atomic<std::chrono::steady_clock::time_point> submittedAt{
+        std::chrono::steady_clock::now()};
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -23,13 +24,28 @@ class Fabrics {
  public:
     virtual ~Fabrics() = default;
 
-    /// Connects, with all of the options' times, never with the kernel's defaults.
-    /// @param stop  ends the wait early where that is possible, with ECANCELED
+    /// Asks a target whether it is there, without the kernel's help: any number of targets may be
+    /// asked at the same time.
+    /// @param stop  ends the wait with ECANCELED
+    /// @return whether it has answered; false where there is no way of asking (RDMA). ECONNREFUSED,
+    /// EHOSTUNREACH, ETIMEDOUT (at `deadline`), EPROTO ... when it is no use to connect
+    virtual Result<bool> probe(const TransportAddress& address,
+                               std::chrono::steady_clock::time_point deadline,
+                               const std::stop_token& stop) = 0;
+
+    /// Connects, with all of the options' times, never with the kernel's defaults. The kernel makes
+    /// one connection of the machine at a time.
     /// @return the kernel's name of the new controller ("nvme3"); EALREADY when this host is
     /// connected already; other errors name the address, the cause and the remedy
     virtual Result<std::string> connect(const TransportAddress& address,
                                         const std::string& subsystemNqn, const HostIdentity& host,
-                                        const InitiatorOptions& options, std::stop_token stop) = 0;
+                                        const InitiatorOptions& options) = 0;
+
+    /// Has the kernel find out whether a controller's target still answers: it takes the connection
+    /// for lost where it does not. May block for some seconds then, and for as long as an answer
+    /// takes otherwise.
+    /// @param controllerDir  its opened folder in sysfs; stays the caller's
+    virtual void provokeAnswer(int controllerDir, const std::string& name) = 0;
 
     /// Deletes a controller. May take seconds when its target does not answer.
     /// @param controllerDir  its opened folder in sysfs: names are recycled, a folder is not. Stays

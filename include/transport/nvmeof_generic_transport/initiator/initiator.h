@@ -25,8 +25,16 @@ class Connection {
     virtual ~Connection() = default;
     virtual const std::string& subsystemNqn() const = 0;
     /// Whether the kernel's connection is up at the moment: not when it is being restored or was
-    /// given up. Reads in sysfs only.
+    /// given up. Reads one file in sysfs.
     virtual bool isLive() const = 0;
+    /// Whether a process of this transport made it.
+    virtual bool isOurs() const = 0;
+    /// Has the kernel find out now whether the target still answers, instead of when keep-alive
+    /// does. Only if isOurs(). May block for seconds.
+    virtual void provokeAnswer() = 0;
+    /// Has the kernel delete the controller, so that it ends the I/O in its hands instead of trying
+    /// to restore the connection. Only if isOurs(). May block for seconds, as the destructor.
+    virtual void giveUp() = 0;
 };
 
 /// The open block device of one namespace, whose identity was checked on this very descriptor.

@@ -9,10 +9,8 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// Times are given to the kernel with each connection. The defaults bound the time without an
-/// answer, after a target has gone, to keepAlive (twice, at worst) + fastIoFail. Measured with
-/// keepAlive 2 s, reconnectDelay 1 s and fastIoFail 2 s, the link taken down: I/O failed after
-/// 4.5 s (Linux 6.12) and 7.8 s (Linux 6.1).
+/// Times are given to the kernel with each connection. What they mean for the time without an
+/// answer after a target has gone is in docs/failure-model.md.
 struct InitiatorOptions {
     std::chrono::seconds connectTimeout{10};  ///< to wait for a connection and its devices
     std::chrono::seconds keepAlive{2};

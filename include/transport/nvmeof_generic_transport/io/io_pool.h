@@ -2,6 +2,7 @@
 // The io part: a pool of libaio workers that moves bytes between memory and opened block devices.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +42,14 @@ class IoListener {
     /// is refused, with no lock of the pool held: it may call submit() and closeDevice(). It must
     /// not block or throw. The device keeps its listener alive until the last call.
     virtual void onIoDone(void* context, int error, uint64_t bytes) noexcept = 0;
+
+    /// Told instead of onIoDone() of a request whose device was closed before any part of it was
+    /// handed to the kernel: as if it had never been submitted, so it may be submitted elsewhere.
+    /// Rules as onIoDone().
+    /// @param request  as it was submitted
+    virtual void onIoReturned(const IoRequest& request) noexcept {
+        onIoDone(request.context, ECANCELED, 0);
+    }
 };
 
 /// What to run I/O on.
@@ -55,7 +64,15 @@ struct IoDeviceSpec {
 /// A device that a pool has taken in. Only its pool knows what is inside.
 class IoDevice {
  public:
+    /// From one moment; two of them tell whether it gets on.
+    struct Activity {
+        size_t outstanding;  ///< requests that have not ended
+        uint64_t ended;      ///< requests that have, since it was taken in
+    };
     virtual ~IoDevice() = default;
+    /// Thread-safe; waits for nothing but a lock that is held for a moment. After submit(), a
+    /// request counts as outstanding or as ended.
+    virtual Activity activity() const = 0;
 };
 
 class IoPool {

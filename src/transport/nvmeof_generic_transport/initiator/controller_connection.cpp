@@ -25,13 +25,20 @@ ControllerConnection::~ControllerConnection() {
 }
 
 bool ControllerConnection::isUsable() const {
-    const auto info = SysfsNvme::describeController(lease_.dir(), lease_.name());
-    return info.ok() && info.value().state != ControllerState::kGoing;
+    const auto state = SysfsNvme::readState(lease_.dir());
+    return state.ok() && state.value() != ControllerState::kGoing;
 }
 
 bool ControllerConnection::isLive() const {
-    const auto info = SysfsNvme::describeController(lease_.dir(), lease_.name());
-    return info.ok() && info.value().state == ControllerState::kLive;
+    // Nothing but the state: other files make the kernel wait for a queue that is being stopped.
+    const auto state = SysfsNvme::readState(lease_.dir());
+    return state.ok() && state.value() == ControllerState::kLive;
+}
+
+void ControllerConnection::giveUp() {
+    if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name()); !gone.ok()) {
+        LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
+    }
 }
 
 }  // namespace mooncake::nvmeof_generic

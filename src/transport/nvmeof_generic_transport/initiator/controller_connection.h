@@ -22,9 +22,10 @@ class ControllerConnection final : public Connection {
 
     const std::string& subsystemNqn() const override { return subsystemNqn_; }
     bool isLive() const override;
+    bool isOurs() const override { return lease_.isOurs(); }
+    void provokeAnswer() override { fabrics_->provokeAnswer(lease_.dir(), lease_.name()); }
+    void giveUp() override;
     const std::string& controllerName() const { return lease_.name(); }
-    /// Whether a process of this transport made it.
-    bool isOurs() const { return lease_.isOurs(); }
     /// The controller's opened folder in sysfs.
     int dir() const { return lease_.dir(); }
     /// Whether the controller is there and not being deleted; it may be reconnecting.

@@ -102,9 +102,25 @@ Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddres
     return std::shared_ptr<Connection>(connected.take());
 }
 
+Result<std::string> InitiatorImpl::makeController(const TransportAddress& address,
+                                                  const std::string& subsystemNqn,
+                                                  const HostIdentity& host,
+                                                  Clock::time_point deadline) {
+    const auto answered = fabrics_->probe(address, deadline, stop_.get_token());
+    if (!answered.ok()) {
+        return connectError(answered.error().code, address, subsystemNqn, host.nqn);
+    }
+    auto turn = order_.enter(toString(address), answered.value(), deadline, stop_.get_token());
+    if (!turn.ok()) return turn.error();
+    auto made = fabrics_->connect(address, subsystemNqn, host, options_);
+    if (made.ok()) turn.value().succeeded();
+    return made;
+}
+
 InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& address,
                                                    const std::string& subsystemNqn) {
-    Poll poll(Clock::now() + options_.connectTimeout, stop_.get_token());
+    const auto deadline = Clock::now() + options_.connectTimeout;
+    Poll poll(deadline, stop_.get_token());
     auto tryAgainAt = Clock::time_point::min();
     while (true) {
         auto controllers = sysfs_.controllers();
@@ -120,8 +136,7 @@ InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& addre
         if (found == all.end() && Clock::now() < tryAgainAt) {
             waitingFor = "the controller of another process that connects to " + subsystemNqn;
         } else if (found == all.end()) {
-            auto made = fabrics_->connect(address, subsystemNqn, agreeWith(host_, all), options_,
-                                          stop_.get_token());
+            auto made = makeController(address, subsystemNqn, agreeWith(host_, all), deadline);
             if (made.ok()) return useMade(made.value(), subsystemNqn, poll);
             if (made.error().code != EALREADY) return made.error();
             // Another process was faster: its controller appears now, if we can see it at all. Each

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <string>
 
+#include "connect_order.h"
 #include "connection_table.h"
 #include "namespace_opener.h"
 #include "sysfs_nvme.h"
@@ -27,9 +28,15 @@ class InitiatorImpl final : public Initiator {
                                           Clock::time_point deadline) override;
     void interrupt() override { stop_.request_stop(); }
 
+    const ConnectOrder& connectOrder() const { return order_; }
+
  private:
     using Connected = ConnectionTable::Connected;
 
+    /// Has the kernel make a controller, when it is this target's turn. @return its name
+    Result<std::string> makeController(const TransportAddress& address,
+                                       const std::string& subsystemNqn, const HostIdentity& host,
+                                       Clock::time_point deadline);
     Connected findOrMake(const TransportAddress& address, const std::string& subsystemNqn);
     Connected use(const std::string& controller, const std::string& subsystemNqn, const Poll& poll);
     Connected useMade(const std::string& controller, const std::string& subsystemNqn,
@@ -43,6 +50,7 @@ class InitiatorImpl final : public Initiator {
     const SysfsNvme sysfs_;
     const NamespaceOpener opener_;
     std::stop_source stop_;
+    ConnectOrder order_;
     ConnectionTable connections_;
 };
 

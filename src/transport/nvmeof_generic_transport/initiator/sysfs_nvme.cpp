@@ -117,6 +117,12 @@ Result<UniqueFd> SysfsNvme::openController(const std::string& name) const {
     return openFolder(AT_FDCWD, root_ + "/class/nvme/" + name);
 }
 
+Result<ControllerState> SysfsNvme::readState(int dir) {
+    const auto state = readAttribute(dir, "state");
+    if (!state.ok()) return state.error();
+    return toState(state.value());
+}
+
 Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string& name) {
     ControllerInfo info;
     info.name = name;
@@ -135,9 +141,9 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
     if (auto text = readAttribute(dir, "hostnqn"); text.ok()) info.hostNqn = text.take();
     if (auto text = readAttribute(dir, "hostid"); text.ok()) info.hostId = text.take();
     // Last: what was read before is of a controller that still was there now.
-    auto state = readAttribute(dir, "state");
+    const auto state = readState(dir);
     if (!state.ok()) return state.error();
-    info.state = toState(state.value());
+    info.state = state.value();
     return info;
 }
 

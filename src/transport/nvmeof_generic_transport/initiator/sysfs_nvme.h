@@ -52,6 +52,10 @@ class SysfsNvme {
     /// @return an error for which isGone() holds when the controller has gone
     static Result<ControllerInfo> describeController(int dir, const std::string& name);
 
+    /// @param dir  of openController()
+    /// @return as describeController()
+    static Result<ControllerState> readState(int dir);
+
     /// The name of the block device through which namespace `nsid` can be used. With native
     /// multipath that is a device of the subsystem (the controller's own is hidden and must not be
     /// used), otherwise one of the controller.

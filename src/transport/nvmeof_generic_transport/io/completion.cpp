@@ -140,7 +140,15 @@ void cancelQueued(Device& device, Harvest& harvest) {
         harvest.ended.push(operation);
     }
     while (Request* request = requests.pop()) {
-        endRequestPart(device, request, ECANCELED, 0, harvest);
+        if (request->isRetry || !request->isWhole()) {
+            endRequestPart(device, request, ECANCELED, 0, harvest);
+            continue;
+        }
+        const IoRequest whole{request->op, request->buffer, request->offset, request->length,
+                              request->context};
+        harvest.freed.push(request);
+        ++harvest.requestsEnded;
+        device.listener().onIoReturned(whole);
     }
 }
 

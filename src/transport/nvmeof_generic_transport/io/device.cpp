@@ -175,6 +175,7 @@ Readiness Device::gather(Harvest& harvest) {
     again_.append(std::move(harvest.again));
     retries_.append(std::move(harvest.retries));
     while (Request* request = harvest.freed.pop()) slab_.free(request);
+    ended_ += harvest.requestsEnded;
     outstanding_ -= std::exchange(harvest.requestsEnded, 0);
     return evaluate();
 }
@@ -210,6 +211,11 @@ void Device::trim() {
 Device::Load Device::load() const {
     std::lock_guard lock(mutex_);
     return {outstanding_, inFlight_};
+}
+
+Device::Activity Device::activity() const {
+    std::lock_guard lock(mutex_);
+    return {outstanding_, ended_};
 }
 
 bool Device::hasQueued() const {

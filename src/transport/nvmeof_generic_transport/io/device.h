@@ -149,6 +149,7 @@ class Device final : public IoDevice {
         size_t inFlight;     ///< I/Os started and not ended
     };
     Load load() const;
+    Activity activity() const override;
 
     Device* nextReady = nullptr;   ///< in the Dispatcher
     Device* nextPaused = nullptr;  ///< with a Worker
@@ -191,6 +192,7 @@ class Device final : public IoDevice {
     Operation* spare_ = nullptr;
     uint32_t spareCount_ = 0;
     size_t outstanding_ = 0;
+    uint64_t ended_ = 0;  // requests of callers
     uint32_t inFlight_ = 0;
     uint32_t merges_ = 0;      // of the writes in flight
     uint32_t submitters_ = 0;  // threads that have the turn

@@ -115,7 +115,13 @@ class Pool final : public IoPool {
             } else {
                 dispatcher_.push(device, admission.ready);
             }
-            for (at += admission.taken; at < end; ++at) refuse(requests[at], admission.error);
+            for (at += admission.taken; at < end; ++at) {
+                if (admission.error == ECANCELED) {
+                    device.listener().onIoReturned(requests[at]);
+                } else {
+                    refuse(requests[at], admission.error);
+                }
+            }
         }
     }
 

@@ -42,6 +42,13 @@ struct Request {
         isRetry = retry;
     }
 
+    /// Whether no part of it has been planned. Only while it is in no queue.
+    bool isWhole() const {
+        return length > 0 && parts.load(std::memory_order_acquire) == 1 &&
+               moved.load(std::memory_order_relaxed) == 0 &&
+               error.load(std::memory_order_relaxed) == 0;
+    }
+
     /// Ends a piece. @return true when it was the last: the request has ended and is the caller's
     bool endPiece(int pieceError, uint64_t pieceMoved) {
         if (pieceError != 0) {

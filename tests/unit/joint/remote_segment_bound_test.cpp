@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// I/O that is with the kernel while its connection is down.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "segment_fixture.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+class BoundTest : public RemoteSegmentTest {
+ protected:
+    void startConnected(std::chrono::milliseconds downLimit = 40ms) {
+        start(kLimit, downLimit);
+        EXPECT_EQ(run(1), 0);
+        connection = initiator.connections.begin()->second.lock();
+    }
+    void kernelHolds(bool holds) {
+        std::lock_guard lock(pool.mutex);
+        pool.kernelHolds = holds;
+    }
+    template <class Condition>
+    bool eventually(Condition condition) {
+        const auto limit = std::chrono::steady_clock::now() + kLimit;
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > limit) return false;
+            std::this_thread::sleep_for(1ms);
+        }
+        return true;
+    }
+    bool sees(int moreLooks) {
+        const int before = connection->looks;
+        return eventually([&] { return connection->looks >= before + moreLooks; });
+    }
+    ~BoundTest() override { connection.reset(); }
+
+    std::shared_ptr<FakeConnection> connection;
+};
+
+// The kernel answers when it is told to delete the controller; then a new connection is made.
+TEST_F(BoundTest, AConnectionThatStaysDownIsGivenUp) {
+    startConnected();
+    connection->onGiveUp = [this] {
+        initiator.change([&] { initiator.connections.clear(); });  // the next is a new one
+        pool.release(EIO);
+    };
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    ASSERT_TRUE(sees(3)) << "nothing moves";
+    connection->up = false;
+    EXPECT_EQ(wait(ended), EIO);
+    EXPECT_EQ(connection->givenUp, 1);
+    kernelHolds(false);
+    EXPECT_EQ(run(1), 0);
+    EXPECT_EQ(segment->stats().connects, 2u);
+}
+
+TEST_F(BoundTest, ASlowDiskIsNoReason) {
+    startConnected();
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    ASSERT_TRUE(eventually([&] { return connection->provoked >= 2; })) << "it is asked for";
+    EXPECT_EQ(connection->givenUp, 0);
+    EXPECT_EQ(ended.times, 0);
+    pool.release(0);
+    EXPECT_EQ(wait(ended), 0);
+}
+
+// Each loss counts for itself.
+TEST_F(BoundTest, AConnectionThatComesBackInTimeIsKept) {
+    startConnected(1s);
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    for (int i = 0; i < 3; ++i) {
+        connection->up = false;
+        ASSERT_TRUE(sees(1));
+        connection->up = true;
+        ASSERT_TRUE(sees(1));
+    }
+    EXPECT_EQ(connection->givenUp, 0);
+    pool.release(0);
+    EXPECT_EQ(wait(ended), 0);
+}
+
+// Its settings are those of who made it.
+TEST_F(BoundTest, AForeignConnectionIsLeftAlone) {
+    startConnected();
+    connection->ours = false;
+    connection->up = false;
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    ASSERT_TRUE(sees(30));
+    EXPECT_EQ(connection->givenUp, 0);
+    EXPECT_EQ(connection->provoked, 0);
+    pool.release(EIO);
+    EXPECT_EQ(wait(ended), EIO);
+}
+
+// Nothing wakes up for what is not there.
+TEST_F(BoundTest, LooksOnlyWhileTheKernelHasSomething) {
+    startConnected();
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    ASSERT_TRUE(sees(2));
+    pool.release(0);
+    EXPECT_EQ(wait(ended), 0);
+    // Once more, since it ended; then no more.
+    ASSERT_TRUE(eventually([&] {
+        return segment->expire(std::chrono::steady_clock::now()) ==
+               std::chrono::steady_clock::time_point::max();
+    }));
+    const int looks = connection->looks;
+    EXPECT_EQ(segment->expire(std::chrono::steady_clock::now()),
+              std::chrono::steady_clock::time_point::max());
+    EXPECT_EQ(connection->looks, looks);
+    // And again when it has.
+    Ended again;
+    submit(1, again);
+    ASSERT_TRUE(sees(2));
+    pool.release(0);
+    EXPECT_EQ(wait(again), 0);
+}
+
+// What was queued behind it is sent over the next connection.
+TEST_F(BoundTest, WhatTheKernelDoesNotHaveIsSavedFromADeadConnection) {
+    startConnected();
+    connection->onGiveUp = [this] {
+        initiator.change([&] { initiator.connections.clear(); });
+        {
+            std::lock_guard lock(pool.mutex);
+            pool.holds = pool.kernelHolds = false;
+        }
+        pool.release(EIO);
+    };
+    kernelHolds(true);
+    Ended inKernel, queued;
+    submit(1, inKernel, 0, IoOp::kWrite);
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.holds = true;
+    }
+    submit(1, queued, 0, IoOp::kWrite);
+    submittedAt = std::chrono::steady_clock::now();
+    connection->up = false;
+    EXPECT_EQ(wait(inKernel), EIO);
+    EXPECT_EQ(wait(queued), 0);
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
