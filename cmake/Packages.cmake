@@ -18,10 +18,10 @@ set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
 set(engine_package libtransfer-engine${PROJECT_VERSION_MAJOR})
 set(packaging ${PROJECT_SOURCE_DIR}/packaging/debian)
 
+# The project's own description stands above each of these.
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME ${engine_package})
 set(CPACK_DEBIAN_RUNTIME_DESCRIPTION
-"file segments over NVMe-oF for Mooncake's Transfer Engine - libraries
-The engine's library and the nvmeof_generic transport, which exports local
+"The engine's library and the nvmeof_generic transport, which exports local
 files and block devices through the Linux kernel's NVMe-oF target (nvmet) and
 reads and writes those of other nodes through its initiator (nvme), over TCP
 or RDMA.")
@@ -34,8 +34,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS kmod)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtransfer-engine-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION
-"file segments over NVMe-oF for Mooncake's Transfer Engine - development files
-Headers in C++ and C, and what CMake (TransferEngine) and pkg-config
+"Headers in C++ and C, and what CMake (TransferEngine) and pkg-config
 (transfer_engine) need to find the library.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${engine_package} (= ${PROJECT_VERSION}), libgoogle-glog-dev, pkg-config")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
@@ -43,8 +42,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME transfer-engine-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION
-"file segments over NVMe-oF for Mooncake's Transfer Engine - programs
-A daemon that serves the files of its configuration, a metadata server, the
+"A daemon that serves the files of its configuration, a metadata server, the
 operator's tool nvmeof_generic_admin, and a benchmark. The daemon's service is
 neither enabled nor started by the installation: it has to be told first what
 to serve, and to whom.")
