@@ -12,6 +12,7 @@
 #include "error.h"
 #include "fixture_control.h"
 #include "server_thread.h"
+#include "transfer_metadata.h"
 
 // Compiled as C, see transfer_engine_c_layout.c.
 extern "C" size_t requestSizeInC(void);
@@ -123,6 +124,26 @@ TEST(TransferEngineCTest, AProgramInCReadsAndWritesAFileOfAnotherEngine) {
     EXPECT_EQ(control.requests[0].opcode, Transport::TransferRequest::WRITE);
     EXPECT_EQ(control.requests[1].opcode, Transport::TransferRequest::READ);
     EXPECT_EQ(control.requests[1].file_id, 1u);
+}
+
+TEST(TransferEngineCTest, AsksTheStoreAgainWhereItSaysSo) {
+    ServerThread server;
+    TransferMetadata other(server.url());
+    TransferMetadata::SegmentDesc desc;
+    desc.name = "other";
+    desc.protocol = "p";
+    ASSERT_EQ(other.updateSegmentDesc("other", desc), 0);
+    transfer_engine_t engine = createTransferEngine(server.url().c_str(), "node", "h", 1, 0);
+    ASSERT_NE(engine, nullptr);
+    const segment_id_t segment = openSegment(engine, "other");
+    ASSERT_GT(segment, 0);
+    EXPECT_EQ(syncSegmentCache(engine), 0);
+    EXPECT_EQ(openSegmentNoCache(engine, "other"), segment);
+    ASSERT_EQ(other.removeSegmentDesc("other"), 0);
+    EXPECT_EQ(openSegment(engine, "other"), segment) << "what is open stays open";
+    EXPECT_EQ(syncSegmentCache(engine), ERR_METADATA);
+    EXPECT_EQ(openSegmentNoCache(engine, "other"), -1);
+    destroyTransferEngine(engine);
 }
 
 TEST(TransferEngineCTest, NullsAreErrors) {
