@@ -86,6 +86,23 @@ TEST_F(TransferMetadataTest, CachesWhatItOpens) {
     EXPECT_EQ(metadata_.getSegmentDescByName("nobody"), nullptr);
 }
 
+// Case 44: without publication, nothing but the exchange itself puts the changes in order.
+TEST_F(TransferMetadataTest, ConcurrentChangesOfTheLocalSegmentLoseNone) {
+    addLocal();
+    constexpr uint32_t kThreads = 4;
+    constexpr uint32_t kFiles = 250;
+    std::vector<std::thread> threads;
+    for (uint32_t thread = 0; thread < kThreads; ++thread) {
+        threads.emplace_back([&, thread] {
+            for (uint32_t i = 1; i <= kFiles; ++i) {
+                EXPECT_EQ(metadata_.addFileBuffer({thread * kFiles + i, "/f", 1, 0}, false), 0);
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(localFiles().size(), kThreads * kFiles);
+}
+
 // Case 45: the store fails or answers garbage in the middle; what is open goes on.
 TEST_F(TransferMetadataTest, KeepsWhatItHasWhileTheStoreIsAway) {
     storage_->set(kRemote, remoteText("1"));
