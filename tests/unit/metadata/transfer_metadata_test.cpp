@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <future>
+#include <latch>
 #include <thread>
 
 #include "memory_storage.h"
@@ -90,10 +91,12 @@ TEST_F(TransferMetadataTest, CachesWhatItOpens) {
 TEST_F(TransferMetadataTest, ConcurrentChangesOfTheLocalSegmentLoseNone) {
     addLocal();
     constexpr uint32_t kThreads = 4;
-    constexpr uint32_t kFiles = 250;
+    constexpr uint32_t kFiles = 500;
+    std::latch together(kThreads);
     std::vector<std::thread> threads;
     for (uint32_t thread = 0; thread < kThreads; ++thread) {
         threads.emplace_back([&, thread] {
+            together.arrive_and_wait();
             for (uint32_t i = 1; i <= kFiles; ++i) {
                 EXPECT_EQ(metadata_.addFileBuffer({thread * kFiles + i, "/f", 1, 0}, false), 0);
             }
