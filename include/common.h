@@ -94,12 +94,14 @@ std::optional<T> parseFromString(std::string_view text) {
     return value;
 }
 
+// `text` as a port; `default_port`, with a line in the log, where it is none.
 static inline uint16_t getPortFromString(std::string_view text, uint16_t default_port) {
     if (auto port = parseFromString<uint16_t>(text)) return *port;
     LOG(WARNING) << "'" << text << "' is not a port (0 to 65535); using " << default_port;
     return default_port;
 }
 
+// Whether `address` is a numeric IPv6 address, without brackets and scope.
 static inline bool isValidIpV6(const std::string& address) {
     in6_addr parsed = {};
     return inet_pton(AF_INET6, address.c_str(), &parsed) == 1;

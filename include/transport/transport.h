@@ -178,8 +178,11 @@ class Transport {
         return Status::NotImplemented("Transport::submitTransferTask is not implemented");
     }
 
+    // The state of the task with this index, from 0, of a batch of allocateBatchID: WAITING, then
+    // COMPLETED or FAILED for good. InvalidArgument for a task that was not submitted.
     virtual Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) = 0;
 
+    // What the transport was installed with; null before.
     std::shared_ptr<TransferMetadata>& meta() {
         return metadata_;
     }
@@ -190,6 +193,9 @@ class Transport {
     };
 
  protected:
+    // Called once, before anything else. `local_server_name` is the name of the local segment. Both
+    // keep name and metadata; an override does so itself, or calls these. A failure leaves nothing
+    // behind.
     virtual int install(std::string& local_server_name, std::shared_ptr<TransferMetadata> meta,
                         std::shared_ptr<Topology> topo);
     // `args` is what the program gave installTransport, or null.
@@ -203,6 +209,9 @@ class Transport {
     std::shared_ptr<TransferMetadata> metadata_;
 
  private:
+    // Memory of `length` bytes from `addr` that requests will name, at `location` ("cpu:0", or "*"
+    // for anywhere). It stays its owner's, who unregisters it first. The batch forms do all or
+    // nothing.
     virtual int registerLocalMemory(void* addr, size_t length, const std::string& location,
                                     bool remote_accessible, bool update_metadata = true) = 0;
     virtual int unregisterLocalMemory(void* addr, bool update_metadata = true) = 0;
@@ -213,11 +222,13 @@ class Transport {
     virtual bool supportFileBuffer() {
         return false;
     }
-    // A failure leaves nothing registered.
+    // Offers the first `size` bytes of a file to other nodes under an id that the engine has not
+    // given before, and publishes it. A failure leaves nothing registered.
     virtual int registerLocalFile(FileBufferID id, const std::string& path, size_t size) {
         (void)id, (void)path, (void)size;
         return ERR_NOT_IMPLEMENTED;
     }
+    // Takes it back. After a failure it may be called again.
     virtual int unregisterLocalFile(FileBufferID id) {
         (void)id;
         return ERR_NOT_IMPLEMENTED;

@@ -21,25 +21,27 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource {
     NVMeoFGenericTransport();
 
     /// Refuses new requests, ends those that wait, waits for those in the kernel; then disconnects
-    /// what this process connected, withdraws the segment from the metadata and removes what it
-    /// exported.
+    /// what this process connected, withdraws the segment from the metadata, in the store and in
+    /// this process, and removes what it exported.
     ~NVMeoFGenericTransport() override;
 
-    /// Adds `entries` to the batch as tasks and submits them.
+    /// Adds `entries` to the batch as tasks and submits them. Not for two threads at once on one
+    /// batch.
     /// @param batch_id  from allocateBatchID() of this transport
-    /// @return InvalidArgument (batch), TooManyRequests (more tasks than the batch was made for). A
-    /// request that is
-    ///     wrong by itself (file, range, length, buffer) does not fail the call: its task ends
-    ///     FAILED.
+    /// @return TooManyRequests (more tasks than the batch was made for), InvalidArgument (not
+    ///     installed). A request that is wrong by itself (file, range, length, buffer) does not
+    ///     fail the call: its task ends FAILED.
     Status submitTransfer(BatchID batch_id, const std::vector<TransferRequest>& entries) override;
 
     /// Submits tasks whose `request` is set. Never waits for I/O, connections or metadata; the
     /// requests are copied before it returns.
+    /// @return InvalidArgument where the transport is not installed; no task was touched then
     Status submitTransferTask(const std::vector<TransferTask*>& task_list) override;
 
-    /// @param task_id  index of the task in its batch
-    /// @return InvalidArgument for a task_id outside the batch; `status` is WAITING, COMPLETED or
-    /// FAILED, with the bytes that moved so far
+    /// @param batch_id  from allocateBatchID() of this transport
+    /// @param task_id  index of the task in its batch, from 0
+    /// @param status  receives WAITING, COMPLETED or FAILED, and the bytes that moved so far
+    /// @return InvalidArgument for a task_id outside the batch
     Status getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) override;
 
     void enableProgress() override;
@@ -63,11 +65,13 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource {
                 std::shared_ptr<Topology> topo) override;
 
     /// @param args  nullptr: an initiator that exports nothing; else args[0] is the `char*` to the
-    /// target's address,
-    ///     "trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address> trsvcid=<port>"
-    /// @return 0, ERR_INVALID_ARGUMENT (address, an MC_NVMEOF_GENERIC_* variable), ERR_CONTEXT (the
-    /// kernel refused), ERR_METADATA; the log
-    ///     says what and why. Nothing stays behind after an error.
+    ///     target's address, "trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address>
+    ///     trsvcid=<port>", with allowed_hosts=, allowed_hosts_file= and dhchap_keys= beside it.
+    ///     Not used afterwards.
+    /// @return 0, ERR_INVALID_ARGUMENT (address, an MC_NVMEOF_GENERIC_* variable, installed
+    /// already),
+    ///     ERR_CONTEXT (the kernel refused), ERR_METADATA; the log says what and why. Nothing stays
+    ///     behind after an error.
     int installWithArgs(std::string& local_server_name, std::shared_ptr<TransferMetadata> meta,
                         void** args) override;
 
@@ -83,9 +87,10 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource {
     bool supportFileBuffer() override { return true; }
 
     /// Exports a file as namespace `id` and publishes it in the local segment's descriptor.
-    /// @param size  bytes to export, at most the physical size
+    /// @param id  from 1 up, never used before with this instance
+    /// @param size  bytes to export, at most the physical size; rounded down to whole blocks
     /// @return 0, ERR_INVALID_ARGUMENT, ERR_CONTEXT (the kernel refused), ERR_METADATA (not
-    /// published, not exported)
+    ///     published, not exported)
     int registerLocalFile(FileBufferID id, const std::string& path, size_t size) override;
 
     /// Withdraws a file from the descriptor and the export; waits for its I/O in flight, but not

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that decide who may connect: read only where nobody else can have a hand in them.
+// Thread-safe; blocks as long as the file system does.
 #pragma once
 
 #include <string>
@@ -16,6 +17,7 @@ enum class FileGuard {
 
 /// Reads a whole regular file that belongs to us or to root and that its mode keeps from group and
 /// others. What is judged is what is read: the file is opened once.
+/// @param path  absolute, or relative to the working directory
 /// @param limit  bytes at most
 /// @return ENOENT, EACCES (owner or mode), EINVAL (another kind of file), ELOOP (a symbolic link),
 ///     EFBIG; the message names the file and never its content

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The DH-HMAC-CHAP keys of one host, as they stand in its key file.
+// The DH-HMAC-CHAP keys of one host, as they stand in its key file. Every function may be called
+// from any thread.
 #pragma once
 
 #include <string>

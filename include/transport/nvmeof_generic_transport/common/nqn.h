@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NVMe Qualified Names, and the identity that target and initiator both compute from them.
+// NVMe Qualified Names, and the identity that target and initiator both compute from them. Every
+// function may be called from any thread.
 #pragma once
 
 #include <cstdint>

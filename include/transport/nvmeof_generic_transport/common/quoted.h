@@ -8,7 +8,7 @@ namespace mooncake::nvmeof_generic {
 
 /// Text of unknown origin in a form that is safe in a log line: in quotes, unprintable bytes as
 /// '?', cut after 256 bytes, and before a DH-HMAC-CHAP key, which somebody may give in place of its
-/// file.
+/// file. Thread-safe.
 std::string inQuotes(std::string_view text);
 
 }  // namespace mooncake::nvmeof_generic

@@ -22,7 +22,8 @@ struct Error {
 /// @param remedy  what to do about it, or empty
 Error makeError(int code, const std::string& what, const std::string& remedy = "");
 
-/// A value of type T or an Error. Result<> (T = void) carries success or an Error.
+/// A value of type T or an Error. Result<> (T = void) carries success or an Error. One object is
+/// not to be changed by two threads at once.
 template <class T = void>
 class [[nodiscard]] Result {
  public:
@@ -33,6 +34,7 @@ class [[nodiscard]] Result {
     /// Only when ok().
     T& value() { return std::get<0>(state_); }
     const T& value() const { return std::get<0>(state_); }
+    /// Moves the value out. Only when ok(), and once.
     T take() { return std::move(std::get<0>(state_)); }
     /// Only when not ok().
     const Error& error() const { return std::get<1>(state_); }

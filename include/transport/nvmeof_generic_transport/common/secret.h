@@ -9,7 +9,8 @@
 namespace mooncake::nvmeof_generic {
 
 /// Bytes that are wiped when they are no longer needed. There is no copy and no operator<<: a
-/// secret gets into a log or a string only by intent.
+/// secret gets into a log or a string only by intent. One object is not to be changed by two
+/// threads at once. Throws std::bad_alloc where there is no memory.
 class Secret {
  public:
     Secret() = default;

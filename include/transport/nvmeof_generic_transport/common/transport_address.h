@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a target listens: transport type, address family, address and port.
+// Where a target listens: transport type, address family, address and port. Every function may be
+// called from any thread.
 #pragma once
 
 #include <string>
@@ -33,6 +34,7 @@ std::string_view takeWord(std::string_view& text);
 /// Parses "trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address> trsvcid=<port>" (any order, blanks
 /// between; adrfam and trsvcid may be missing) and checks it. Unknown keys, keys given twice and
 /// empty values are errors.
+/// @return EINVAL that names the word, or what checkAddress() says, and gives the form
 Result<TransportAddress> parseAddress(std::string_view text);
 
 /// The same string form, for log lines and errors.

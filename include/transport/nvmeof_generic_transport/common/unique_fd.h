@@ -7,7 +7,8 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// Owns one file descriptor and closes it.
+/// Owns one file descriptor, or none, and closes it. One object is not to be changed by two threads
+/// at once.
 class UniqueFd {
  public:
     UniqueFd() = default;
