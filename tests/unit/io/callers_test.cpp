@@ -237,6 +237,8 @@ TEST_F(CallersTest, WaitHasAnEnd) {
     pool_->wait(1ms);
     pool_->wait(0ns);
     EXPECT_EQ(recorder->endedCount(), 0U);
+    aio_->release();
+    ASSERT_TRUE(recorder->waitForAll());
 }
 
 // What another thread reaped between a question and the wait is not waited for.
