@@ -12,7 +12,7 @@ folder=$(mktemp -d "$parent/nvmeof-compare.XXXXXX")
 server_process='' target_process='' controller=''
 clean_up() {
     trap '' HUP INT TERM
-    [ -z "$controller" ] || echo 1 > "/sys/class/nvme/$controller/delete_controller"
+    [ -z "$controller" ] || [ ! -e "/sys/class/nvme/$controller" ] || echo 1 > "/sys/class/nvme/$controller/delete_controller"
     dmsetup resume --noudevsync nvmeof-hung 2> /dev/null || : # there is none, as a rule
     for process in $target_process $server_process; do
         kill "$process" 2> /dev/null || continue
