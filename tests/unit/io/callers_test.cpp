@@ -258,6 +258,20 @@ TEST_F(CallersTest, WhatOthersReapedEndsTheWait) {
     ASSERT_TRUE(recorder->waitForAll());
 }
 
+// Also where there is nothing left to wait for.
+TEST_F(CallersTest, WhatOthersReapedToTheLastEndsTheWait) {
+    takeNowait();
+    makePolled();
+    auto recorder = std::make_shared<Recorder>(1);
+    const auto device = add(file_, recorder);
+    Memory memory(kBlock);
+    pool_->wait(0ns);
+    pool_->wait(0ns);
+    readBlocks(device, *recorder, memory, 1);
+    ASSERT_TRUE(recorder->waitFor(1));  // the monitor, since nobody polls
+    pool_->wait(1h);
+}
+
 // More than one submit can carry is for the workers, which go on while the program does not look.
 TEST_F(CallersTest, DeepSubmitsAreForWorkers) {
     std::atomic<int> nowait{0};

@@ -121,8 +121,8 @@ void Callers::finish(Place& place, const io_event* events, int count) {
     if (count > 0) ++place.harvests;
     const uint32_t ended = settle(bounce_, place, events, count,
                                   [this](Device& device, Lane lane) { serve(device, lane); });
-    // Not all of it need be this thread's.
-    if (ended > 0 && sleepers_.load(std::memory_order_seq_cst) > 0) {
+    // Not all of it need be this thread's; of another's place, nothing is.
+    if (ended > 0 && (&place != &ownPlace() || sleepers_.load(std::memory_order_seq_cst) > 0)) {
         ends_.fetch_add(1, std::memory_order_seq_cst);
         wakeSleepers();
     }
