@@ -38,9 +38,10 @@ class IoListener {
     ///     whole request had reached the kernel; ENOMEM: no memory to queue it; EIO, ENOSPC ...: as
     ///     the kernel said. After a failed write the contents of its range are unknown.
     /// @param bytes  bytes moved for certain: `length` when error is 0, less otherwise
-    /// Called from an I/O worker, from poll() or wait(), or from submit() itself for a request that
-    /// is refused, with no lock of the pool held: it may call submit() and closeDevice(). It must
-    /// not block or throw. The device keeps its listener alive until the last call.
+    /// Called from a thread of the pool, from poll() or wait(), or from submit() itself for a
+    /// request that is refused, with no lock of the pool held: it may call submit() and
+    /// closeDevice(). It must not block or throw. The device keeps its listener alive until the
+    /// last call.
     virtual void onIoDone(void* context, int error, uint64_t bytes) noexcept = 0;
 
     /// Told instead of onIoDone() of a request whose device was closed before any part of it was
@@ -82,7 +83,7 @@ class IoPool {
     ///     EINVAL for an option out of range, ENOMEM without the memory for bounce buffers
     static Result<std::unique_ptr<IoPool>> create(const IoOptions& options);
 
-    /// Refuses new requests, ends those not yet in the kernel with ECANCELED, waits for the others
+    /// Refuses new requests, gives those not yet in the kernel back, waits for the others
     /// however long they take (their memory is in the kernel's hands), and joins the threads. Not
     /// from a listener, and not while another thread still uses the pool.
     virtual ~IoPool() = default;
@@ -120,7 +121,8 @@ class IoPool {
     /// @param limit  how long at most
     virtual void wait(std::chrono::nanoseconds limit) = 0;
 
-    /// Refuses further requests on `device` and lets the queued ones end with ECANCELED. Those in
+    /// Refuses further requests on `device` and gives the queued ones back: onIoReturned(), or
+    /// ECANCELED for one of which a part has been planned. Those in
     /// the kernel end when the kernel gives them back; then the descriptor is closed and the
     /// listener let go. Does not wait. Thread-safe, may be called twice.
     virtual void closeDevice(const std::shared_ptr<IoDevice>& device) = 0;
