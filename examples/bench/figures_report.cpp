@@ -44,6 +44,15 @@ std::string latencies(const LatencyHistogram& latency) {
     return text + format("max %.1f us", microseconds(latency.max()));
 }
 
+// Empty where the transport does not count.
+std::string submitCalls(const RunResult& run) {
+    return run.submits ? std::to_string(run.submits->calls) : "";
+}
+
+std::string meanBatch(const RunResult& run) {
+    return run.submits ? format("%.2f", run.submits->meanBatch()) : "";
+}
+
 struct Direction {
     const char* name;
     const Traffic& traffic;
@@ -61,7 +70,7 @@ std::vector<Direction> directions(const RunResult& run) {
 constexpr char kCsvHeader[] =
     "operation,direction,file,block_size,batch_size,iodepth,threads,runtime,io_bytes,total_ios,"
     "bw_bytes,iops,clat_p50_ns,clat_p90_ns,clat_p95_ns,clat_p99_ns,clat_p99.9_ns,clat_p99.99_ns,"
-    "clat_max_ns,usr_cpu_s,sys_cpu_s,cpu_s_per_gib\n";
+    "clat_max_ns,usr_cpu_s,sys_cpu_s,cpu_s_per_gib,submit_calls,mean_batch\n";
 
 // As RFC 4180 has it.
 std::string csvText(const std::string& text) {
@@ -104,6 +113,11 @@ std::string FiguresReport::details(const RunResult& run) const {
     }
     text += format("CPU: %.2f s user, %.2f s system, %.3f s per GiB\n", run.cpu.user,
                    run.cpu.system, cpuPerGiB(run));
+    if (run.submits) {
+        text +=
+            format("submit calls: %llu, mean batch %.2f I/Os\n",
+                   static_cast<unsigned long long>(run.submits->calls), run.submits->meanBatch());
+    }
     if (files_.size() < 2) return text;
     for (size_t i = 0; i < files_.size() && i < run.figures.files.size(); ++i) {
         const FileTraffic& file = run.figures.files[i];
@@ -119,23 +133,24 @@ std::string FiguresReport::details(const RunResult& run) const {
 std::string FiguresReport::tableRow(const RunResult& run) const {
     std::string text;
     if (runs_.size() == 1) {
-        text = format("%10s %7s %7s %7s %16s %12s %10s %10s %10s %10s %9s\n", "block", "batch",
-                      "depth", "threads", "throughput", "requests/s", "p50 us", "p99 us",
-                      "p99.9 us", "max us", "CPU s/GiB");
+        text = format("%10s %7s %7s %7s %16s %12s %10s %10s %10s %10s %9s %10s %10s\n", "block",
+                      "batch", "depth", "threads", "throughput", "requests/s", "p50 us", "p99 us",
+                      "p99.9 us", "max us", "CPU s/GiB", "submits", "mean batch");
     }
     LatencyHistogram latency = run.figures.readLatency;
     latency.add(run.figures.writeLatency);
     const std::string rate = formatThroughput(run.completedBytes, run.seconds, options_.reportUnit,
                                               options_.reportPrecision);
-    return text + format("%10llu %7llu %7llu %7llu %16s %12.0f %10.1f %10.1f %10.1f %10.1f %9.3f\n",
-                         static_cast<unsigned long long>(run.shape.blockSize),
-                         static_cast<unsigned long long>(run.shape.batchSize),
-                         static_cast<unsigned long long>(run.shape.batchSize * run.shape.window),
-                         static_cast<unsigned long long>(run.shape.threads), rate.c_str(),
-                         perSecond(latency.count(), run), microseconds(latency.percentile(50)),
-                         microseconds(latency.percentile(99)),
-                         microseconds(latency.percentile(99.9)), microseconds(latency.max()),
-                         cpuPerGiB(run));
+    return text +
+           format("%10llu %7llu %7llu %7llu %16s %12.0f %10.1f %10.1f %10.1f %10.1f %9.3f",
+                  static_cast<unsigned long long>(run.shape.blockSize),
+                  static_cast<unsigned long long>(run.shape.batchSize),
+                  static_cast<unsigned long long>(run.shape.batchSize * run.shape.window),
+                  static_cast<unsigned long long>(run.shape.threads), rate.c_str(),
+                  perSecond(latency.count(), run), microseconds(latency.percentile(50)),
+                  microseconds(latency.percentile(99)), microseconds(latency.percentile(99.9)),
+                  microseconds(latency.max()), cpuPerGiB(run)) +
+           format(" %10s %10s\n", submitCalls(run).c_str(), meanBatch(run).c_str());
 }
 
 std::string FiguresReport::csvRows(const RunResult& run) const {
@@ -152,11 +167,12 @@ std::string FiguresReport::csvRows(const RunResult& run) const {
         for (const double percent : kPercentiles) {
             text += "," + (latency ? std::to_string(latency->percentile(percent)) : "");
         }
-        // Times and CPU are those of all files together.
+        // Times, CPU and submits are those of all files together.
         text += latency
                     ? "," + std::to_string(latency->max()) +
-                          format(",%.3f,%.3f,%.4f\n", run.cpu.user, run.cpu.system, cpuPerGiB(run))
-                    : std::string(",,,,\n");
+                          format(",%.3f,%.3f,%.4f,", run.cpu.user, run.cpu.system, cpuPerGiB(run)) +
+                          submitCalls(run) + "," + meanBatch(run) + "\n"
+                    : std::string(",,,,,,\n");
     };
     for (const Direction& direction : directions(run)) {
         row(direction.name, "", direction.traffic, &direction.latency);
@@ -190,6 +206,10 @@ std::string FiguresReport::json() const {
         job["usr_cpu"] = run.cpu.user / seconds * 100;
         job["sys_cpu"] = run.cpu.system / seconds * 100;
         job["cpu_seconds_per_gib"] = cpuPerGiB(run);
+        if (run.submits) {
+            job["submit_calls"] = Json::UInt64{run.submits->calls};
+            job["mean_batch"] = run.submits->meanBatch();
+        }
         job["batches"] = Json::UInt64{run.batches};
         job["files"] = Json::Value(Json::arrayValue);
         for (size_t i = 0; i < files_.size() && i < run.figures.files.size(); ++i) {

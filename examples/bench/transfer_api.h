@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "transfer_engine.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace mooncake::bench {
 
@@ -25,6 +27,9 @@ class TransferApi {
     virtual Status getBatchTransferStatus(BatchID batch, TransferStatus& status) = 0;
     virtual Status freeBatchID(BatchID batch) = 0;
     virtual void waitForProgress(std::chrono::nanoseconds limit) = 0;
+
+    /// The transport's, so far; nothing where it does not count.
+    virtual std::optional<SubmitStats> submitStats() { return std::nullopt; }
 };
 
 /// The real engine.
@@ -52,6 +57,11 @@ class EngineApi final : public TransferApi {
     Status freeBatchID(BatchID batch) override { return engine_.freeBatchID(batch); }
     void waitForProgress(std::chrono::nanoseconds limit) override {
         engine_.waitForProgress(limit);
+    }
+    std::optional<SubmitStats> submitStats() override {
+        auto* source = dynamic_cast<SubmitStatsSource*>(engine_.getTransport("nvmeof_generic"));
+        if (source == nullptr) return std::nullopt;
+        return source->submitStats();
     }
 
  private:

@@ -217,6 +217,7 @@ void Worker::beginMeasuring(Clock::time_point now) {
     measuring_ = true;
     begun_ = now;
     cpuAtBegin_ = CpuTime::ofProcess();
+    submitsAtBegin_ = api_.submitStats();
 }
 
 bool Worker::launch(Slot& slot) {
@@ -287,6 +288,7 @@ void Worker::transfer() {
     } while (busy > 0);
     ended_ = Clock::now();
     cpuAtEnd_ = CpuTime::ofProcess();
+    submitsAtEnd_ = api_.submitStats();
 }
 
 void Worker::readBack() {

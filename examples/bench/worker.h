@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "bench/figures.h"
 #include "bench/run_log.h"
 #include "bench/workload_spec.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace mooncake::bench {
 
@@ -72,6 +74,9 @@ class Worker {
     Clock::time_point ended() const { return ended_; }
     CpuTime cpuAtBegin() const { return cpuAtBegin_; }  ///< of the process, in that time
     CpuTime cpuAtEnd() const { return cpuAtEnd_; }
+    /// Of the transport, in that time; nothing where it does not count.
+    const std::optional<SubmitStats>& submitsAtBegin() const { return submitsAtBegin_; }
+    const std::optional<SubmitStats>& submitsAtEnd() const { return submitsAtEnd_; }
     uint64_t batches() const { return batches_; }        ///< completed in the measured time
     const Figures& figures() const { return figures_; }  ///< of the measured time
     const VerifyTally& tally() const { return tally_; }
@@ -129,6 +134,8 @@ class Worker {
     Clock::time_point ended_{};
     CpuTime cpuAtBegin_;
     CpuTime cpuAtEnd_;
+    std::optional<SubmitStats> submitsAtBegin_;
+    std::optional<SubmitStats> submitsAtEnd_;
     bool measuring_ = false;
     uint64_t batches_ = 0;
     Figures figures_;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <exception>
 #include <latch>
+#include <optional>
 #include <system_error>
 #include <thread>
 
@@ -115,6 +116,8 @@ RunResult Workload::result() const {
     Worker::Clock::time_point ended = Worker::Clock::time_point::min();
     CpuTime cpuAtBegin;
     CpuTime cpuAtEnd;
+    std::optional<SubmitStats> submitsAtBegin;
+    std::optional<SubmitStats> submitsAtEnd;
     for (const auto& worker : workers_) {
         run.batches += worker->batches();
         run.tally += worker->tally();
@@ -124,13 +127,16 @@ RunResult Workload::result() const {
         if (worker->begun() < begun) {
             begun = worker->begun();
             cpuAtBegin = worker->cpuAtBegin();
+            submitsAtBegin = worker->submitsAtBegin();
         }
         if (worker->ended() > ended) {
             ended = worker->ended();
             cpuAtEnd = worker->cpuAtEnd();
+            submitsAtEnd = worker->submitsAtEnd();
         }
     }
     run.cpu = cpuAtEnd - cpuAtBegin;
+    if (submitsAtBegin && submitsAtEnd) run.submits = *submitsAtEnd - *submitsAtBegin;
     run.completedBytes = completedBytes();
     if (ended > begun) run.seconds = std::chrono::duration<double>(ended - begun).count();
     run.failed = shared_.failures.count();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "bench/options.h"
 #include "bench/worker.h"
 #include "bench/workload_spec.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace mooncake::bench {
 
@@ -24,9 +26,10 @@ struct RunResult {
     double seconds = 0;           ///< from the first thread's start to the last one's end
     Figures figures;              ///< of all threads
     CpuTime cpu;                  ///< of the whole process in that time
-    uint64_t failed = 0;          ///< requests and batches that did not complete
-    std::vector<std::string> failures;  ///< the first of them
-    bool verified = false;              ///< with verification: it went through to its end
+    std::optional<SubmitStats> submits;  ///< of the transport in that time, if it counts
+    uint64_t failed = 0;                 ///< requests and batches that did not complete
+    std::vector<std::string> failures;   ///< the first of them
+    bool verified = false;               ///< with verification: it went through to its end
     VerifyTally tally;
     uint64_t mismatches = 0;
     std::vector<std::string> mismatchLines;  ///< the first of them

@@ -16,7 +16,7 @@ namespace mooncake {
 
 /// Joins the three parts (target, initiator, io) and speaks the engine's Transport interface. The
 /// engine makes and destroys it; users reach it through TransferEngine. Thread-safe once installed.
-class NVMeoFGenericTransport : public Transport, public ProgressSource {
+class NVMeoFGenericTransport : public Transport, public ProgressSource, public SubmitStatsSource {
  public:
     NVMeoFGenericTransport();
 
@@ -58,6 +58,8 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource {
 
     /// The same as text, in the format that Prometheus reads.
     virtual std::string getStatsText() const;
+
+    SubmitStats submitStats() const override;
 
  protected:
     /// As installWithArgs() without arguments: an initiator that exports nothing.

@@ -60,8 +60,32 @@ struct SegmentStats {
     std::vector<FileStats> files;
 };
 
+/// How well io_submit(2) is used.
+struct SubmitStats {
+    uint64_t calls = 0;  ///< of io_submit, also those that took nothing
+    uint64_t ios = 0;  ///< that they took; one I/O carries a request, neighbours, or a part of one
+
+    /// I/Os in a call; 0 without any.
+    double meanBatch() const {
+        return calls == 0 ? 0 : static_cast<double>(ios) / static_cast<double>(calls);
+    }
+    SubmitStats operator-(const SubmitStats& before) const {
+        return {calls - before.calls, ios - before.ios};
+    }
+};
+
+/// What a transport is, beside Transport, if it counts its submits: a program that does not know
+/// which transport it has finds this with dynamic_cast, without linking the plugin.
+class SubmitStatsSource {
+ public:
+    virtual ~SubmitStatsSource() = default;
+    /// Since the transport was installed. Thread-safe, waits for nothing, does not throw.
+    virtual SubmitStats submitStats() const = 0;
+};
+
 struct TransportStats {
     std::vector<SegmentStats> segments;  ///< those that this node reads or writes
+    SubmitStats submits;                 ///< of all of them together
 };
 
 /// "idle", "connecting", "ready", "degraded" or "gone".

@@ -102,6 +102,7 @@ struct NVMeoFGenericTransport::Parts {
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
     void withdraw(FileBufferID id);
     TransportStats stats() const;
+    SubmitStats submits() const;
     void writeStats() const;
     Housekeeper::Clock::time_point keepHouse(Housekeeper::Clock::time_point now);
 
@@ -148,8 +149,14 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
     return checkDescriptor(*descriptor, options.allowedNetworks);
 }
 
+SubmitStats NVMeoFGenericTransport::Parts::submits() const {
+    const SubmitCounts counts = pool ? pool->submitCounts() : SubmitCounts{};
+    return {counts.calls, counts.ios};
+}
+
 TransportStats NVMeoFGenericTransport::Parts::stats() const {
     TransportStats all;
+    all.submits = submits();
     std::shared_lock lock(mutex);
     for (const auto& [id, segment] : segments) {
         all.segments.push_back(segment->stats());
@@ -408,6 +415,10 @@ TransportStats NVMeoFGenericTransport::getStats() const {
 
 std::string NVMeoFGenericTransport::getStatsText() const {
     return statsText(getStats());
+}
+
+SubmitStats NVMeoFGenericTransport::submitStats() const {
+    return parts_ ? parts_->submits() : SubmitStats{};
 }
 
 Status NVMeoFGenericTransport::getTransferStatus(BatchID batch_id, size_t task_id,

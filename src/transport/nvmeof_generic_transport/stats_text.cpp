@@ -48,7 +48,7 @@ class Text {
         text_ += "# HELP " + name_ + " " + help + "\n# TYPE " + name_ + " " + type + "\n";
     }
     void line(const std::string& labels, const std::string& value, const char* suffix = "") {
-        text_ += name_ + suffix + "{" + labels + "} " + value + "\n";
+        text_ += name_ + suffix + (labels.empty() ? "" : "{" + labels + "}") + " " + value + "\n";
     }
     void line(const std::string& labels, uint64_t value, const char* suffix = "") {
         line(labels, std::to_string(value), suffix);
@@ -103,6 +103,10 @@ std::string statsText(const TransportStats& stats) {
     text.family("waiting_requests", "gauge",
                 "Requests that wait for a connection, a device or a retry");
     ofSegments([](const SegmentStats& segment) { return segment.waiting; });
+    text.family("submit_calls_total", "counter", "Calls of io_submit");
+    text.line("", stats.submits.calls);
+    text.family("submitted_ios_total", "counter", "I/Os that the kernel took from them");
+    text.line("", stats.submits.ios);
     text.family("bytes_total", "counter", "Bytes moved");
     ofFiles([&](const std::string& labels, const FileStats& file) {
         eachWay(labels, file, [&](const std::string& all, const OperationStats& operation) {

@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
     // Past the plugin's edge, too: what a program sees of the transport itself.
     const mooncake::TransportStats stats = transport->getStats();
     need(stats.segments.size() == 1 && stats.segments[0].files.size() == 1 &&
-             stats.segments[0].files[0].writes.bytes == written.size(),
+             stats.segments[0].files[0].writes.bytes == written.size() && stats.submits.ios > 0,
          "the statistics");
     need(engine.unregisterLocalFile(path) == 0, "unregistering the file");
     // The engine must not keep anything that the plugin made: its code is gone.

@@ -46,6 +46,7 @@ Status FakeApi::submitTransfer(BatchID id, const std::vector<TransferRequest>& r
     Batch& batch = batches_.at(id);
     if (requests.size() + batch.tasks.size() > batch.capacity) protests.insert("batch too small");
     batchSizes.push_back(requests.size());
+    ++calls;
     std::set<std::pair<FileBufferID, uint64_t>> places;
     for (const TransferRequest& request : requests) {
         auto* source = static_cast<char*>(request.source);

@@ -2,10 +2,12 @@
 // An engine in memory that can be told to fail in every way an engine may fail.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -43,6 +45,9 @@ class FakeApi final : public TransferApi {
     int polls = 0;
     /// A batch reports FAILED as soon as one request has, though others are under way.
     bool failsEarly = false;
+    /// Counts the submitted batches, as three I/Os each.
+    bool counts = false;
+    std::atomic<uint64_t> calls{0};
     /// How many memory registrations succeed.
     int registrations = 1 << 30;
 
@@ -61,6 +66,9 @@ class FakeApi final : public TransferApi {
     Status getBatchTransferStatus(BatchID id, TransferStatus& status) override;
     Status freeBatchID(BatchID id) override;
     void waitForProgress(std::chrono::nanoseconds) override { std::this_thread::yield(); }
+    std::optional<SubmitStats> submitStats() override {
+        return counts ? std::optional(SubmitStats{calls, 3 * calls}) : std::nullopt;
+    }
 
  private:
     struct Task {

@@ -29,6 +29,7 @@ class FiguresReportTest : public ::testing::Test {
         run_.batches = 3000;
         run_.completedBytes = 3000 * 4096;
         run_.cpu = {0.25, 0.75};
+        run_.submits = {400, 1000};
         run_.figures.read = {2000 * 4096, 2000};
         run_.figures.written = {1000 * 4096, 1000};
         run_.figures.readLatency.record(50'000, 1999);
@@ -57,7 +58,24 @@ TEST_F(FiguresReportTest, OneRunBeginsWithTheLineThatUsersKnow) {
     EXPECT_THAT(all, HasSubstr("max 9000.0 us"));
     EXPECT_THAT(all, HasSubstr("write: 500 requests/s"));
     EXPECT_THAT(all, HasSubstr("0.25 s user, 0.75 s system, 87.381 s per GiB"));
+    EXPECT_THAT(all, HasSubstr("submit calls: 400, mean batch 2.50 I/Os\n"));
     EXPECT_THAT(all, HasSubstr("file 1 (/data/a): 4.10 MB/s, 1000 requests/s"));
+}
+
+// A transport that does not count has none, which is not the same as 0.
+TEST_F(FiguresReportTest, WithoutSubmitsThereIsNoNumberOfThem) {
+    run_.submits.reset();
+    EXPECT_THAT(text(), Not(HasSubstr("submit calls")));
+    options_.format = OutputFormat::kCsv;
+    EXPECT_THAT(text(), HasSubstr(",87.3813,,\n"));
+    options_.format = OutputFormat::kJson;
+    Json::Value document;
+    std::istringstream(text()) >> document;
+    EXPECT_FALSE(document["jobs"][0].isMember("submit_calls"));
+    EXPECT_FALSE(document["jobs"][0].isMember("mean_batch"));
+    options_.format = OutputFormat::kTable;
+    options_.shapes.push_back(options_.shapes[0]);
+    EXPECT_THAT(text(), HasSubstr("    87.381                      \n"));
 }
 
 TEST_F(FiguresReportTest, SeveralRunsAreATable) {
@@ -68,6 +86,7 @@ TEST_F(FiguresReportTest, SeveralRunsAreATable) {
     ASSERT_EQ(all.size(), 3u);
     EXPECT_THAT(all[0], HasSubstr("p99.9 us"));
     EXPECT_THAT(all[1], HasSubstr("6.14 MB/s         1500"));
+    EXPECT_THAT(all[1], ::testing::EndsWith("       400       2.50"));
     EXPECT_EQ(all[1], all[2]);
     EXPECT_EQ(all[0].size(), all[1].size());
 }
@@ -89,6 +108,8 @@ TEST_F(FiguresReportTest, JsonHasFiosNames) {
     EXPECT_NEAR(job["read"]["clat_ns"]["percentile"]["50.000000"].asDouble(), 50'000, 800);
     EXPECT_NEAR(job["read"]["clat_ns"]["percentile"]["99.990000"].asDouble(), 9'000'000, 150'000);
     EXPECT_NEAR(job["sys_cpu"].asDouble(), 37.5, 0.1);
+    EXPECT_EQ(job["submit_calls"], 400);
+    EXPECT_EQ(job["mean_batch"], 2.5);
     EXPECT_EQ(job["error"], 0);
     EXPECT_EQ(job["files"][1]["filename"], "/data/b \"x\", y");
     EXPECT_EQ(job["files"][1]["write"]["total_ios"], 1000);
@@ -112,6 +133,7 @@ TEST_F(FiguresReportTest, CsvHasARowForEachDirectionAndFile) {
     EXPECT_THAT(all[0], StartsWith("operation,direction,file,block_size,"));
     EXPECT_THAT(all[1],
                 StartsWith("randrw,read,,4096,1,32,2,2.000000,8192000,2000,4096000,1000.00,"));
+    EXPECT_THAT(all[1], ::testing::EndsWith(",400,2.50"));
     EXPECT_THAT(all[2], StartsWith("randrw,write,,4096,1,32,2,"));
     EXPECT_THAT(all[3], StartsWith("randrw,read,\"/data/a\",4096,"));
     EXPECT_THAT(all[4], StartsWith("randrw,write,\"/data/b \"\"x\"\", y\",4096,"));

@@ -6,16 +6,19 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 #include "transport/transport_plugin.h"
 
 namespace {
 
 using namespace mooncake;
 
-class FileTransport final : public Transport {
+class FileTransport final : public Transport, public SubmitStatsSource {
  public:
     FileTransport() {
         const char* fault = getenv("FILE_TRANSPORT_FAULT");
@@ -30,6 +33,8 @@ class FileTransport final : public Transport {
     }
 
     Status submitTransferTask(const std::vector<TransferTask*>& tasks) override {
+        ++calls_;
+        tasks_ += tasks.size();
         for (TransferTask* task : tasks) {
             const TransferRequest request = *task->request;
             Slice* slice = getSliceCache().allocate();
@@ -46,6 +51,8 @@ class FileTransport final : public Transport {
         }
         return Status::OK();
     }
+
+    SubmitStats submitStats() const override { return {calls_, tasks_}; }
 
  protected:
     int installWithArgs(std::string& name, std::shared_ptr<TransferMetadata> meta,
@@ -102,6 +109,8 @@ class FileTransport final : public Transport {
     const char* getName() const override { return "nvmeof_generic"; }
 
     std::string fault_;
+    std::atomic<uint64_t> calls_{0};
+    std::atomic<uint64_t> tasks_{0};
 };
 
 }  // namespace

@@ -243,6 +243,8 @@ TEST_F(Program, ListsInAWindowGiveJsonAlone) {
     EXPECT_GT(document["jobs"][1]["read"]["total_ios"].asUInt64(), 0u);
     EXPECT_GT(document["jobs"][1]["verified_blocks"].asUInt64(), 0u);
     EXPECT_EQ(document["jobs"][1]["files"].size(), 2u);
+    EXPECT_GT(document["jobs"][1]["submit_calls"].asUInt64(), 0u) << "asked of the plugin";
+    EXPECT_EQ(document["jobs"][1]["mean_batch"], 1.0);
 }
 
 TEST_F(Program, FailedRequestExitsWith2) {

@@ -127,6 +127,20 @@ TEST(Workload, CountsBytesAndBatchesOfAllThreads) {
     EXPECT_THAT(api.memory, IsEmpty()) << "all buffers are unregistered";
 }
 
+TEST(Workload, SubmitsAreThoseOfTheMeasuredTime) {
+    FakeApi api({64 * kBlock});
+    WorkloadSpec spec = specOf(api, Operation::kRead, false);
+    spec.threads = 1;
+    EXPECT_FALSE(run(api, spec).submits.has_value()) << "the transport does not count";
+    api.counts = true;
+    const RunResult result = run(api, spec);
+    ASSERT_TRUE(result.submits.has_value());
+    EXPECT_GT(result.batches, 0u);
+    EXPECT_EQ(result.submits->calls, result.batches) << "one probe was before";
+    EXPECT_EQ(result.submits->ios, 3 * result.batches);
+    EXPECT_EQ(result.submits->meanBatch(), 3);
+}
+
 TEST(Workload, ThreadsWriteDisjointBlocksAndAllOfThem) {
     FakeApi api({10 * kBlock, 7 * kBlock + 1});
     WrittenBlocks written;

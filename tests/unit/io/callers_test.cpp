@@ -94,6 +94,42 @@ TEST_F(CallersTest, CallerSubmitsWhatIsSmall) {
     }
 }
 
+// Whoever submits, and also what the kernel does not take.
+TEST_F(CallersTest, SubmitsAreCounted) {
+    takeNowait();
+    std::atomic<int> refusals{3};
+    aio_->onSubmit = [&](const std::vector<FakeAio::Io>& asked) {
+        if (refusals.fetch_sub(1) > 0) return -EAGAIN;
+        return std::min(5, static_cast<int>(asked.size()));
+    };
+    IoOptions options;
+    options.queueDepth = 16;
+    makePolled(options);
+    constexpr size_t kCount = 40;
+    auto recorder = std::make_shared<Recorder>(3 + kCount);
+    const auto device = add(file_, recorder);
+    Memory memory(kCount * kBlock);
+    readBlocks(device, *recorder, memory, 3, 2);
+    ASSERT_TRUE(recorder->waitFor(3));
+    SubmitCounts counts = pool_->submitCounts();
+    EXPECT_EQ(counts.calls, 1U);
+    EXPECT_EQ(counts.ios, 3U);
+    std::vector<IoRequest> requests;
+    for (size_t i = 0; i < kCount; ++i) {
+        requests.push_back({IoOp::kRead, memory.data() + i * kBlock, i * 2 * kBlock, kBlock,
+                            recorder->context(3 + i)});
+    }
+    pool_->submit(device, requests.data(), kCount);
+    ASSERT_TRUE(recorder->waitForAll());
+    // The last call may not have returned when its I/O ends.
+    ASSERT_TRUE(aio_->waitUntil([&] {
+        counts = pool_->submitCounts();
+        return counts.calls == aio_->submits() && counts.ios == 3 + kCount;
+    })) << counts.calls
+        << " calls, " << counts.ios << " I/Os";
+    EXPECT_GE(counts.calls, 1 + 3 + kCount / 5);
+}
+
 // The kernel's NVMe/TCP driver raises SIGPIPE in the thread that submits when the target has closed
 // the connection. That must not end the program of the caller.
 TEST_F(CallersTest, ACallerThatSubmitsGetsNoSigpipe) {

@@ -115,6 +115,7 @@ struct FakeDevice : IoDevice {
 class FakePool : public IoPool {
  public:
     int openFlags() const override { return 0; }
+    SubmitCounts submitCounts() const override { return {}; }
     Result<std::shared_ptr<IoDevice>> addDevice(IoDeviceSpec spec) override {
         std::lock_guard lock(mutex);
         devices.push_back(std::make_shared<FakeDevice>(std::move(spec)));

@@ -35,6 +35,7 @@ TransportStats example() {
     file.retries = 6;
     segment.files.push_back(file);
     stats.segments.push_back(segment);
+    stats.submits = {11, 22};
     return stats;
 }
 
@@ -44,6 +45,8 @@ TEST(StatsText, SaysWhatWasCounted) {
     for (const std::string& line : {
              std::string(R"(segment_state{segment="node-1",id="7",state="ready"} 1)"),
              std::string(R"(connects_total{segment="node-1",id="7"} 3)"),
+             std::string("submit_calls_total 11"),
+             std::string("submitted_ios_total 22"),
              "bytes_total" + file + R"(,operation="read"} 8192)",
              "errors_total" + file + R"(,errno="EIO"} 5)",
              "retries_total" + file + "} 6",
@@ -58,7 +61,7 @@ TEST(StatsText, SaysWhatWasCounted) {
     }
 }
 
-// name{label="text",...} value
+// name{label="text",...} value, or name value
 bool isSample(const std::string& line) {
     size_t at = 0;
     const auto word = [&] {
@@ -71,7 +74,12 @@ bool isSample(const std::string& line) {
         if (found) at += text.size();
         return found;
     };
-    if (!word() || !is("{")) return false;
+    const auto isValue = [&] {
+        return at < line.size() && line.find_first_not_of("0123456789.", at) == std::string::npos;
+    };
+    if (!word()) return false;
+    if (is(" ")) return isValue();
+    if (!is("{")) return false;
     do {
         if (!word() || !is("=\"")) return false;
         for (; at < line.size() && line[at] != '"'; ++at) {
@@ -81,8 +89,7 @@ bool isSample(const std::string& line) {
         }
         if (!is("\"")) return false;
     } while (is(","));
-    return is("} ") && at < line.size() &&
-           line.find_first_not_of("0123456789.", at) == std::string::npos;
+    return is("} ") && isValue();
 }
 
 // The grammar of the format, and each family once.

@@ -76,6 +76,12 @@ class IoDevice {
     virtual Activity activity() const = 0;
 };
 
+/// How well io_submit(2) is used: how often it was called, and how many I/Os the kernel has taken.
+struct SubmitCounts {
+    uint64_t calls = 0;
+    uint64_t ios = 0;
+};
+
 class IoPool {
  public:
     /// Sets up the pool. Its threads start with the first device and sleep when nothing is to do.
@@ -120,6 +126,10 @@ class IoPool {
     /// without any. Uses no processor meanwhile. Thread-safe.
     /// @param limit  how long at most
     virtual void wait(std::chrono::nanoseconds limit) = 0;
+
+    /// Since the pool was made. Thread-safe, waits for nothing; I/O under way may be counted in
+    /// part.
+    virtual SubmitCounts submitCounts() const = 0;
 
     /// Refuses further requests on `device` and gives the queued ones back: onIoReturned(), or
     /// ECANCELED for one of which a part has been planned. Those in

@@ -8,6 +8,7 @@
 
 #include "aio_syscalls.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/io/io_pool.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -18,6 +19,19 @@ struct AioContext {
     /// Of them. Release before I/O is submitted, acquire before its end is dealt with: what one
     /// thread has submitted another may reap.
     std::atomic<uint32_t> inFlight{0};
+    // Beside what every submit changes anyway; relaxed.
+    std::atomic<uint64_t> submitCalls{0};
+    std::atomic<uint64_t> submitted{0};
+
+    /// Counts an io_submit. @param taken  I/Os that it took
+    void noteSubmit(uint32_t taken) {
+        submitCalls.fetch_add(1, std::memory_order_relaxed);
+        if (taken > 0) submitted.fetch_add(taken, std::memory_order_relaxed);
+    }
+    void addTo(SubmitCounts& counts) const {
+        counts.calls += submitCalls.load(std::memory_order_relaxed);
+        counts.ios += submitted.load(std::memory_order_relaxed);
+    }
 
     uint32_t freeSlots() const {
         const uint32_t used = inFlight.load(std::memory_order_relaxed);

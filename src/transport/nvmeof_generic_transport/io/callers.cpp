@@ -109,6 +109,7 @@ Readiness Callers::submit(AioContext& context, Device& device, Submission& submi
         result = aio_.submit(context.context, count, submission.controls.data());
     }
     const auto taken = static_cast<uint32_t>(std::max(result, 0));
+    context.noteSubmit(taken);
     if (taken < count) {
         context.inFlight.fetch_sub(count - taken, std::memory_order_release);
         if (result == -EOPNOTSUPP) device.wouldHaveBlocked(EOPNOTSUPP);
@@ -235,6 +236,10 @@ void Callers::noteEnd() {
 
 void Callers::sweep() {
     for (Place& place : places_) reap(place);
+}
+
+void Callers::addTo(SubmitCounts& counts) const {
+    for (const Place& place : places_) place.addTo(counts);
 }
 
 bool Callers::idle() const {

@@ -59,6 +59,9 @@ class Callers {
     /// Whether none of it is in the kernel's hands.
     bool idle() const;
 
+    /// What was submitted at contexts of its own.
+    void addTo(SubmitCounts& counts) const;
+
  private:
     /// As many as threads are likely to submit at one time. More share them.
     static constexpr uint32_t kPlaces = 16;

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bounce_pool.h"
@@ -128,6 +129,13 @@ class Pool final : public IoPool {
     void enablePolling() override { callers_.enable(); }
     bool poll() override { return callers_.poll(); }
     void wait(std::chrono::nanoseconds limit) override { callers_.wait(limit); }
+
+    SubmitCounts submitCounts() const override {
+        SubmitCounts counts;
+        callers_.addTo(counts);
+        for (const auto& worker : workers_) std::as_const(*worker).seat().addTo(counts);
+        return counts;
+    }
 
     void closeDevice(const std::shared_ptr<IoDevice>& handle) override {
         shut(static_cast<Device&>(*handle));

@@ -154,6 +154,7 @@ bool Worker::submit(Tenure& tenure, Device& device) {
         const int result = world_.aio.submit(seat_.context, left, &submission.controls[at]);
         mine = leaveSystemCall(tenure);
         const auto taken = static_cast<uint32_t>(std::max(result, 0));
+        seat_.noteSubmit(taken);
         if (taken < left) seat_.inFlight.fetch_sub(left - taken, std::memory_order_release);
         at += taken;
         if (!mine) {

@@ -57,6 +57,7 @@ class Worker {
     void run();
 
     Dispatcher::Seat& seat() { return seat_; }
+    const Dispatcher::Seat& seat() const { return seat_; }
 
     // For the monitor.
     uint64_t progress() const { return progress_.load(std::memory_order_acquire); }
