@@ -133,12 +133,16 @@ std::vector<char> pattern(uint64_t offset, uint64_t length, uint64_t seed) {
 
 ::testing::AssertionResult isPattern(const char* memory, uint64_t offset, uint64_t length,
                                      uint64_t seed) {
-    const std::vector<char> wanted = pattern(offset, length, seed);
-    const auto different = std::mismatch(wanted.begin(), wanted.end(), memory);
-    if (different.first == wanted.end()) return ::testing::AssertionSuccess();
+    auto same = isSame(memory, pattern(offset, length, seed).data(), length);
+    if (!same) same << " at offset " << offset << ", not that of seed " << seed;
+    return same;
+}
+
+::testing::AssertionResult isSame(const char* is, const char* wanted, uint64_t length) {
+    if (length == 0 || std::memcmp(is, wanted, length) == 0) return ::testing::AssertionSuccess();
+    const auto different = std::mismatch(is, is + length, wanted);
     return ::testing::AssertionFailure()
-           << "byte " << different.first - wanted.begin() << " of " << length << " at offset "
-           << offset << " is not that of seed " << seed;
+           << "byte " << different.first - is << " of " << length << " is wrong";
 }
 
 Memory::Memory(uint64_t length, uint64_t misalignment)

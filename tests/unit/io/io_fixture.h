@@ -61,6 +61,9 @@ std::vector<char> pattern(uint64_t offset, uint64_t length, uint64_t seed);
 ::testing::AssertionResult isPattern(const char* memory, uint64_t offset, uint64_t length,
                                      uint64_t seed);
 
+/// Says where the first difference is.
+::testing::AssertionResult isSame(const char* is, const char* wanted, uint64_t length);
+
 /// Memory at a chosen misalignment, with guard bytes before and behind.
 class Memory {
  public:
@@ -88,6 +91,7 @@ class Recorder : public IoListener {
     /// Waits, within a generous limit, until so many have ended.
     ::testing::AssertionResult waitFor(size_t count);
     ::testing::AssertionResult waitForAll() { return waitFor(entries_.size()); }
+    size_t size() const { return entries_.size(); }
     bool ended(size_t request) const { return entries_[request].ends.load() > 0; }
     size_t endedCount() const { return endedCount_.load(); }
     int error(size_t request) const { return entries_[request].error; }
