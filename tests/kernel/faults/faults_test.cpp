@@ -2,6 +2,7 @@
 // What a caller sees of each fault, and what heals it, under load that checks every byte.
 #include "faults_fixture.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -190,6 +191,12 @@ TEST_F(FaultTest, NamespaceRemovedAndAdded) {
     load().setId("shrinks", leaving, 0);
     print("file unregistered");
     EXPECT_TRUE(load().healthy()) << "the other file";
+    EXPECT_TRUE(eventually([] {
+        const auto open = openDescriptors();
+        return std::none_of(open.begin(), open.end(), [](const std::string& path) {
+            return path.starts_with("/dev/nvme") && path.ends_with("(deleted)");
+        });
+    })) << "the removed namespace's device is closed";
     const std::string late = makeTestFile("late");
     load().add("shrinks", late, target.add(late), kFileBytes);
     EXPECT_TRUE(load().healthy());

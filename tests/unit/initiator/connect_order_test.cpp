@@ -152,6 +152,17 @@ TEST_F(ConnectOrderTest, WhoGivesUpHoldsUpNobody) {
     EXPECT_EQ(all(), (Names{"new"}));
 }
 
+// Targets come and go with a new address each: what is known of them does not grow for ever.
+TEST_F(ConnectOrderTest, ForgetsAllRatherThanKnowTooMany) {
+    connectOnce("good", true);
+    for (int i = 0; i < 4096; ++i) connectOnce("target " + std::to_string(i), true);
+    auto holder = std::make_unique<Result<ConnectOrder::Turn>>(enter("holder"));
+    queue("new");
+    queue("good");
+    holder.reset();
+    EXPECT_EQ(all(), (Names{"new", "good"}));
+}
+
 // The whole initiator: while one target holds the kernel up, one that was connected to before
 // overtakes one that was not.
 TEST(ConnectOrderOfAnInitiator, KnownTargetsGoFirst) {

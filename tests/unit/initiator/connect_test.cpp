@@ -8,10 +8,12 @@
 #include <chrono>
 #include <filesystem>
 #include <latch>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "connection_table.h"
 #include "fake_host.h"
 #include "sysfs_file.h"
 
@@ -132,6 +134,18 @@ TEST_F(ConnectTest, PassesTheKernelsErrorOnAndTriesAnew) {
     EXPECT_TRUE(initiator->connect(kAddress, kNqn).ok());
 }
 
+// Case 33: each restart of a target brings a new NQN.
+TEST(ConnectionTableTest, KeepsNothingOfThoseThatEnded) {
+    ConnectionTable table;
+    for (int i = 0; i < 100; ++i) {
+        const auto made = table.get("nqn" + std::to_string(i), {}, [] {
+            return ConnectionTable::Connected(Error{ECONNREFUSED, "refused"});
+        });
+        EXPECT_EQ(made.error().code, ECONNREFUSED);
+    }
+    EXPECT_LE(table.size(), 1u);
+}
+
 TEST_F(ConnectTest, AllWhoAskAtTheSameTimeShareOneConnect) {
     constexpr int kThreads = 8;
     std::latch everybodyAsks(kThreads);
@@ -203,6 +217,31 @@ TEST_F(ConnectTest, ADeletedControllerIsReplaced) {
     EXPECT_TRUE(exists("nvme0"));
     EXPECT_EQ(fabrics->disconnects, 0);
     EXPECT_EQ(initiator->connect(kAddress, kNqn).value(), fresh.value());
+}
+
+// Cases 3 and 35: an administrator deletes it before its maker can look at it, and the name goes to
+// a stranger's.
+TEST_F(ConnectTest, AStrangerWithTheNameOfANewControllerIsLeftAlone) {
+    struct Recycling : FakeFabrics {
+        explicit Recycling(FakeHost& h) : FakeFabrics(h), host(h) {}
+        Result<std::string> connect(const TransportAddress& address, const std::string& nqn,
+                                    const HostIdentity& own,
+                                    const InitiatorOptions& options) override {
+            auto name = FakeFabrics::connect(address, nqn, own, options);
+            if (name.ok()) {
+                host.removeController(name.value());
+                host.addController({.name = name.value(), .nqn = kOtherNqn});
+            }
+            return name;
+        }
+        FakeHost& host;
+    };
+    const auto recycling = std::make_shared<Recycling>(host);
+    const auto connected = makeInitiator(host, recycling)->connect(kAddress, kNqn);
+    ASSERT_FALSE(connected.ok());
+    EXPECT_EQ(connected.error().code, ENODEV) << connected.error().message;
+    EXPECT_TRUE(exists("nvme0"));
+    EXPECT_EQ(recycling->disconnects, 0);
 }
 
 // Case 35: the kernel gives the controller up.

@@ -95,14 +95,27 @@ TEST_F(OpenNamespaceTest, AsksTheKernelToLookAgainOnce) {
 
 // Case 2: the same NQN and nsid with another uuid or size. Waiting would not make it right.
 TEST_F(OpenNamespaceTest, RefusesAnotherUuidOrSizeAtOnce) {
-    const auto never = Clock::time_point::max();
+    int looks = 0;
+    const auto counting = [&, open = host.deviceOpen()](const std::string& path, int flags) {
+        ++looks;
+        return open(path, flags);
+    };
+    InitiatorImpl counted(host.options(), fabrics, HostIdentity{kHostNqn, kHostId}, counting);
+    const auto own = counted.connect(kAddress, kNqn);
+    ASSERT_TRUE(own.ok());
+    const auto openCounted = [&] {
+        looks = 0;
+        return counted.openNamespace(*own.value(), kNsid, kSize, 0, Clock::now() + 2s);
+    };
     addDisk({.name = "nvme5n1", .nsid = kNsid, .uuid = "abcdef00-0000-4000-8000-000000000001"});
-    EXPECT_EQ(initiator->openNamespace(*connection, kNsid, kSize, 0, never).error().code, ESTALE);
+    EXPECT_EQ(openCounted().error().code, ESTALE);
+    EXPECT_EQ(looks, 1);
     fs::remove_all(host.subsystemDir("nvme-subsys5") / "nvme5n1");
     addDisk({.name = "nvme5n1", .nsid = kNsid, .sectors = 4096});
-    const auto opened = initiator->openNamespace(*connection, kNsid, kSize, 0, never);
+    const auto opened = openCounted();
     ASSERT_FALSE(opened.ok());
     EXPECT_EQ(opened.error().code, ESTALE);
+    EXPECT_EQ(looks, 1);
     EXPECT_THAT(opened.error().message, HasSubstr("2097152 bytes"));
     EXPECT_THAT(opened.error().message, HasSubstr("1048576 bytes"));
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several processes that use one controller. Two initiators stand for them: the locks that they
 // tell each other by belong to opened files, so they act inside one process as they do between two.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,12 +11,15 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "controller_lease.h"
 #include "fake_host.h"
+#include "sysfs_file.h"
 #include "sysfs_nvme.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -106,6 +111,35 @@ TEST_F(SharingTest, WaitsForTheEndOfADisconnect) {
     leaving.join();
     EXPECT_TRUE(connect(*two));
     EXPECT_EQ(fabrics->made, 2);
+}
+
+// Case 35: it is deleted while somebody waits for whoever does that.
+TEST_F(SharingTest, AControllerThatIsGoneAfterTheWaitIsNotUsed) {
+    host.addController({.name = "nvme0"});
+    const SysfsNvme sysfs(host.sys());
+    const fs::path path = host.controllerDir("nvme0") / "transport";
+    UniqueFd gate(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(flock(gate.get(), LOCK_EX), 0);
+    int code = 0;
+    std::thread waiting([&] {
+        const Poll poll(Clock::now() + std::chrono::seconds(20), {});
+        const auto lease = ControllerLease::ofFound(sysfs.openController("nvme0").take(), "nvme0",
+                                                    Clock::now(), poll);
+        if (!lease.ok()) code = lease.error().code;
+    });
+    const auto opened = [&] {
+        int count = 0;
+        for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+            std::error_code gone;
+            count += fs::read_symlink(entry.path(), gone) == path;
+        }
+        return count;
+    };
+    EXPECT_TRUE(eventually([&] { return opened() == 2; })) << "it waits at the gate";
+    host.removeController("nvme0");
+    gate.reset();
+    waiting.join();
+    EXPECT_TRUE(isGone(code)) << code;
 }
 
 // Who asks while the last user disconnects gets a new controller, not the one that is going.

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <string>
 #include <thread>
 
 #include "fake_host.h"
@@ -108,6 +109,23 @@ TEST_F(SysfsNvmeTest, LeavesOutWhatIsHalfGone) {
         host.removeController("nvme0");
         host.removeController("nvme1");
     }
+}
+
+// Case 35: so does its subsystem, between the look at the list and that into its folder.
+TEST_F(SysfsNvmeTest, PassesOverASubsystemThatVanishes) {
+    host.addController({.name = "nvme0"});
+    fs::create_directories(host.sys() / "class/nvme-subsystem");
+    const auto vanished = [&](int number) {
+        fs::create_symlink("gone", host.subsystemDir("nvme-subsys" + std::to_string(number)));
+    };
+    vanished(0);
+    EXPECT_EQ(find("nvme0", 7).error().code, ENXIO);
+    host.addSubsystem("nvme-subsys1", kNqn, "nvme0");
+    host.addDisk(host.subsystemDir("nvme-subsys1"), kNqn, {.name = "nvme1n1", .nsid = 7});
+    vanished(2);
+    const auto found = find("nvme0", 7);
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found.value(), "nvme1n1");
 }
 
 // Case 35: the same with real races.

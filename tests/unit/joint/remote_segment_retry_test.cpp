@@ -138,8 +138,24 @@ TEST_F(RetryTest, StopEndsWhatIsToBeRepeated) {
     segment->stop();
     for (Ended& one : ended) {
         const int error = wait(one);
-        EXPECT_TRUE(error == ECANCELED || error == EIO) << error;
+        ASSERT_TRUE(error == ECANCELED || error == EIO) << error;
     }
+}
+
+// Case 40: the kernel answers when the segment has ended what waited: nobody would end a second
+// attempt.
+TEST_F(RetryTest, WhatTheKernelAnswersAfterTheStopIsNotRepeated) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.kernelHolds = true;
+    }
+    Ended ended;
+    submit(1, ended, 5);
+    segment->stop();
+    pool.release(EIO);
+    EXPECT_EQ(wait(ended), EIO);
 }
 
 // The bound of the answer's time holds also while the segment's thread is in a connect.

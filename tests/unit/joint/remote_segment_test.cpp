@@ -53,6 +53,27 @@ TEST_F(RemoteSegmentTest, RequestsEndWhenTheirTimeIsUp) {
     EXPECT_TRUE(runUntil(1, 0));
 }
 
+// Case 29: once a target has been away for as long as a request may wait, a new request costs one
+// attempt, or none between two attempts, and not all its time.
+TEST_F(RemoteSegmentTest, WhatIsDownForLongFailsSoon) {
+    initiator.connectError = ECONNREFUSED;
+    start(300ms);
+    const auto attempts = [&] {
+        std::lock_guard lock(initiator.mutex);
+        return initiator.connects;
+    };
+    bool afterOneAttempt = false, withoutAny = false;
+    const auto limit = std::chrono::steady_clock::now() + kLimit;
+    while (!(afterOneAttempt && withoutAny) && std::chrono::steady_clock::now() < limit) {
+        const int before = attempts();
+        if (run(1) != ECONNREFUSED) continue;
+        afterOneAttempt = afterOneAttempt || attempts() == before + 1;
+        withoutAny = withoutAny || attempts() == before;
+    }
+    EXPECT_TRUE(afterOneAttempt);
+    EXPECT_TRUE(withoutAny);
+}
+
 TEST_F(RemoteSegmentTest, AnUnknownFileFailsAfterAFreshLook) {
     start();
     EXPECT_EQ(run(1), 0);
@@ -108,6 +129,42 @@ TEST_F(RemoteSegmentTest, AWrongDeviceFailsItsFileAlone) {
     EXPECT_EQ(run(1), 0);
 }
 
+// Cases 2 and 27: a wrong file and an unknown one, wanted in the same moment as a good one.
+TEST_F(RemoteSegmentTest, WrongFilesFailAlone) {
+    initiator.openErrors[2] = ESTALE;
+    initiator.connectBlocks = true;
+    start();
+    descriptor.fileSizes = {{2, 4096}, {3, 4096}};
+    Ended unknown, wrong, good;
+    submit(1, unknown);
+    submit(2, wrong);
+    submit(3, good);
+    initiator.change([&] { initiator.connectBlocks = false; });
+    EXPECT_EQ(wait(unknown), ENOENT);
+    EXPECT_EQ(wait(wrong), ESTALE);
+    EXPECT_EQ(wait(good), 0);
+}
+
+// Case 1: the target restarted under another NQN before the first connect, after the segment was
+// opened: what the engine has cached leads nowhere.
+TEST_F(RemoteSegmentTest, LooksAfreshAfterAConnectThatFailed) {
+    initiator.connectError = ECONNREFUSED;
+    start();
+    cached = descriptor;
+    Ended ended;
+    submit(1, ended);
+    ASSERT_TRUE(initiator.waitFor([&] { return initiator.connects > 0; }));
+    {
+        std::lock_guard lock(mutex);
+        descriptor.subsystemNqn = "nqn.2026-01.org.example:second";
+    }
+    initiator.change([&] { initiator.connectError = 0; });
+    EXPECT_EQ(wait(ended), 0);
+    std::lock_guard lock(pool.mutex);
+    ASSERT_EQ(pool.devices.size(), 1u);
+    EXPECT_NE(pool.devices.back()->spec.name.find("second"), std::string::npos);
+}
+
 // Case 1: the target restarted under another NQN; failing I/O leads to it without anyone's help.
 TEST_F(RemoteSegmentTest, FollowsARestartedTarget) {
     start();
@@ -156,6 +213,55 @@ TEST_F(RemoteSegmentTest, ADeadDeviceIsOpenedAnew) {
     }
 }
 
+// Case 5: what the kernel still had of the device of before says nothing of the one that was opened
+// since.
+TEST_F(RemoteSegmentTest, ALateErrorOfADeadDeviceLeavesTheNewOneAlone) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    Ended late;
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.kernelHolds = true;
+    }
+    submit(1, late);
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.kernelHolds = false;
+        pool.errors["file 1"] = ENODATA;
+        pool.errorsLeft = 1;
+    }
+    EXPECT_EQ(run(1), ENODATA);
+    EXPECT_EQ(run(1), 0);
+    pool.release(ENODATA);
+    EXPECT_EQ(wait(late), ENODATA);
+    {
+        std::lock_guard lock(pool.mutex);
+        ASSERT_EQ(pool.devices.size(), 2u);
+        EXPECT_TRUE(pool.devices.front()->closed);
+        EXPECT_FALSE(pool.devices.back()->closed);
+    }
+    EXPECT_EQ(run(1), 0);
+    EXPECT_EQ(initiator.opens, 2);
+}
+
+// Case 36: a medium error is that of its request. The device stays, with all that others have in
+// it.
+TEST_F(RemoteSegmentTest, AnErrorOfTheMediumLeavesTheDeviceAlone) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    for (int error : {EIO, EILSEQ, EREMOTEIO, ETIMEDOUT}) {
+        {
+            std::lock_guard lock(pool.mutex);
+            pool.errors["file 1"] = error;
+            pool.errorsLeft = 1;
+        }
+        EXPECT_EQ(run(1), error);
+        EXPECT_EQ(run(1), 0);
+    }
+    EXPECT_EQ(initiator.opens, 1);
+    EXPECT_EQ(initiator.connects, 1);
+}
+
 // Case 45: open segments go on while the metadata service is away.
 TEST_F(RemoteSegmentTest, GoesOnWithoutMetadata) {
     start();
@@ -195,7 +301,7 @@ TEST_F(RemoteSegmentTest, StopEndsWhatWaits) {
     release.join();
     for (Ended& one : ended) {
         const int error = wait(one);
-        EXPECT_TRUE(error == ECANCELED || error == 0) << error;
+        ASSERT_TRUE(error == ECANCELED || error == 0) << error;
     }
     EXPECT_EQ(run(1), ECANCELED);
 }
@@ -229,7 +335,7 @@ TEST_F(RemoteSegmentTest, NothingIsLostUnderChange) {
         pool.errors.clear();
     }
     for (auto& mine : ended) {
-        for (Ended& one : mine) EXPECT_NE(wait(one), -1);
+        for (Ended& one : mine) ASSERT_NE(wait(one), -1);
     }
 }
 

@@ -46,8 +46,7 @@ Result<ConnectOrder::Turn> ConnectOrder::enter(const std::string& target, bool a
         busy_ = true;
         return Turn(*this, target);
     }
-    // It may have been the one for whom others waited.
-    changed_.notify_all();
+    // Nobody has to be told: who is behind waits for one before this, too, or for leave().
     return makeError(stop.stop_requested() ? ECANCELED : ETIMEDOUT,
                      "waiting for other connects before that to " + target);
 }

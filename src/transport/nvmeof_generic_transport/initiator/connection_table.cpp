@@ -52,6 +52,11 @@ ConnectionTable::Connected ConnectionTable::makeOne(std::unique_lock<std::mutex>
     return made;
 }
 
+size_t ConnectionTable::size() const {
+    std::lock_guard lock(mutex_);
+    return entries_.size();
+}
+
 void ConnectionTable::dropEnded() {
     std::erase_if(entries_, [](const auto& entry) {
         return !entry.second.attempt && entry.second.connection.expired();

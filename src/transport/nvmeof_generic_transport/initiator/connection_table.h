@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,10 @@ class ConnectionTable {
     Connected get(const std::string& subsystemNqn, const std::stop_token& stop,
                   const std::function<Connected()>& make);
 
+    /// Subsystems known now: those with a connection or somebody who is making one, and at most one
+    /// more. Each restarted target has a new NQN, so that it must not keep the others.
+    size_t size() const;
+
  private:
     struct Attempt {  // fields guarded by mutex_
         std::unique_ptr<Connected> result;
@@ -39,7 +44,7 @@ class ConnectionTable {
                       const std::function<Connected()>& make);
     void dropEnded();
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable_any attemptEnded_;
     std::unordered_map<std::string, Entry> entries_;  // guarded by mutex_
 };
