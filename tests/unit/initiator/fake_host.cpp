@@ -101,6 +101,7 @@ void FakeHost::addDisk(const fs::path& parent, const std::string& nqn, const Fak
     write(making / "uuid", disk.uuid.empty() ? namespaceUuid(nqn, disk.nsid) : disk.uuid);
     write(making / "size", std::to_string(disk.sectors));
     write(making / "queue/logical_block_size", disk.blockSize);
+    write(making / "queue/nomerges", "0");
     fs::create_symlink("..", making / "device");
     fs::rename(making, parent / disk.name);
     const fs::path link = sys() / "dev/block" / ("259:" + std::to_string(disk.minor));

@@ -58,6 +58,31 @@ TEST_F(OpenNamespaceTest, OpensTheControllersOwnDeviceWithoutMultipath) {
     EXPECT_EQ(opened.value().deviceName, "nvme0n1");
 }
 
+// Case 36: the kernel joins no requests, or a bad range would fail more than those that touch it.
+// With multipath the queue is that of the controller's hidden device.
+TEST_F(OpenNamespaceTest, HasTheKernelKeepRequestsApart) {
+    const auto merging = [&](const fs::path& parent, const char* name) {
+        return FakeHost::read(parent / name / "queue/nomerges");
+    };
+    const fs::path own = host.controllerDir("nvme0"), shared = host.subsystemDir("nvme-subsys5");
+    addDisk({.name = "nvme5n1", .nsid = kNsid});
+    host.addDisk(own, kNqn, {.name = "nvme5c0n1", .nsid = kNsid, .minor = 2});
+    host.addDisk(own, kNqn, {.name = "nvme5c0n2", .nsid = 2, .minor = 3});
+    ASSERT_TRUE(open().ok());
+    EXPECT_EQ(merging(own, "nvme5c0n1"), "2");
+    EXPECT_EQ(merging(own, "nvme5c0n2"), "0") << "another namespace's";
+    EXPECT_EQ(merging(shared, "nvme5n1"), "0");
+    // Somebody else's settings are theirs.
+    host.addController({.name = "nvme4", .nqn = kOtherNqn});
+    const fs::path theirs = host.controllerDir("nvme4");
+    host.addDisk(theirs, kOtherNqn, {.name = "nvme4n1", .nsid = kNsid, .minor = 4});
+    const auto foreign = initiator->connect(kAddress, kOtherNqn);
+    ASSERT_TRUE(foreign.ok());
+    ASSERT_TRUE(
+        initiator->openNamespace(*foreign.value(), kNsid, kSize, 0, Clock::now() + 20s).ok());
+    EXPECT_EQ(merging(theirs, "nvme4n1"), "0");
+}
+
 // Case 47: a file is registered after the connect.
 TEST_F(OpenNamespaceTest, WaitsForANamespace) {
     std::thread adder([&] { addDisk({.name = "nvme5n1", .nsid = kNsid}); });

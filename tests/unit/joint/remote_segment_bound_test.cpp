@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <deque>
 #include <thread>
 
 #include "segment_fixture.h"
@@ -92,15 +93,142 @@ TEST_F(BoundTest, AConnectionThatComesBackInTimeIsKept) {
 TEST_F(BoundTest, AForeignConnectionIsLeftAlone) {
     startConnected();
     connection->ours = false;
-    connection->up = false;
     kernelHolds(true);
     Ended ended;
     submit(1, ended);
+    ASSERT_TRUE(sees(30));
+    connection->up = false;
     ASSERT_TRUE(sees(30));
     EXPECT_EQ(connection->givenUp, 0);
     EXPECT_EQ(connection->provoked, 0);
     pool.release(EIO);
     EXPECT_EQ(wait(ended), EIO);
+}
+
+// What the kernel has may come back late: the next connection is made meanwhile.
+TEST_F(BoundTest, ANewConnectionIsMadeAtOnce) {
+    startConnected();
+    connection->onGiveUp = [this] { initiator.change([&] { initiator.connections.clear(); }); };
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    connection->up = false;
+    EXPECT_TRUE(initiator.waitFor([&] { return !initiator.connections.empty(); }))
+        << "connected again";
+    EXPECT_EQ(ended.times, 0);
+    pool.release(EIO);
+    EXPECT_EQ(wait(ended), EIO);
+}
+
+// Here the test alone says when the segment looks.
+class LookTest : public BoundTest {
+ protected:
+    void startConnected(std::chrono::milliseconds downLimit) {
+        BoundTest::startConnected(downLimit);
+        due = nullptr;
+        kernelHolds(true);
+        submit(1, held.emplace_back());
+        look();
+    }
+    // Whether the segment's thread looked at the connection.
+    bool look() {
+        const int before = connection->looks;
+        segment->expire(std::chrono::steady_clock::now());
+        EXPECT_EQ(run(77), ENOENT);  // the thread has come so far
+        return connection->looks > before;
+    }
+    // Something ends, and more is submitted.
+    void move() {
+        pool.release(0);
+        submit(1, held.emplace_back());
+    }
+    ~LookTest() override {
+        pool.release(0);
+        end();
+    }
+
+    std::deque<Ended> held;
+};
+
+TEST_F(LookTest, NobodyLooksWhileIoGetsOn) {
+    startConnected(kLimit);
+    for (int i = 0; i < 30; ++i) {
+        move();
+        EXPECT_FALSE(look());
+    }
+    EXPECT_TRUE(look()) << "it does not";
+    EXPECT_EQ(connection->provoked, 0);
+}
+
+TEST_F(LookTest, TheTargetIsAskedWhenIoHasStoodStillForTwoLooks) {
+    startConnected(kLimit);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(look());
+        move();
+        EXPECT_FALSE(look());
+    }
+    EXPECT_EQ(connection->provoked, 0);
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->provoked, 0);
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->provoked, 1);
+}
+
+TEST_F(LookTest, IoThatGotOnEndsTheOutage) {
+    startConnected(50ms);
+    connection->up = false;
+    EXPECT_TRUE(look());
+    const auto seen = std::chrono::steady_clock::now();
+    move();
+    EXPECT_FALSE(look());
+    ASSERT_TRUE(eventually([&] { return std::chrono::steady_clock::now() > seen + 60ms; }));
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->givenUp, 0) << "another outage, and it has only begun";
+}
+
+// Once for all that the kernel has, and again when there is something after a pause.
+TEST_F(LookTest, AsksToBeCalledWhenTheKernelHasSomething) {
+    startConnected(kLimit);
+    pool.release(0);
+    EXPECT_EQ(segment->expire(std::chrono::steady_clock::now()),
+              std::chrono::steady_clock::time_point::max());
+    const auto asked = [&] {
+        std::lock_guard lock(mutex);
+        return expiries.size();
+    };
+    const size_t before = asked();
+    submit(1, held.emplace_back());
+    EXPECT_EQ(asked(), before + 1);
+    submit(1, held.emplace_back());
+    EXPECT_EQ(asked(), before + 1);
+}
+
+// With nothing ended on either connection.
+TEST_F(LookTest, EachConnectionHasItsOwnTime) {
+    constexpr auto kDown = 50ms;
+    start(kLimit, kDown);
+    due = nullptr;
+    kernelHolds(true);
+    submit(1, held.emplace_back());
+    ASSERT_TRUE(initiator.waitFor([&] { return initiator.opens == 1; }));
+    EXPECT_EQ(run(77), ENOENT);  // the segment's thread has submitted it
+    connection = initiator.connections.begin()->second.lock();
+    connection->up = false;
+    EXPECT_TRUE(look());
+    const auto seen = std::chrono::steady_clock::now();
+    ASSERT_TRUE(eventually([&] { return std::chrono::steady_clock::now() > seen + kDown; }));
+    connection->onGiveUp = [this] { initiator.change([&] { initiator.connections.clear(); }); };
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->givenUp, 1);
+    const auto first = connection;
+    submit(1, held.emplace_back());
+    ASSERT_TRUE(initiator.waitFor([&] { return initiator.opens == 2; }));
+    EXPECT_EQ(run(77), ENOENT);
+    connection = initiator.connections.begin()->second.lock();
+    ASSERT_NE(connection, first);
+    connection->up = false;
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->givenUp, 0);
 }
 
 // Nothing wakes up for what is not there.

@@ -2,6 +2,7 @@
 // advise_retry_cnt, deadlines that hold whatever the segment's thread does, and what is counted.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -224,6 +225,8 @@ TEST_F(RetryTest, WhatComesBackTooLateEnds) {
     hold(false);
     EXPECT_EQ(run(1), ENODATA);
     EXPECT_EQ(wait(late), ETIMEDOUT);
+    std::lock_guard lock(mutex);
+    EXPECT_EQ(std::count(expiries.begin(), expiries.end(), submittedAt.load() + kLimit), 1);
 }
 
 TEST_F(RetryTest, StopEndsWhatComesBack) {
@@ -234,6 +237,20 @@ TEST_F(RetryTest, StopEndsWhatComesBack) {
     submit(1, ended[0]);
     submit(1, ended[1], 5);
     segment->stop();
+    for (Ended& one : ended) EXPECT_EQ(wait(one), ECANCELED);
+}
+
+// Case 40: the pool's threads give it back when the segment has ended what waited.
+TEST_F(RetryTest, StopEndsWhatComesBackLate) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    hold(true);
+    pool.returnsLater = true;
+    std::array<Ended, 2> ended;
+    submit(1, ended[0]);
+    submit(1, ended[1], 5);
+    segment->stop();
+    pool.giveBack();
     for (Ended& one : ended) EXPECT_EQ(wait(one), ECANCELED);
 }
 

@@ -160,11 +160,19 @@ class FakePool : public IoPool {
         {
             std::lock_guard lock(mutex);
             device->closed = true;
+            if (returnsLater) return;
             returned.swap(device->held);
         }
         for (const IoRequest& request : returned) {
             --device->outstanding;
             device->spec.listener->onIoReturned(request);
+        }
+    }
+    // What was queued in closed devices comes back only now.
+    void giveBack() {
+        returnsLater = false;
+        for (const auto& device : devices) {
+            if (device->closed) closeDevice(device);
         }
     }
     // The kernel gives back what it has of all devices.
@@ -196,6 +204,7 @@ class FakePool : public IoPool {
     int submitted = 0;
     bool holds = false;        // queued, what is submitted from now on
     bool kernelHolds = false;  // in the kernel
+    bool returnsLater = false;
     std::vector<std::shared_ptr<FakeDevice>> devices;
 };
 
@@ -231,6 +240,10 @@ class RemoteSegmentTest : public ::testing::Test {
             return known ? known->expire(now) : Housekeeper::Clock::time_point::max();
         });
         context.expireAt = [this](Housekeeper::Clock::time_point when) {
+            {
+                std::lock_guard lock(mutex);
+                expiries.push_back(when);
+            }
             housekeeper->callAt(when);
         };
         context.ended = [this](void* request, int error, uint64_t bytes, FileCounters& counters) {
@@ -290,6 +303,7 @@ class RemoteSegmentTest : public ::testing::Test {
     FakeInitiator initiator;
     FakePool pool;
     std::unique_ptr<RemoteSegment> segment;
+    std::vector<Housekeeper::Clock::time_point> expiries;  // when it wanted to be called
     std::unique_ptr<Housekeeper> housekeeper;
     std::atomic<RemoteSegment*> due{nullptr};
     // What is said of requests that come back from the pool.
