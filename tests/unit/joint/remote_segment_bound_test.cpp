@@ -124,8 +124,10 @@ TEST_F(BoundTest, ANewConnectionIsMadeAtOnce) {
 class LookTest : public BoundTest {
  protected:
     void startConnected(std::chrono::milliseconds downLimit) {
-        BoundTest::startConnected(downLimit);
+        start(kLimit, downLimit);
         due = nullptr;
+        EXPECT_EQ(run(1), 0);
+        connection = initiator.connections.begin()->second.lock();
         kernelHolds(true);
         submit(1, held.emplace_back());
         look();
