@@ -259,7 +259,7 @@ TEST_F(RemoteSegmentTest, AnErrorOfTheMediumLeavesTheDeviceAlone) {
         EXPECT_EQ(run(1), 0);
     }
     EXPECT_EQ(initiator.opens, 1);
-    EXPECT_EQ(initiator.connects, 1);
+    EXPECT_EQ(segment->stats().connects, 1u);
 }
 
 // Case 45: open segments go on while the metadata service is away.
