@@ -167,7 +167,9 @@ TEST(SegmentCodecTest, BoundsSizeDepthAndNumberOfValues) {
     for (int i = 0; i < 1000000; ++i) many += ",0";
     EXPECT_TRUE(decode(many + "]}").IsMalformedJson());
     // Brackets in text are only text.
-    EXPECT_TRUE(decode(R"({"name":"[[[[[[[[[[[[[[[[[[[[\"[[[[","protocol":"p"})").ok());
+    const std::string brackets(kMaxJsonDepth + 1, '[');
+    EXPECT_TRUE(
+        decode(R"({"name":")" + brackets + R"(\")" + brackets + R"(","protocol":"p"})").ok());
 }
 
 TEST(SegmentCodecTest, RefusesWhatIsNoJsonObject) {
