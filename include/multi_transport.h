@@ -97,17 +97,24 @@ class MultiTransport {
 
  private:
     struct Group;
+    class Grouping;
     struct Installed {
         std::shared_ptr<Transport> transport;
         std::future<void> destroyed;  // ready when the instance is
     };
 
+    // What can be asked for progress; most engines have one of it, which takes no memory.
+    struct Sources {
+        bool only = true;
+        std::shared_ptr<ProgressSource> first;
+        std::vector<std::shared_ptr<ProgressSource>> all;  // without `first`
+    };
+
     std::shared_ptr<Transport> transportOf(const std::string& proto) const;
-    Status selectTransports(const std::vector<TransferRequest>& entries,
-                            std::vector<Group>* groups) const;
+    Status selectTransports(const std::vector<TransferRequest>& entries, Grouping& groups) const;
     int install(const std::string& proto, std::shared_ptr<Transport> transport, void** args);
     int uninstall(const std::string& proto);
-    std::shared_ptr<ProgressSource> progressSource(size_t index) const;
+    Sources sources() const;
     bool progress() const;
 
     const std::shared_ptr<TransferMetadata> metadata_;

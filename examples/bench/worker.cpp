@@ -220,13 +220,16 @@ void Worker::beginMeasuring(Clock::time_point now) {
     submitsAtBegin_ = api_.submitStats();
 }
 
-bool Worker::launch(Slot& slot) {
+bool Worker::launch(Slot& slot, Clock::time_point now) {
     sequence_.take(spec_.batchSize, slot.blocks);
     if (slot.blocks.empty()) return false;
-    if (spec_.verify) prepareBuffers(slot);
+    if (spec_.verify) {
+        prepareBuffers(slot);
+        now = Clock::now();
+    }
     makeRequests(slot);
     slot.busy = true;
-    slot.submitted = Clock::now();
+    slot.submitted = now;
     slot.runner.submit(slot.requests);
     return true;
 }
@@ -279,7 +282,7 @@ void Worker::transfer() {
                 --busy;
                 moved = true;
             }
-            if (goesOn(now) && launch(slot)) {
+            if (goesOn(now) && launch(slot, now)) {
                 ++busy;
                 moved = true;
             }

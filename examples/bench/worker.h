@@ -111,7 +111,7 @@ class Worker {
     /// Begins to measure once the ramp time is over.
     void beginMeasuring(Clock::time_point now);
     /// Submits the slot's next batch. @return false when there is no block for it now
-    bool launch(Slot& slot);
+    bool launch(Slot& slot, Clock::time_point now);
     /// Takes in the batch that has ended.
     void land(Slot& slot, Clock::time_point now);
     void account(const Slot& slot, Clock::time_point now);

@@ -144,6 +144,9 @@ class Transport {
         // For std::vector, which asks for it. A task with slices must not move: they point to it.
         TransferTask(TransferTask&& other) noexcept;
         TransferTask& operator=(TransferTask&&) = delete;
+
+        // As new, but for memory that it keeps. Its slices have ended.
+        void clear() noexcept;
     };
 
     struct BatchDesc {

@@ -44,6 +44,47 @@ struct MultiTransport::Group {
     std::vector<Transport::TransferTask*> tasks;  // theirs; as many
 };
 
+// The groups of one call. Their memory is the thread's, and serves its next call.
+class MultiTransport::Grouping {
+ public:
+    Grouping() : groups_(std::move(spare())) {}
+    ~Grouping() {
+        size_t kept = 0;
+        for (Group& group : *this) {
+            group.transport.reset();
+            kept += group.requests.capacity();
+            group.requests.clear();
+            group.tasks.clear();
+        }
+        if (kept <= kMostKept) spare() = std::move(groups_);
+    }
+    Grouping(const Grouping&) = delete;
+    Grouping& operator=(const Grouping&) = delete;
+
+    Group* begin() { return groups_.data(); }
+    Group* end() { return groups_.data() + used_; }
+    Group& operator[](size_t i) { return groups_[i]; }
+    size_t size() const { return used_; }
+
+    void add(std::shared_ptr<Transport> transport) {
+        if (used_ == groups_.size()) groups_.emplace_back();
+        groups_[used_++].transport = std::move(transport);
+    }
+
+ private:
+    // Requests; beyond that the memory is given back.
+    static constexpr size_t kMostKept = 4096;
+
+    // Empty while a call uses it, should a transport submit in turn.
+    static std::vector<Group>& spare() {
+        thread_local std::vector<Group> groups;
+        return groups;
+    }
+
+    std::vector<Group> groups_;
+    size_t used_ = 0;
+};
+
 MultiTransport::MultiTransport(std::shared_ptr<TransferMetadata> metadata,
                                const std::string& local_server_name)
     : metadata_(std::move(metadata)),
@@ -60,7 +101,7 @@ MultiTransport::BatchID MultiTransport::allocateBatchID(size_t batch_size) {
         if (stopped_) return INVALID_BATCH_ID;
     }
     try {
-        return batches_->add(std::make_unique<Batch>(batch_size));
+        return batches_->add(batch_size);
     } catch (const std::exception& e) {
         LOG(ERROR) << "No batch of " << batch_size << " tasks: " << e.what();
         return INVALID_BATCH_ID;
@@ -72,7 +113,7 @@ Status MultiTransport::freeBatchID(BatchID batch_id) {
 }
 
 Status MultiTransport::selectTransports(const std::vector<TransferRequest>& entries,
-                                        std::vector<Group>* groups) const {
+                                        Grouping& groups) const {
     // Most calls name one segment again and again, and many no other: for the first no table is
     // needed.
     std::unordered_map<Transport::SegmentID, size_t> group_of_segment;
@@ -99,19 +140,19 @@ Status MultiTransport::selectTransports(const std::vector<TransferRequest>& entr
                         "segment '" + desc->name + "' needs the transport '" + desc->protocol +
                         "', which is not installed");
                 }
-                for (group = 0; group < groups->size(); ++group) {
-                    if ((*groups)[group].transport == transport) break;
+                for (group = 0; group < groups.size(); ++group) {
+                    if (groups[group].transport == transport) break;
                 }
-                if (group == groups->size()) {
-                    groups->push_back({std::move(transport), {}, {}});
-                    groups->back().requests.reserve(entries.size() - i);
+                if (group == groups.size()) {
+                    groups.add(std::move(transport));
+                    groups[group].requests.reserve(entries.size() - i);
                 }
             }
         }
-        (*groups)[group].requests.push_back(i);
+        groups[group].requests.push_back(i);
     }
     // Nothing may fail for want of memory once the tasks exist.
-    for (Group& g : *groups) g.tasks.resize(g.requests.size());
+    for (Group& g : groups) g.tasks.resize(g.requests.size());
     return Status::OK();
 }
 
@@ -120,9 +161,9 @@ Status MultiTransport::submitTransfer(BatchID batch_id,
     const BatchRegistry::Pin batch = batches_->pin(batch_id);
     if (!batch) return noSuchBatch(batch_id);
     if (entries.empty()) return Status::InvalidArgument("there are no requests to submit");
-    std::vector<Group> groups;
+    Grouping groups;
     try {
-        const Status status = selectTransports(entries, &groups);
+        const Status status = selectTransports(entries, groups);
         if (!status.ok()) return status;
     } catch (const std::exception& e) {
         return Status::Memory(e.what());
@@ -130,23 +171,23 @@ Status MultiTransport::submitTransfer(BatchID batch_id,
 
     {
         std::lock_guard lock(batch->growing);
-        const size_t first = batch->task_list.size();
+        const size_t first = batch->task_count.load(std::memory_order_relaxed);
         if (entries.size() > batch->batch_size - first) {
             return Status::TooManyRequests("the batch has " + std::to_string(batch->batch_size) +
                                            " tasks, " + std::to_string(first) + " in use; " +
                                            std::to_string(entries.size()) + " more do not fit");
         }
-        for (const TransferRequest& request : entries) {
-            Transport::TransferTask& task = batch->task_list.emplace_back();
+        for (size_t i = 0; i < entries.size(); ++i) {
+            Transport::TransferTask& task = batch->task(first + i);
             task.batch_id = batch_id;
-            task.request = &request;
+            task.request = &entries[i];
         }
         for (Group& group : groups) {
             for (size_t i = 0; i < group.requests.size(); ++i) {
                 group.tasks[i] = batch->tasks + first + group.requests[i];
             }
         }
-        batch->task_count.store(batch->task_list.size(), std::memory_order_release);
+        batch->task_count.store(first + entries.size(), std::memory_order_release);
     }
 
     Status overall;
@@ -193,25 +234,36 @@ Status MultiTransport::getBatchTransferStatus(BatchID batch_id, TransferStatus& 
     return Status::OK();
 }
 
-std::shared_ptr<ProgressSource> MultiTransport::progressSource(size_t index) const {
+MultiTransport::Sources MultiTransport::sources() const {
+    Sources sources;
     std::shared_lock lock(mutex_);
-    return index < sources_.size() ? sources_[index] : nullptr;
+    sources.only = sources_.size() <= 1;
+    if (sources.only && !sources_.empty()) {
+        sources.first = sources_.front();
+    } else {
+        sources.all = sources_;
+    }
+    return sources;
 }
 
 bool MultiTransport::progress() const {
+    const Sources sources = this->sources();
+    if (sources.only) return sources.first && sources.first->progress();
     bool some = false;
-    size_t index = 0;
-    while (const auto source = progressSource(index++)) some = source->progress() || some;
+    for (const auto& source : sources.all) some = source->progress() || some;
     return some;
 }
 
 void MultiTransport::waitForProgress(std::chrono::nanoseconds limit) {
-    const std::shared_ptr<ProgressSource> source = progressSource(0);
-    const bool only = progressSource(1) == nullptr;
-    if (!source) {
+    const Sources sources = this->sources();
+    if (!sources.only) {
+        if (!progress()) {
+            sources.all.front()->waitForProgress(std::min(limit, kLongestBlindWait));
+        }
+    } else if (sources.first) {
+        sources.first->waitForProgress(std::min(limit, kLongestWait));
+    } else {
         std::this_thread::sleep_for(std::min(limit, kLongestBlindWait));
-    } else if (only || !progress()) {
-        source->waitForProgress(std::min(limit, only ? kLongestWait : kLongestBlindWait));
     }
 }
 

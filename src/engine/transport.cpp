@@ -64,6 +64,18 @@ Transport::TransferTask::~TransferTask() {
     if (!slice_list.empty()) releaseSlices(slice_list);
 }
 
+void Transport::TransferTask::clear() noexcept {
+    if (!slice_list.empty()) releaseSlices(slice_list);
+    slice_count.store(0, std::memory_order_relaxed);
+    success_slice_count.store(0, std::memory_order_relaxed);
+    failed_slice_count.store(0, std::memory_order_relaxed);
+    transferred_bytes.store(0, std::memory_order_relaxed);
+    is_finished.store(false, std::memory_order_relaxed);
+    total_bytes = 0;
+    batch_id = 0;
+    request = nullptr;
+}
+
 Transport::TransferTask::TransferTask(TransferTask&& other) noexcept
     : slice_count(other.slice_count.load(std::memory_order_relaxed)),
       success_slice_count(other.success_slice_count.load(std::memory_order_relaxed)),

@@ -91,12 +91,15 @@ int report(const std::string& what, const Error& error) {
 
 /// Built in the order of the members and taken down in a fixed order of its own.
 struct NVMeoFGenericTransport::Parts {
+    using Segments = std::unordered_map<SegmentID, std::unique_ptr<RemoteSegment>>;
+
     explicit Parts(TransferMetadata& meta) : metadata(meta) {}
     ~Parts();
 
     /// Makes what reading and writing needs: initiator and pool, or neither.
     Result<> makeInitiator();
     RemoteSegment& segment(SegmentID id);
+    const Segments::value_type& findOrAdd(SegmentID id);
     void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count,
                 int retries);
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
@@ -115,7 +118,10 @@ struct NVMeoFGenericTransport::Parts {
 
     // Held shared for a look-up, alone to add a segment; never over anything that blocks.
     mutable std::shared_mutex mutex;
-    std::unordered_map<SegmentID, std::unique_ptr<RemoteSegment>> segments;
+    Segments segments;
+    // Segments are never taken out, and stay where they are: those that were looked up lately are
+    // found here without the lock.
+    std::array<std::atomic<const Segments::value_type*>, 64> lately{};
 
     std::unique_ptr<Housekeeper> housekeeper;    // with the initiator; it uses all of the above
     Housekeeper::Clock::time_point nextStats{};  // its own
@@ -198,13 +204,24 @@ void NVMeoFGenericTransport::Parts::withdraw(FileBufferID id) {
 }
 
 RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
+    auto& place = lately[id % lately.size()];
+    const Segments::value_type* entry = place.load(std::memory_order_acquire);
+    if (entry == nullptr || entry->first != id) {
+        entry = &findOrAdd(id);
+        place.store(entry, std::memory_order_release);
+    }
+    return *entry->second;
+}
+
+const NVMeoFGenericTransport::Parts::Segments::value_type& NVMeoFGenericTransport::Parts::findOrAdd(
+    SegmentID id) {
     {
         std::shared_lock lock(mutex);
-        if (const auto found = segments.find(id); found != segments.end()) return *found->second;
+        if (const auto found = segments.find(id); found != segments.end()) return *found;
     }
     std::unique_lock lock(mutex);
-    auto& slot = segments[id];
-    if (!slot) {
+    auto found = segments.find(id);
+    if (found == segments.end()) {
         RemoteSegmentContext context{
             [this, id](bool fresh) { return describe(id, fresh); },
             initiator.get(),
@@ -214,9 +231,11 @@ RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
             options.initiator.fastIoFail,
             submittedAt,
             [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); }};
-        slot = std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
+        auto made =
+            std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
+        found = segments.emplace(id, std::move(made)).first;
     }
-    return *slot;
+    return *found;
 }
 
 Result<> NVMeoFGenericTransport::Parts::makeInitiator() {

@@ -16,9 +16,8 @@ namespace mooncake::nvmeof_generic {
 /// SIGPIPE, as servers do, saves two of the three system calls that this takes.
 class NoBrokenPipe {
  public:
-    NoBrokenPipe() {
-        struct sigaction handling;
-        needed_ = sigaction(SIGPIPE, nullptr, &handling) != 0 || handling.sa_handler != SIG_IGN;
+    /// @param needed  false where the program ignores the signal
+    explicit NoBrokenPipe(bool needed = isNeeded()) : needed_(needed) {
         if (!needed_) return;
         sigemptyset(&pipe_);
         sigaddset(&pipe_, SIGPIPE);
@@ -37,8 +36,14 @@ class NoBrokenPipe {
     NoBrokenPipe(const NoBrokenPipe&) = delete;
     NoBrokenPipe& operator=(const NoBrokenPipe&) = delete;
 
+    /// Whether the program does not ignore the signal just now; a system call.
+    static bool isNeeded() {
+        struct sigaction handling;
+        return sigaction(SIGPIPE, nullptr, &handling) != 0 || handling.sa_handler != SIG_IGN;
+    }
+
  private:
-    bool needed_;
+    const bool needed_;
     sigset_t pipe_;
     sigset_t before_;
     bool leave_ = false;

@@ -44,6 +44,22 @@ struct Memory {
 };
 thread_local Memory memory;
 
+/// NoBrokenPipe::isNeeded(), asked once in a round of the monitor: a program seldom changes its
+/// mind, and the system call costs a tenth of what a small I/O costs in this library.
+bool brokenPipeMatters(const Conditions& conditions) {
+    struct Answer {
+        const Conditions* from = nullptr;
+        uint64_t tick = 0;
+        bool needed = true;
+    };
+    thread_local Answer last;
+    const uint64_t tick = conditions.tick.load(std::memory_order_relaxed);
+    if (last.from != &conditions || last.tick != tick) {
+        last = {&conditions, tick, NoBrokenPipe::isNeeded()};
+    }
+    return last.needed;
+}
+
 timespec timeOf(std::chrono::nanoseconds time) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
     return {static_cast<time_t>(seconds.count()), static_cast<long>((time - seconds).count())};
@@ -79,6 +95,19 @@ bool Callers::isOpen(Place& place) {
     return place.state.load(std::memory_order_relaxed) == State::kOpen;
 }
 
+Device::Admission Callers::admit(Device& device, const IoRequest* requests, size_t count) {
+    Place& place = ownPlace();
+    Submission submission;
+    const size_t room = isOpen(place) ? place.freeSlots() : 0;
+    const Device::Admission admission = device.admit(requests, count, room, submission.batch);
+    if (submission.batch.count > 0) {
+        dispatcher_.push(device, submit(place, device, submission));
+    } else {
+        dispatcher_.push(device, admission.ready);
+    }
+    return admission;
+}
+
 void Callers::serve(Device& device, Lane lane) {
     if (lane != Lane::kCommon) return dispatcher_.push(device, lane);
     AioContext* context = nullptr;
@@ -105,7 +134,7 @@ Readiness Callers::submit(AioContext& context, Device& device, Submission& submi
     context.inFlight.fetch_add(count, std::memory_order_release);
     int result;
     {
-        const NoBrokenPipe guard;
+        const NoBrokenPipe guard(brokenPipeMatters(conditions_));
         result = aio_.submit(context.context, count, submission.controls.data());
     }
     const auto taken = static_cast<uint32_t>(std::max(result, 0));

@@ -28,8 +28,9 @@ namespace mooncake::nvmeof_generic::io {
 /// time; others who want them turn away.
 class Callers {
  public:
-    Callers(AioSyscalls& aio, BouncePool& bounce, Dispatcher& dispatcher)
-        : aio_(aio), bounce_(bounce), dispatcher_(dispatcher) {}
+    Callers(AioSyscalls& aio, const Conditions& conditions, BouncePool& bounce,
+            Dispatcher& dispatcher)
+        : aio_(aio), conditions_(conditions), bounce_(bounce), dispatcher_(dispatcher) {}
     ~Callers();
     Callers(const Callers&) = delete;
     Callers& operator=(const Callers&) = delete;
@@ -37,6 +38,10 @@ class Callers {
     /// From now on the program polls; to be called before the first request.
     void enable() { enabled_.store(true, std::memory_order_relaxed); }
     bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
+
+    /// Device::admit(), after which the device is served as by serve(). Where the program polls.
+    /// @return with nothing to announce
+    Device::Admission admit(Device& device, const IoRequest* requests, size_t count);
 
     /// Sees to it that a device that has become ready is served: by this thread, if that takes one
     /// submit that does not wait, else by a worker.
@@ -85,6 +90,7 @@ class Callers {
     Readiness submit(AioContext& context, Device& device, Submission& submission);
 
     AioSyscalls& aio_;
+    const Conditions& conditions_;
     BouncePool& bounce_;
     Dispatcher& dispatcher_;
     std::atomic<bool> enabled_{false};

@@ -46,6 +46,26 @@ Device::~Device() {
 Device::Admission Device::admit(const IoRequest* requests, size_t count) {
     std::lock_guard lock(mutex_);
     if (shut_) return {0, ECANCELED, {}};
+    const size_t taken = queue(requests, count);
+    return {taken, ENOMEM, evaluate()};
+}
+
+Device::Admission Device::admit(const IoRequest* requests, size_t count, size_t freeSlots,
+                                Batch& batch) {
+    batch.count = 0;
+    const bool skips = freeSlots == 0 || skipsCaller();
+    std::lock_guard lock(mutex_);
+    if (shut_) return {0, ECANCELED, {}};
+    const size_t taken = queue(requests, count);
+    const Readiness ready = evaluate();
+    if (skips || ready != Lane::kCommon || !fillForCaller(freeSlots, batch)) {
+        return {taken, ENOMEM, ready};
+    }
+    return {taken, ENOMEM, {}};
+}
+
+/// @return how many there was memory for
+size_t Device::queue(const IoRequest* requests, size_t count) {
     size_t taken = 0;
     for (; taken < count; ++taken) {
         Request* request = slab_.allocate();
@@ -56,7 +76,7 @@ Device::Admission Device::admit(const IoRequest* requests, size_t count) {
     }
     outstanding_ += taken;
     used_ = true;
-    return {taken, ENOMEM, evaluate()};
+    return taken;
 }
 
 Readiness Device::shut() {
@@ -107,16 +127,24 @@ Duty Device::take(size_t freeSlots, Batch& batch) {
 }
 
 bool Device::takeForCaller(size_t freeSlots, Batch& batch) {
-    if (const uint32_t left = callersToSkip_.load(std::memory_order_relaxed); left > 0) {
-        callersToSkip_.store(left - 1, std::memory_order_relaxed);
-        return false;
-    }
+    if (skipsCaller()) return false;
     std::lock_guard lock(mutex_);
+    return fillForCaller(freeSlots, batch);
+}
+
+bool Device::skipsCaller() {
+    const uint32_t left = callersToSkip_.load(std::memory_order_relaxed);
+    if (left > 0) callersToSkip_.store(left - 1, std::memory_order_relaxed);
+    return left > 0;
+}
+
+bool Device::fillForCaller(size_t freeSlots, Batch& batch) {
     batch.count = 0;
     if (shut_ || paused_ || submitters_ > 0 || !canStart()) return false;
     fillBatch(freeSlots, Batch::kMostOperations, batch);
     if (batch.count == 0 || hasQueued()) {
         giveBack(batch, 0);
+        batch.count = 0;
         return false;
     }
     ready_ = false;

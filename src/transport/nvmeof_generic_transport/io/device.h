@@ -95,6 +95,10 @@ class Device final : public IoDevice {
     /// Queues requests that refusal() has nothing against.
     Admission admit(const IoRequest* requests, size_t count);
 
+    /// The same, then takeForCaller(): with a batch, nothing is to be announced before endTurn().
+    /// @param batch  empty where that was not possible
+    Admission admit(const IoRequest* requests, size_t count, size_t freeSlots, Batch& batch);
+
     /// Refuses further requests and has the queued ones cancelled.
     Readiness shut();
 
@@ -157,6 +161,9 @@ class Device final : public IoDevice {
  private:
     enum class Held : uint8_t { kNot, kByConflict, kByBounce };
 
+    size_t queue(const IoRequest* requests, size_t count);
+    bool skipsCaller();
+    bool fillForCaller(size_t freeSlots, Batch& batch);
     bool hasQueued() const;
     bool canStart() const;
     Readiness evaluate();

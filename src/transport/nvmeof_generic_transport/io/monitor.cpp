@@ -64,6 +64,8 @@ void Monitor::run() {
             // Twice: the first time finds that a device has been used before.
             trimDevices();
             trimDevices();
+            // What is asked once in a round is asked again after a pause.
+            world_.conditions.tick.fetch_add(1, std::memory_order_relaxed);
             world_.dispatcher.waitForActivity(wakeUps, [this] { return world_.callers.idle(); });
             quiet = 0;
             lastRound_ = std::chrono::steady_clock::now();

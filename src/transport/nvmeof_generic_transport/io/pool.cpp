@@ -52,7 +52,7 @@ class Pool final : public IoPool {
           aio_(std::move(aio)),
           bounce_(std::move(bounce)),
           dispatcher_(*aio_, conditions_),
-          callers_(*aio_, *bounce_, dispatcher_),
+          callers_(*aio_, conditions_, *bounce_, dispatcher_),
           world_{*aio_, conditions_, dispatcher_, *bounce_, registry_, callers_, options.spin} {
         for (uint32_t i = 0; i < options.numWorkers; ++i) {
             workers_.push_back(std::make_unique<Worker>(world_, i, Lane::kCommon));
@@ -99,7 +99,7 @@ class Pool final : public IoPool {
         const auto refuse = [&](const IoRequest& request, int error) {
             device.listener().onIoDone(request.context, error, 0);
         };
-        const bool small = isSmall(requests, count);
+        const bool small = !callers_.enabled() && isSmall(requests, count);
         for (size_t at = 0; at < count;) {
             if (const int error = refusal(device.rules(), device.size(), requests[at])) {
                 refuse(requests[at++], error);
@@ -110,12 +110,7 @@ class Pool final : public IoPool {
                    refusal(device.rules(), device.size(), requests[end]) == 0) {
                 ++end;
             }
-            const Device::Admission admission = device.admit(requests + at, end - at);
-            if (admission.ready && (small || callers_.enabled())) {
-                callers_.serve(device, *admission.ready);
-            } else {
-                dispatcher_.push(device, admission.ready);
-            }
+            const Device::Admission admission = take(device, requests + at, end - at, small);
             for (at += admission.taken; at < end; ++at) {
                 if (admission.error == ECANCELED) {
                     device.listener().onIoReturned(requests[at]);
@@ -168,6 +163,18 @@ class Pool final : public IoPool {
         uint64_t bytes = 0;
         for (size_t i = 0; i < count && i < Batch::kMostForCaller; ++i) bytes += requests[i].length;
         return count <= Batch::kMostForCaller && bytes <= options_.maxIoBytes;
+    }
+
+    /// Queues requests, and sees to it that somebody submits them.
+    Device::Admission take(Device& device, const IoRequest* requests, size_t count, bool small) {
+        if (callers_.enabled()) return callers_.admit(device, requests, count);
+        const Device::Admission admission = device.admit(requests, count);
+        if (admission.ready && small) {
+            callers_.serve(device, *admission.ready);
+        } else {
+            dispatcher_.push(device, admission.ready);
+        }
+        return admission;
     }
 
     void shut(Device& device) { dispatcher_.push(device, device.shut()); }
