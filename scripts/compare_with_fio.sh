@@ -8,7 +8,8 @@ compare_with_fio.sh [native] [guest]
 Measures the transport against fio (libaio, direct I/O, same device, block size and depth), turn and turn about, and
 prints the ratios of throughput and of CPU time with their spread. Installs and builds what it needs first. Both places
 if none is named:
-  native   the transport's engine, queues and I/O on a local file, without NVMe-oF between
+  native   the transport's engine, queues and I/O on local files, without NVMe-oF between: reads from a sparse file, so
+           that no disk is measured, writes to one on a disk
   guest    NVMe/TCP over loopback in a guest, on the same namespace
 From the environment:
   ROUNDS=number   of each case (5)         SECONDS_EACH=seconds   of each measurement (5)
@@ -54,7 +55,7 @@ for place in "${places[@]}"; do
     if [[ $place == native ]]; then
         # Not /tmp, which is often a tmpfs, without direct I/O.
         MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so "$here/perf/compare_job.sh" native "$server" "$bench" \
-            "$probe" "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds"
+            "$probe" "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds" "$lib/libnvmeof_generic_instant.so"
         echo "RESULT memory only 1 $("$bin/io_bench" --benchmark_filter=outstanding --benchmark_format=json | tr -d '\n')"
     else
         size=${SIZE_MIB:-256}

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# compare_job.sh <native|nvmeof> <metadata server> <bench> <probe> <folder> <MiB> <rounds> <seconds>
+# compare_job.sh <native|nvmeof> <metadata server> <bench> <probe> <folder> <MiB> <rounds> <seconds> [plugin]
+#
+# The plugin, for native, is the one that does without the kernel.
 #
 # The part of compare_with_fio.sh that measures, the same on this machine and in a guest, hence plain sh. Prints a line
 # for each measurement: RESULT <case> <side> <round> <fio's or the bench's JSON in one line>. Sides take turns, so that
 # what else the machine does falls to both. A case that is not compared has one side, "only".
 set -eu
-where=$1 server=$2 bench=$3 probe=$4 parent=$5 size=$6 rounds=$7 seconds=$8
+where=$1 server=$2 bench=$3 probe=$4 parent=$5 size=$6 rounds=$7 seconds=$8 instant=${9-}
 
 folder=$(mktemp -d "$parent/nvmeof-compare.XXXXXX")
 server_process='' target_process='' controller=''
@@ -46,13 +48,13 @@ until_said "$folder/server" $server_process 's/^listening on //p'
 url=$said
 
 # Random data, so that nothing on the way has it easier than with real data.
-file=$folder/data
+file=$folder/data hole=$folder/hole
 dd if=/dev/urandom of="$file" bs=1M count="$size" 2> /dev/null
 sync
 
 if [ "$where" = native ]; then
-    device=$file
-    mode="--mode=loopback --local_server_name=compare --files=$file"
+    # A sparse file is read without a disk, whose speed is never the same twice: what differs is the software.
+    truncate -s "${size}M" "$hole"
 else
     "$bench" --mode=target --metadata_server="$url" --local_server_name=compare-target --files="$file" \
         > "$folder/target" 2>&1 &
@@ -76,6 +78,12 @@ else
     mode="--mode=initiator --local_server_name=compare --segment_id=compare-target"
 fi
 
+# use <file>: of this machine, which a guest has no choice of.
+use() {
+    [ "$where" = native ] || return 0
+    device=$1
+    mode="--mode=loopback --local_server_name=compare --files=$1"
+}
 # fio_side <rw> <block> <depth>
 fio_side() {
     fio --name=compare --filename="$device" --ioengine=libaio --direct=1 --thread --rw="$1" --bs="$2" --iodepth="$3" \
@@ -104,10 +112,13 @@ compare() {
 }
 
 environment=''
+use "$hole"
 compare randread-4k "fio_side randread 4k 32" "bench_side --operation=randread --block_size=4k --iodepth=32"
 compare randread-64k "fio_side randread 64k 32" "bench_side --operation=randread --block_size=64k --iodepth=32"
 compare read-1m "fio_side read 1m 8" "bench_side --operation=read --block_size=1m --iodepth=8"
+use "$file"
 compare randwrite-64k "fio_side randwrite 64k 32" "bench_side --operation=randwrite --block_size=64k --iodepth=32"
+use "$hole"
 compare sequential-4k "fio_side read 4k 256" "bench_side --operation=read --block_size=4k --batch_size=256"
 compare unaligned-64k "bench_side --operation=randread --block_size=64k --iodepth=32" \
     "bench_side --operation=randread --block_size=65534 --iodepth=32"
@@ -121,7 +132,8 @@ done
 probe_side() {
     what=$1 segment=$2 time=$3
     shift 3
-    "$probe" "$what" "$url" "$segment" "$time" "$@" 2> "$folder/log" || {
+    # shellcheck disable=SC2086 # several words
+    env $environment "$probe" "$what" "$url" "$segment" "$time" "$@" 2> "$folder/log" || {
         cat "$folder/log" >&2
         exit 1
     }
@@ -131,7 +143,17 @@ idle_segment=compare-target idle_file=''
 probe_side idle $idle_segment 10 ${idle_file:+"$idle_file"} > "$folder/result"
 echo "RESULT idle-10s only 1 $(tr -d '\n' < "$folder/result")"
 
-[ "$where" != native ] || exit 0
+if [ "$where" = native ]; then
+    # Without the kernel's part: a plugin whose I/O ends at once.
+    environment=MC_TRANSPORT_PLUGIN_PATH=$instant
+    round=1
+    while [ $round -le "$rounds" ]; do
+        probe_side requests compare "$seconds" "$hole" > "$folder/result"
+        echo "RESULT requests only $round $(tr -d '\n' < "$folder/result")"
+        round=$((round + 1))
+    done
+    exit 0
+fi
 kill $target_process
 wait $target_process || : # as it may
 disk=${NVMEOF_TEST_DISKS%% *}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the bench does not measure: what an engine with open segments costs when nothing happens,
-// and what a device that hangs costs its neighbour. Prints a line of JSON in fio's form.
+// what a device that hangs costs its neighbour, and what a request costs by itself. Prints a line
+// of JSON in fio's form.
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -56,9 +58,8 @@ class Slot {
 
     void begin(uint64_t offset) {
         batch_ = engine_.allocateBatchID(1);
-        const TransferRequest request{
-            TransferRequest::READ, buffer_.data, segment_, offset, kBlock, 0, file_};
-        if (!engine_.submitTransfer(batch_, {request}).ok()) fail("submitting");
+        requests_[0] = {TransferRequest::READ, buffer_.data, segment_, offset, kBlock, 0, file_};
+        if (!engine_.submitTransfer(batch_, requests_).ok()) fail("submitting");
         busy_ = true;
     }
     bool busy() const { return busy_; }
@@ -84,6 +85,7 @@ class Slot {
     const SegmentHandle segment_;
     const FileBufferID file_;
     AlignedBuffer buffer_;
+    std::vector<TransferRequest> requests_{1};
     BatchID batch_ = 0;
     bool busy_ = false;
 };
@@ -131,7 +133,7 @@ void shell(const std::string& command) {
 
 int run(const std::vector<std::string>& arguments) {
     if (arguments.size() < 4) {
-        std::cerr << "usage: engine_probe idle|alone|beside <metadata server> <segment> <seconds> "
+        std::cerr << "usage: engine_probe idle|alone|beside|requests <metadata server> <segment> <seconds> "
                      "[own file, or command to hang file 2] [command to let it go on]\n";
         return 1;
     }
@@ -140,7 +142,7 @@ int run(const std::vector<std::string>& arguments) {
     const std::chrono::seconds time(std::stoi(arguments[3]));
     TransferEngine engine;
     // A segment of one's own has a file of this process.
-    const bool own = what == "idle" && arguments.size() > 4;
+    const bool own = (what == "idle" || what == "requests") && arguments.size() > 4;
     if (engine.init(arguments[1], own ? segmentName : "engine-probe") != 0) fail("joining");
     char address[] = "trtype=tcp adrfam=ipv4 traddr=127.0.0.1 trsvcid=4420";
     void* args[] = {own ? address : nullptr};
@@ -194,6 +196,8 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // As servers do, and the bench: it saves system calls (docs/performance.md).
+    signal(SIGPIPE, SIG_IGN);
     try {
         return run({argv + 1, argv + argc});
     } catch (const std::exception& error) {

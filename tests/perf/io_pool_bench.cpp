@@ -7,87 +7,19 @@
 #include <sys/resource.h>
 
 #include <atomic>
-#include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "completion.h"
+#include "instant_aio.h"
 #include "pool.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
-
-/// Completes everything at once, in full; takes nothing while it is full itself.
-class InstantAio final : public AioSyscalls {
- public:
-    int setup(unsigned, io_context_t* context) override {
-        *context = reinterpret_cast<io_context_t>(new Context);
-        return 0;
-    }
-    void destroy(io_context_t context) override { delete &of(context); }
-    int submit(io_context_t context, long count, iocb** controls) override {
-        if (full_) return -EAGAIN;
-        for (long i = 0; i < count; ++i) {
-            const iocb& control = *controls[i];
-            unsigned long bytes = control.u.c.nbytes;
-            if (control.aio_lio_opcode == IO_CMD_PREADV) {
-                const auto* vectors = static_cast<const iovec*>(control.u.c.buf);
-                bytes = 0;
-                for (unsigned long v = 0; v < control.u.c.nbytes; ++v) bytes += vectors[v].iov_len;
-            }
-            of(context).events.push_back({control.data, nullptr, bytes, 0});
-        }
-        return static_cast<int>(count);
-    }
-    int reap(io_context_t context, long most, io_event* events) override {
-        auto& from = of(context).events;
-        int count = 0;
-        while (count < most && !from.empty()) {
-            events[count++] = from.front();
-            from.pop_front();
-        }
-        return count;
-    }
-    int wait(io_context_t context, long, io_event*, timespec* limit) override {
-        Context& here = of(context);
-        std::unique_lock lock(here.mutex);
-        const auto woken = [&here] { return here.wake; };
-        if (limit == nullptr) {
-            here.woken.wait(lock, woken);
-        } else {
-            here.woken.wait_for(lock, std::chrono::nanoseconds(limit->tv_nsec), woken);
-        }
-        here.wake = false;
-        return 0;
-    }
-    int wake(io_context_t context) override {
-        Context& there = of(context);
-        std::lock_guard lock(there.mutex);
-        there.wake = true;
-        there.woken.notify_one();
-        return 0;
-    }
-
-    void setFull(bool full) { full_ = full; }
-
- private:
-    struct Context {
-        std::deque<io_event> events;  // of the one worker
-        std::mutex mutex;
-        std::condition_variable woken;
-        bool wake = false;
-    };
-    static Context& of(io_context_t context) { return *reinterpret_cast<Context*>(context); }
-
-    std::atomic<bool> full_{false};
-};
 
 class Counter : public IoListener {
  public:

@@ -11,6 +11,7 @@
 #include <climits>
 #include <ctime>
 #include <thread>
+#include <utility>
 
 #include "settle.h"
 #include "transport/nvmeof_generic_transport/common/signals.h"
@@ -178,17 +179,24 @@ bool Callers::reap(Place& place) {
     return total > 0;
 }
 
+bool Callers::visit(Place& place) {
+    place.visits.fetch_add(1, std::memory_order_relaxed);
+    return reap(place);
+}
+
 bool Callers::poll() {
     Place& own = ownPlace();
     memory.lookAt(&own);
     if (own.inFlight.load(std::memory_order_relaxed) > 0) {
-        const bool some = reap(own);
+        const bool some = visit(own);
         memory.vain = some ? 0 : memory.vain + 1;
         // What it asks for may be another thread's, which does not.
         if (memory.vain % kVainPolls != kVainPolls - 1) return some;
     }
     bool some = false;
-    for (Place& place : places_) some = reap(place) || some;
+    for (Place& place : places_) {
+        if (place.inFlight.load(std::memory_order_relaxed) > 0) some = visit(place) || some;
+    }
     return some;
 }
 
@@ -204,6 +212,7 @@ void Callers::wait(std::chrono::nanoseconds limit) {
     if (place == places_.end() || place->taken.exchange(true, std::memory_order_acquire)) {
         return waitForWorkers(limit);
     }
+    place->visits.fetch_add(1, std::memory_order_relaxed);
     // What was reaped since this thread last looked may be what it is waiting for.
     const bool news = own && place == memory.place && place->harvests != memory.harvests;
     io_event events[kMostEvents];
@@ -263,8 +272,10 @@ void Callers::noteEnd() {
     }
 }
 
-void Callers::sweep() {
-    for (Place& place : places_) reap(place);
+bool Callers::sweep() {
+    bool some = false;
+    for (Place& place : places_) some = reap(place) || some;
+    return some;
 }
 
 void Callers::addTo(SubmitCounts& counts) const {

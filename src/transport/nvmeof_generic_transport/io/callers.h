@@ -58,8 +58,9 @@ class Callers {
     /// A worker has ended requests: lets threads that wait look.
     void noteEnd();
 
-    /// Deals with all that has ended and that nobody is looking at.
-    void sweep();
+    /// Deals with what has ended where nobody has looked since the last time. Not thread-safe.
+    /// @return whether there was any
+    bool sweep();
 
     /// Whether none of it is in the kernel's hands.
     bool idle() const;
@@ -77,12 +78,16 @@ class Callers {
         std::atomic<bool> taken{false};   // by the thread that reaps it
         std::atomic<bool> waited{false};  // for completions, by that thread
         uint64_t harvests = 0;            // that brought something; the reaper's
+        // How often somebody has come for what has ended, but for the monitor; relaxed.
+        std::atomic<uint64_t> visits{0};
+        uint64_t visitsSeen = 0;  // the monitor's
     };
 
     static uint32_t numberOfThisThread();
     Place& ownPlace() { return places_[numberOfThisThread() % kPlaces]; }
     bool isOpen(Place& place);
     bool reap(Place& place);
+    bool visit(Place& place);
     void wakeSleepers();
     void waitForWorkers(std::chrono::nanoseconds limit);
     int waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit);

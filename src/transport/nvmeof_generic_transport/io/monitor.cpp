@@ -8,8 +8,10 @@
 namespace mooncake::nvmeof_generic::io {
 namespace {
 
-// Rounds without anybody awake after which the monitor sleeps too.
-constexpr uint32_t kQuietRounds = 10;
+// While no worker is awake, and whoever submits also takes what has ended, rounds become longer, up
+// to so many times. After so many rounds in which nobody does anything the monitor sleeps.
+constexpr uint32_t kLongestRound = 8;
+constexpr uint32_t kQuietRounds = 4;
 
 // Rounds in a row that every worker must have been busy in before another one is brought in.
 constexpr uint32_t kBusyRounds = 3;
@@ -46,19 +48,28 @@ void Monitor::join() {
 void Monitor::run() {
     bringIn(0);
     uint32_t quiet = 0;
+    uint32_t length = 1;
     uint64_t wakeUps = world_.dispatcher.wakeUps();
     lastRound_ = std::chrono::steady_clock::now();
     while (!world_.dispatcher.stopping()) {
-        world_.dispatcher.waitFor(tuning_.tick);
+        if (length == 1) {
+            world_.dispatcher.waitFor(tuning_.tick);
+        } else {
+            world_.dispatcher.waitForWorkers(length * tuning_.tick, wakeUps);
+        }
         const uint64_t tick = world_.conditions.tick.fetch_add(1, std::memory_order_relaxed);
-        world_.callers.sweep();
+        const bool unattended = world_.callers.sweep();
         lookForStuck();
         adjustActive();
         world_.dispatcher.rouse();
         if (tick % kTrimRounds == 0) trimDevices();
 
-        if (!world_.callers.idle() || !world_.dispatcher.isQuiet(wakeUps)) {
-            wakeUps = world_.dispatcher.wakeUps();
+        // Read first: a worker that wakes while it is being asked ends the next wait.
+        const uint64_t wakeUpsNow = world_.dispatcher.wakeUps();
+        const bool workersSleep = world_.dispatcher.isQuiet(wakeUps);
+        wakeUps = wakeUpsNow;
+        length = workersSleep && !unattended ? std::min(2 * length, kLongestRound) : 1;
+        if (!workersSleep || !world_.callers.idle()) {
             quiet = 0;
         } else if (++quiet >= kQuietRounds) {
             // Twice: the first time finds that a device has been used before.
@@ -68,6 +79,7 @@ void Monitor::run() {
             world_.conditions.tick.fetch_add(1, std::memory_order_relaxed);
             world_.dispatcher.waitForActivity(wakeUps, [this] { return world_.callers.idle(); });
             quiet = 0;
+            length = 1;
             lastRound_ = std::chrono::steady_clock::now();
         }
     }

@@ -15,8 +15,8 @@
 
 namespace mooncake::nvmeof_generic::io {
 
-/// Looks after the workers a hundred times a second while they work, and sleeps when all of them
-/// do.
+/// Looks after the workers a hundred times a second while they work, less often while the program's
+/// threads do it all, and sleeps when nobody does anything.
 ///
 /// It gives a worker another thread when its own is stuck in a system call, has more workers take
 /// part when all that do have had no rest and use their processors to the full, and fewer when
