@@ -417,6 +417,8 @@ TEST_F(MultiTransportTest, UninstallReturnsWhenEveryRequestHasEnded) {
     }
     EXPECT_TRUE(transports_->submitTransfer(batch, {write(1, 10)}).IsNotSupportedTransport());
     EXPECT_FALSE(destroyed);
+    // Not a limit: without the wait it returns at once.
+    EXPECT_EQ(uninstalled.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
     go_on.set_value();
     EXPECT_EQ(uninstalled.get(), 0);
     EXPECT_TRUE(destroyed);

@@ -4,9 +4,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
+#include <vector>
 
 #include "scripted_server.h"
 
@@ -132,6 +137,33 @@ TEST(HttpStorageTest, AServerThatIsDown) {
 TEST(HttpStorageTest, ASilentServer) {
     Server server([](int fd) { Server::waitForClose(fd); });
     expectFailure(server.url(), limits(), "imeout");
+}
+
+// Nor does it connect: its queue is full. That takes one attempt's time, not all of it.
+TEST(HttpStorageTest, AServerThatDoesNotEvenAccept) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    std::vector<int> fds = {socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    ASSERT_EQ(bind(fds[0], generic, size), 0);
+    ASSERT_EQ(listen(fds[0], 0), 0);
+    ASSERT_EQ(getsockname(fds[0], generic, &size), 0);
+    for (int i = 0; i < 3; ++i) {
+        fds.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        EXPECT_TRUE(connect(fds.back(), generic, size) == 0 || errno == EINPROGRESS);
+    }
+    StoreLimits quick = limits();
+    quick.connect = std::chrono::milliseconds(20);
+    quick.total = std::chrono::milliseconds(5000);
+    const std::string url =
+        "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/metadata";
+    std::string value;
+    const auto result = storageAt(url, quick)->get("k", &value);
+    EXPECT_EQ(result.outcome, Outcome::kFailed);
+    EXPECT_THAT(result.error, HasSubstr("after 3 attempts"));
+    for (const int fd : fds) close(fd);
 }
 
 TEST(HttpStorageTest, AServerThatNeverFinishes) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <functional>
@@ -70,6 +71,9 @@ class ScriptedServer {
     }
     // Returns when the other side closes the connection.
     static void waitForClose(int fd) {
+        // Who should have given up by then is told so by the end of the connection.
+        const timeval limit{20, 0};
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
         char buffer[4096];
         while (recv(fd, buffer, sizeof(buffer), 0) > 0) {
         }
