@@ -10,10 +10,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <vector>
 
 #include "scripted_server.h"
+#include "store_retry.h"
 
 namespace mooncake::test {
 namespace {
@@ -272,6 +274,28 @@ TEST(HttpStorageTest, RepeatsWhatFailsInPassing) {
 }
 
 // What another attempt cannot mend is not repeated.
+// All attempts share one time, and none is begun for which there is none.
+TEST(StoreRetryTest, AllAttemptsShareOneTime) {
+    StoreLimits limits;
+    limits.total = std::chrono::hours(1);
+    limits.pause = std::chrono::milliseconds(1);
+    std::vector<std::chrono::milliseconds> left;
+    const auto fail = [&](std::chrono::milliseconds time) -> StoreAttempt {
+        left.push_back(time);
+        return {{Outcome::kFailed, "again"}, true};
+    };
+    EXPECT_EQ(withRetries(limits, fail).error, "again (after 3 attempts)");
+    ASSERT_EQ(left.size(), 3u);
+    EXPECT_LE(left[0], limits.total);
+    EXPECT_LT(left[1], left[0]);
+    EXPECT_LT(left[2], left[1]);
+    left.clear();
+    limits.total = std::chrono::seconds(1);
+    limits.pause = std::chrono::seconds(2);
+    EXPECT_EQ(withRetries(limits, fail).error, "again");
+    EXPECT_EQ(left.size(), 1u);
+}
+
 TEST(HttpStorageTest, RepeatsNoRefusal) {
     std::atomic<int> requests{0};
     Server server([&](int fd) {
