@@ -3,8 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <json/json.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <memory>
+#include <string_view>
 
 #include "deadline_socket.h"
 #include "p2p_frame.h"
@@ -39,11 +45,12 @@ DeadlineSocket connectTo(uint16_t port) {
     return socket;
 }
 
-// What comes until the other side closes.
+// What comes until the other side closes, which it does long before its own time limit.
 std::string receiveAll(DeadlineSocket* socket) {
     std::string bytes;
-    while (socket->receive(1 << 20, later(), &bytes).ok()) {
-    }
+    Status status;
+    while (status.ok()) status = socket->receive(1 << 20, later(10000), &bytes);
+    EXPECT_EQ(status.message().find("timed out"), std::string_view::npos) << "it is still open";
     return bytes;
 }
 
@@ -164,6 +171,49 @@ TEST(P2pTest, AConnectionHasATimeLimit) {
     for (int i = 0; i < 5; ++i) silent.push_back(connectTo(listener->port()));
     EXPECT_EQ(ask(listener->port(), frame("\x01{}")), frame("\x01{}"));
     for (DeadlineSocket& one : silent) EXPECT_EQ(receiveAll(&one), "");
+}
+
+std::unique_ptr<P2pListener> startListener(size_t connections) {
+    P2pListener::Limits limits;
+    limits.connections = connections;
+    limits.connection_time = std::chrono::hours(1);
+    std::unique_ptr<P2pListener> listener;
+    EXPECT_TRUE(P2pListener::start(
+                    "127.0.0.1", 0, limits,
+                    [](const P2pFrame& f) { return encodeP2pFrame(f.type, "{}"); }, &listener)
+                    .ok());
+    return listener;
+}
+
+// Case 45: who is one too many has its turn when another one has gone.
+TEST(P2pTest, ServesSoManyAtOnceAndNoMore) {
+    const auto listener = startListener(2);
+    std::vector<DeadlineSocket> silent;
+    for (int i = 0; i < 2; ++i) silent.push_back(connectTo(listener->port()));
+    DeadlineSocket third = connectTo(listener->port());
+    ASSERT_TRUE(third.send(frame("\x01{}"), later()).ok());
+    std::string early;
+    EXPECT_FALSE(third.receive(1 << 20, later(50), &early).ok()) << early;
+    silent.pop_back();
+    EXPECT_EQ(receiveAll(&third), frame("\x01{}"));
+}
+
+// Case 45: it closes in the middle, as a program that ends does.
+TEST(P2pTest, AHalfMessageIsNotWaitedFor) {
+    const auto listener = startListener(2);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(listener->port());
+    ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(send(fd, "half", 4, MSG_NOSIGNAL), 4);
+    EXPECT_EQ(shutdown(fd, SHUT_WR), 0);
+    const timeval limit{10, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    char byte = 0;
+    EXPECT_EQ(recv(fd, &byte, 1, 0), 0) << "it is still open";
+    close(fd);
 }
 
 TEST(P2pTest, ALargeAnswerArrivesWhole) {
