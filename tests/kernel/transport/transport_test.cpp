@@ -187,6 +187,23 @@ TEST_P(WholeWay, WrongRequestsFailAlone) {
     EXPECT_EQ(comparePattern(4, 0, readDirect(path, 0, 4096).data(), 4096), "");
     EXPECT_EQ(comparePattern(4, kSize - 4096, readDirect(path, kSize - 4096, 4096).data(), 4096),
               "");
+
+    // Case 4: so they do by the transport's own interface, which other engines use.
+    Transport& transport = *initiator.engine().getTransport("nvmeof_generic");
+    const std::vector<TransferRequest> both = {request(0, 4096, file, buffer.data()),
+                                               request(kSize, 1, file, buffer.data())};
+    const BatchID batch = transport.allocateBatchID(both.size());
+    ASSERT_TRUE(transport.submitTransfer(batch, both).ok());
+    for (size_t i = 0; i < both.size(); ++i) {
+        TransferStatus status{};
+        EXPECT_TRUE(eventually([&] {
+            return transport.getTransferStatus(batch, i, status).ok() &&
+                   status.s != TransferStatusEnum::WAITING;
+        }));
+        EXPECT_EQ(status.s, i == 0 ? TransferStatusEnum::COMPLETED : TransferStatusEnum::FAILED);
+        EXPECT_EQ(status.transferred_bytes, i == 0 ? 4096u : 0u);
+    }
+    EXPECT_TRUE(transport.freeBatchID(batch).ok());
 }
 
 // Case 47, and decision 5: files come and go, their neighbours do not notice.
