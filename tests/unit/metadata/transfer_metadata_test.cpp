@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <future>
 #include <latch>
+#include <memory>
 #include <thread>
 
 #include "memory_storage.h"
@@ -357,6 +358,26 @@ TEST_F(TransferMetadataTest, ReplacesAnAddressInAWriteOnceStore) {
     failAll("set", Outcome::kRefused);
     rpc.rpc_port = 3;
     EXPECT_EQ(metadata_.addRpcMetaEntry("node", rpc), ERR_METADATA);
+}
+
+// Case 46: what a predecessor left, and says just what this node has to say, is this node's then.
+TEST(TransferMetadata, LooksAfterAnAddressThatWasThereBefore) {
+    constexpr char kKey[] = "mooncake/rpc_meta/node";
+    const auto storage = std::make_shared<MemoryStorage>();
+    TransferMetadata::RpcMetaDesc rpc{"h", 2, -1};
+    storage->set(kKey, encodeRpcMeta(rpc));
+    storage->hook = [&](const char* operation, const std::string& key) {
+        const bool refused = std::string(operation) == "set" && storage->values().count(key) != 0;
+        return refused ? Result{Outcome::kRefused, "duplicate"} : Result{};
+    };
+    TransferMetadata metadata(storage, std::chrono::milliseconds(1));
+    ASSERT_EQ(metadata.addRpcMetaEntry("node", rpc), 0);
+    ASSERT_TRUE(storage->remove(kKey).ok());  // the store loses it
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (storage->values().count(kKey) == 0 && std::chrono::steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(storage->values()[kKey], encodeRpcMeta(rpc));
 }
 
 TEST_F(TransferMetadataTest, SetsClustersApart) {
