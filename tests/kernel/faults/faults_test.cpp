@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -332,6 +334,30 @@ TEST_F(FaultTest, EngineDestroyedWithIoInFlight) {
     }
     EXPECT_TRUE(node.engine().freeBatchID(batch).ok());
     host(1).join();
+}
+
+// Case 40: the engine goes while it waits for a target that says nothing.
+TEST_F(FaultTest, EngineDestroyedWhileItConnects) {
+    const Variable patient("MC_NVMEOF_GENERIC_CONNECT_TIMEOUT", "3600");
+    auto listener = std::make_unique<SilentListener>(4497);
+    const Phantom silent(*metadata, "mute", "127.0.0.1", "4497");
+    Node& node = initiator();
+    const SegmentID segment = node.engine().openSegment("mute");
+    test_support::AlignedBuffer buffer(4096);
+    const BatchID batch = node.engine().allocateBatchID(1);
+    ASSERT_TRUE(
+        node.engine()
+            .submitTransfer(batch, {{TransferRequest::READ, buffer.data(), segment, 0, 4096, 0, 1}})
+            .ok());
+    ASSERT_TRUE(listener->waitForCaller());
+    auto freed = std::async(std::launch::async, [&] { return node.engine().freeEngine(); });
+    EXPECT_EQ(freed.wait_for(60s), std::future_status::ready) << "it waits for the target";
+    listener.reset();  // which ends the connect
+    EXPECT_EQ(freed.get(), 0);
+    TransferStatus status{TransferStatusEnum::INVALID, 0};
+    EXPECT_TRUE(node.engine().getTransferStatus(batch, 0, status).ok());
+    EXPECT_EQ(status.s, TransferStatusEnum::FAILED);
+    EXPECT_TRUE(node.engine().freeBatchID(batch).ok());
 }
 
 // Case 29: a silent, a refusing and an unreachable target among good ones: an error for each, and

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -25,6 +26,11 @@ class SilentListener {
         address.sin_port = htons(port);
         EXPECT_EQ(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
         EXPECT_EQ(listen(fd_.get(), 64), 0);
+    }
+    /// @return whether somebody wants to be accepted within a minute
+    bool waitForCaller() const {
+        pollfd caller{fd_.get(), POLLIN, 0};
+        return poll(&caller, 1, 60000) == 1;
     }
 
  private:

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "connect_error.h"
 #include "fake_host.h"
 #include "libnvme_fabrics.h"
 
@@ -119,12 +120,37 @@ TEST(InitiatorCreate, RefusesOptionsThatMakeNoSense) {
         EXPECT_THAT(created.error().message, HasSubstr(name));
     }
     EXPECT_TRUE(checkInitiatorOptions(InitiatorOptions{}).ok());
+    InitiatorOptions named;
+    named.hostNqn = kHostNqn;
+    EXPECT_TRUE(checkInitiatorOptions(named).ok());
+    named.hostNqn += ",";
+    EXPECT_FALSE(checkInitiatorOptions(named).ok());
 }
 
 int openDescriptors() {
     int count = 0;
     for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/fd")) ++count;
     return count;
+}
+
+// Case 48, where the kernel says it only when it connects.
+TEST(ConnectError, SaysWhatToDo) {
+    const TransportAddress address{"rdma", "ipv4", "192.0.2.7", "4420"};
+    const std::pair<int, const char*> remedies[] = {{EACCES, "needs root"},
+                                                    {EPERM, "needs root"},
+                                                    {ENOENT, "nvme-fabrics nvme-rdma"},
+                                                    {ENODEV, "nvme-fabrics nvme-rdma"},
+                                                    {EINVAL, "module nvme-rdma missing"},
+                                                    {ECONNREFUSED, "nothing listens"},
+                                                    {ETIMEDOUT, "does not answer"},
+                                                    {EIO, kHostNqn.c_str()}};
+    for (const auto& [code, remedy] : remedies) {
+        const Error error = connectError(code, address, kNqn, kHostNqn);
+        EXPECT_EQ(error.code, code);
+        EXPECT_THAT(error.message, HasSubstr(kNqn));
+        EXPECT_THAT(error.message, HasSubstr("traddr=192.0.2.7"));
+        EXPECT_THAT(error.message, HasSubstr(remedy)) << code;
+    }
 }
 
 // With or without a kernel that could connect: nothing listens at port 1.
