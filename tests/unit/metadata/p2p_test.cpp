@@ -157,6 +157,15 @@ TEST(P2pTest, SilentConnectionsHoldUpNobody) {
     EXPECT_EQ(ask(node.port, frame("\x01{}")), frame("\x01{}"));
 }
 
+// Case 45: a time that was over before is a limit, too.
+TEST(P2pTest, ASilentPeerWithoutTimeLeft) {
+    const ScriptedServer silent([](int fd) { ScriptedServer::waitForClose(fd); });
+    DeadlineSocket socket = connectTo(static_cast<uint16_t>(silent.port()));
+    std::string bytes;
+    const Status status = socket.receive(1, later(-1000), &bytes);
+    EXPECT_NE(status.message().find("timed out"), std::string_view::npos) << status;
+}
+
 TEST(P2pTest, AConnectionHasATimeLimit) {
     P2pListener::Limits limits;
     limits.connections = 2;
