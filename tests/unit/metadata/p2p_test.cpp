@@ -49,7 +49,7 @@ DeadlineSocket connectTo(uint16_t port) {
 std::string receiveAll(DeadlineSocket* socket) {
     std::string bytes;
     Status status;
-    while (status.ok()) status = socket->receive(1 << 20, later(10000), &bytes);
+    while (status.ok()) status = socket->receive(1 << 20, later(7000), &bytes);
     EXPECT_EQ(status.message().find("timed out"), std::string_view::npos) << "it is still open";
     return bytes;
 }
