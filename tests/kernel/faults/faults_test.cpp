@@ -338,7 +338,7 @@ TEST_F(FaultTest, EngineDestroyedWithIoInFlight) {
 
 // Case 40: the engine goes while it waits for a target that says nothing.
 TEST_F(FaultTest, EngineDestroyedWhileItConnects) {
-    const Variable patient("MC_NVMEOF_GENERIC_CONNECT_TIMEOUT", "3600");
+    const Variable patient("MC_NVMEOF_GENERIC_CONNECT_TIMEOUT", "600");
     auto listener = std::make_unique<SilentListener>(4497);
     const Phantom silent(*metadata, "mute", "127.0.0.1", "4497");
     Node& node = initiator();

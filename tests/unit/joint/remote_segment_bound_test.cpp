@@ -2,6 +2,7 @@
 // I/O that is with the kernel while its connection is down.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <deque>
@@ -108,11 +109,16 @@ TEST_F(BoundTest, AForeignConnectionIsLeftAlone) {
 // What the kernel has may come back late: the next connection is made meanwhile.
 TEST_F(BoundTest, ANewConnectionIsMadeAtOnce) {
     startConnected();
-    connection->onGiveUp = [this] { initiator.change([&] { initiator.connections.clear(); }); };
+    std::atomic<bool> gone{false};
+    connection->onGiveUp = [&] {
+        initiator.change([&] { initiator.connections.clear(); });
+        gone = true;
+    };
     kernelHolds(true);
     Ended ended;
     submit(1, ended);
     connection->up = false;
+    ASSERT_TRUE(eventually([&] { return gone.load(); }));
     EXPECT_TRUE(initiator.waitFor([&] { return !initiator.connections.empty(); }))
         << "connected again";
     EXPECT_EQ(ended.times, 0);
