@@ -132,9 +132,9 @@ class IoPool {
     virtual SubmitCounts submitCounts() const = 0;
 
     /// Refuses further requests on `device` and gives the queued ones back: onIoReturned(), or
-    /// ECANCELED for one of which a part has been planned. Those in
-    /// the kernel end when the kernel gives them back; then the descriptor is closed and the
-    /// listener let go. Does not wait. Thread-safe, may be called twice.
+    /// ECANCELED for one of which the kernel had a part. Those in the kernel end when the kernel
+    /// gives them back; then the descriptor is closed and the listener let go. Does not wait.
+    /// Thread-safe, may be called twice.
     virtual void closeDevice(const std::shared_ptr<IoDevice>& device) = 0;
 };
 

@@ -28,6 +28,28 @@ bool canBeLocal(int error) {
     }
 }
 
+/// Ends a request's piece, or its part that was not planned, and tells the listener if it was the
+/// last.
+void endPart(Device& device, Request* request, int error, uint64_t moved, Harvest& harvest) {
+    while (request->endPiece(error, moved)) {
+        error = request->error.load(std::memory_order_relaxed);
+        moved = request->moved.load(std::memory_order_relaxed);
+        harvest.freed.push(request);
+        if (!request->isRetry) {
+            ++harvest.requestsEnded;
+            if (request->untouched()) {
+                device.listener().onIoReturned({request->op, request->buffer, request->offset,
+                                                request->length, request->context});
+            } else {
+                device.listener().onIoDone(request->context, error, moved);
+            }
+            return;
+        }
+        request = static_cast<Request*>(request->context);
+        request->reached.store(true, std::memory_order_relaxed);
+    }
+}
+
 /// Ends the pieces of an operation; the first `valid` bytes of the transfer are good.
 void endPieces(Operation& operation, int error, uint32_t valid, bool retry, Harvest& harvest) {
     Device& device = *operation.device;
@@ -75,19 +97,9 @@ Verdict judge(Operation& operation, uint32_t blockSize, int64_t result) {
 }
 
 void endRequestPart(Device& device, Request* request, int error, uint64_t moved, Harvest& harvest) {
-    while (request->endPiece(error, moved)) {
-        error = request->error.load(std::memory_order_relaxed);
-        moved = request->moved.load(std::memory_order_relaxed);
-        void* context = request->context;
-        const bool isRetry = request->isRetry;
-        harvest.freed.push(request);
-        if (!isRetry) {
-            ++harvest.requestsEnded;
-            device.listener().onIoDone(context, error, moved);
-            return;
-        }
-        request = static_cast<Request*>(context);
-    }
+    // One that went well shows in the bytes moved.
+    if (error != 0) request->reached.store(true, std::memory_order_relaxed);
+    endPart(device, request, error, moved, harvest);
 }
 
 void complete(const BouncePool& bounce, Operation& operation, int64_t result, Harvest& harvest) {
@@ -97,6 +109,7 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Ha
     const bool merge = operation.kind == OperationKind::kMerge;
     if (verdict.step == Verdict::kRepeat) {
         if (operation.nowait && result < 0) operation.device->wouldHaveBlocked(-result);
+        operation.returned = true;
         harvest.again.push(&operation);
         return;
     }
@@ -106,6 +119,7 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Ha
             operation.merged = true;
             operation.done = 0;
             operation.attempts = 0;
+            operation.returned = true;
             harvest.again.push(&operation);
             return;
         }
@@ -130,6 +144,13 @@ void cancelQueued(Device& device, Harvest& harvest) {
     OperationQueue operations;
     device.takeQueued(requests, operations);
     while (Operation* operation = operations.pop()) {
+        if (!operation->returned) {
+            for (const Piece& piece : operation->pieces) {
+                endPart(device, piece.request, ECANCELED, 0, harvest);
+            }
+            harvest.ended.push(operation);
+            continue;
+        }
         const uint32_t valid = operation->kind == OperationKind::kMerge ? 0 : operation->done;
         if (operation->kind == OperationKind::kStaged && operation->op == IoOp::kRead) {
             // Not copied out: what a cancelled request moved is not counted as moved.
@@ -139,17 +160,7 @@ void cancelQueued(Device& device, Harvest& harvest) {
         }
         harvest.ended.push(operation);
     }
-    while (Request* request = requests.pop()) {
-        if (request->isRetry || !request->isWhole()) {
-            endRequestPart(device, request, ECANCELED, 0, harvest);
-            continue;
-        }
-        const IoRequest whole{request->op, request->buffer, request->offset, request->length,
-                              request->context};
-        harvest.freed.push(request);
-        ++harvest.requestsEnded;
-        device.listener().onIoReturned(whole);
-    }
+    while (Request* request = requests.pop()) endPart(device, request, ECANCELED, 0, harvest);
 }
 
 }  // namespace mooncake::nvmeof_generic::io

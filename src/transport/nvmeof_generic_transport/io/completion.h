@@ -38,7 +38,8 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Ha
 /// Ends a request of which a piece, or the part not planned, has just ended.
 void endRequestPart(Device& device, Request* request, int error, uint64_t moved, Harvest& harvest);
 
-/// Ends all that is queued with ECANCELED.
+/// Ends all that is queued with ECANCELED, and gives back the requests of which the kernel never
+/// had a part.
 void cancelQueued(Device& device, Harvest& harvest);
 
 }  // namespace mooncake::nvmeof_generic::io

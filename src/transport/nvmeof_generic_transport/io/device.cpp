@@ -217,6 +217,13 @@ void Device::takeQueued(RequestQueue& requests, OperationQueue& operations) {
         operations.push(std::exchange(planned_, nullptr));
         held_ = Held::kNot;
     }
+    operations.forEach([](const Operation& operation) {
+        uint64_t at = operation.begin + operation.lead;
+        for (const Piece& piece : operation.pieces) {
+            piece.request->unplan(piece.memory, at, piece.length);
+            at += piece.length;
+        }
+    });
 }
 
 Request* Device::allocateRetry(const Piece& piece, IoOp op, uint64_t offset) {
@@ -366,6 +373,7 @@ void Device::recycle(Operation* operation) {
     operation->attempts = 0;
     operation->started = false;
     operation->merged = false;
+    operation->returned = false;
     operation->chunkCount = 0;
     operation->pieces.clear();
     operation->next = spare_;

@@ -44,9 +44,10 @@ struct Operation {
     uint8_t attempts = 0;  ///< system calls without progress that the kernel wants repeated
     IoOp op = IoOp::kRead;
     OperationKind kind = OperationKind::kDirect;
-    bool started = false;  ///< counts as in flight, holds its bounce buffers and its blocks
-    bool merged = false;   ///< of a merge: the block has been read, its write is next
-    bool nowait = false;   ///< the present system call was not to wait
+    bool started = false;   ///< counts as in flight, holds its bounce buffers and its blocks
+    bool merged = false;    ///< of a merge: the block has been read, its write is next
+    bool nowait = false;    ///< the present system call was not to wait
+    bool returned = false;  ///< the kernel had it and gave it back unfinished
     uint8_t chunkCount = 0;
     uint32_t chunks[kMostChunks];  ///< bounce buffers, see BouncePool
     GrowArray<Piece> pieces;

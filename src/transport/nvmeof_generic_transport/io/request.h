@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -14,8 +15,9 @@ namespace mooncake::nvmeof_generic::io {
 /// A request is cut into pieces, each carried by one operation; it ends when all of it has been
 /// planned and every piece has ended. Pieces may end on several threads at once.
 ///
-/// `buffer`, `offset` and `length` describe what has not been planned yet; they belong to the queue
-/// and are guarded by the device's mutex.
+/// `buffer`, `offset` and `length` describe what has not been planned yet, and once the device has
+/// been shut also what was planned and never reached the kernel (unplan()); they belong to the
+/// queue and are guarded by the device's mutex.
 struct Request {
     Request* next;
     char* buffer;
@@ -27,6 +29,7 @@ struct Request {
     std::atomic<int32_t> error;   ///< the first error of a piece, or 0
     IoOp op;
     bool isRetry;
+    std::atomic<bool> reached;  ///< a piece that did not end well had been handed to the kernel
 
     void start(IoOp operation, void* memory, uint64_t from, uint64_t bytes, void* owner,
                bool retry) {
@@ -40,13 +43,25 @@ struct Request {
         error.store(0, std::memory_order_relaxed);
         op = operation;
         isRetry = retry;
+        reached.store(false, std::memory_order_relaxed);
     }
 
-    /// Whether no part of it has been planned. Only while it is in no queue.
-    bool isWhole() const {
-        return length > 0 && parts.load(std::memory_order_acquire) == 1 &&
+    /// Takes back what was planned of it. @param at  the piece's first byte on the device
+    void unplan(char* memory, uint64_t at, uint32_t bytes) {
+        // Pieces come in any order, and what has not been planned lies behind them all.
+        if (at < offset) {
+            offset = at;
+            buffer = memory;
+        }
+        length += bytes;
+    }
+
+    /// Of one that has ended: whether no byte of it was ever handed to the kernel. Then `buffer`,
+    /// `offset` and `length` are all of it again.
+    bool untouched() const {
+        return error.load(std::memory_order_relaxed) == ECANCELED &&
                moved.load(std::memory_order_relaxed) == 0 &&
-               error.load(std::memory_order_relaxed) == 0;
+               !reached.load(std::memory_order_relaxed);
     }
 
     /// Ends a piece. @return true when it was the last: the request has ended and is the caller's
