@@ -131,6 +131,7 @@ NVMeoFGenericTransport::Parts::~Parts() {
     // No new I/O, then none in flight, then no connections, then no exports: a process that reads
     // its own segment would otherwise wait for a target that it has removed itself.
     if (initiator) initiator->interrupt();
+    for (auto& [id, segment] : segments) segment->beginStop();
     for (auto& [id, segment] : segments) segment->stop();
     housekeeper.reset();
     pool.reset();

@@ -39,6 +39,23 @@ constexpr std::chrono::milliseconds kWatchPause{250};
 constexpr uint32_t kAskAfter = 2;
 constexpr uint32_t kAskAgainAfter = 20;
 
+// By when the kernel has taken a connection for lost over which the target does not answer when it
+// is asked: its limit for that command, and up to a second until it looks.
+constexpr std::chrono::milliseconds kAnswerLimit{1500};
+
+// How long after it began to reconnect the kernel is not trying yet (RECONNECT_DELAY is a second at
+// least). A controller can be deleted only between two attempts, and one can take 3 s and more.
+constexpr std::chrono::milliseconds kBeforeAttempt{500};
+
+// So long before the kernel's fast_io_fail_tmo is over, what it does not have is taken back.
+constexpr std::chrono::milliseconds kBeforeFailing{500};
+
+// From then on, for the kernel to end what it has.
+constexpr std::chrono::milliseconds kFailing{1500};
+
+// Between two looks whether I/O has ended, while nothing else is to be done.
+constexpr std::chrono::milliseconds kSeeOutPause{20};
+
 // Requests handed to the pool at once.
 constexpr size_t kAtOnce = 64;
 
@@ -116,14 +133,17 @@ RemoteSegment::~RemoteSegment() {
     stop();
 }
 
-void RemoteSegment::stop() {
+void RemoteSegment::beginStop() {
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     wake_.notify_one();
+}
+
+void RemoteSegment::stop() {
+    beginStop();
     if (thread_.joinable()) thread_.join();
-    closeFiles();
     endWaiting([](const Waiting&) { return true; },
                Error{ECANCELED, "the transport is being shut down"}, Last::kYes);
 }
@@ -235,6 +255,7 @@ void RemoteSegment::onIoError(uint32_t fileId, const FileListener* listener, int
         const auto found = files_.find(fileId);
         if (meansGone(error) && found != files_.end() && found->second.listener.get() == listener) {
             gone = found->second.device;
+            closing_.push_back(gone);
             files_.erase(found);
         }
         line = ioLog_.admit(Clock::now());
@@ -261,6 +282,29 @@ void RemoteSegment::run() {
             attempt(lock);
         }
     }
+    // The memory of I/O is the kernel's until it gives it back.
+    lock.unlock();
+    closeFiles();
+    lock.lock();
+    while (activity().outstanding > 0) {
+        LOG_EVERY_T(INFO, 5) << name_ << ": waiting until the kernel has ended the I/O it has";
+        if (look_) lookAtConnection(lock);
+        wake_.wait_for(lock, kSeeOutPause);
+    }
+}
+
+// Of all devices of which the kernel may have I/O.
+IoDevice::Activity RemoteSegment::activity() {
+    IoDevice::Activity all{0, 0};
+    const auto add = [&all](const IoDevice& device) {
+        const IoDevice::Activity one = device.activity();
+        all.outstanding += one.outstanding;
+        all.ended += one.ended;
+        return one.outstanding;
+    };
+    for (const auto& [id, file] : files_) add(*file.device);
+    std::erase_if(closing_, [&add](const auto& device) { return add(*device) == 0; });
+    return all;
 }
 
 RemoteSegment::Clock::time_point RemoteSegment::wakeTime() const {
@@ -283,17 +327,11 @@ RemoteSegment::Clock::time_point RemoteSegment::watch(Clock::time_point now) {
     // Who submits from now on asks for another look. What was submitted before is counted here: the
     // device's lock was taken for it before it is taken now.
     if (!watched_.exchange(false)) return Clock::time_point::max();
-    size_t outstanding = 0;
-    uint64_t ended = 0;
     std::lock_guard lock(mutex_);
-    for (const auto& [id, file] : files_) {
-        const IoDevice::Activity activity = file.device->activity();
-        outstanding += activity.outstanding;
-        ended += activity.ended;
-    }
+    const auto [outstanding, ended] = activity();
     const bool moves = ended != std::exchange(lastEnded_, ended) || outstanding == 0;
     if (moves) {
-        downSince_ = Clock::time_point::max();
+        downSince_ = reconnectingSince_ = Clock::time_point::max();
         stalled_ = 0;
     } else {
         look_ = true;
@@ -317,21 +355,35 @@ void RemoteSegment::lookAtConnection(std::unique_lock<std::mutex>& lock) {
     const bool ours = connection_->isOurs();
     const bool ask = ours && stalled_ % kAskAgainAfter == kAskAfter;
     lock.unlock();
+    const auto start = Clock::now();
+    auto down = start;
     bool live = connection_->isLive();
     if (live && ask) {
         connection_->provokeAnswer();
         live = connection_->isLive();
+        // The kernel lets go of who asks only when it has taken the connection down.
+        down = std::min(Clock::now(), start + kAnswerLimit);
     }
+    const bool reconnecting = !live && connection_->isReconnecting();
     lock.lock();
     const auto now = Clock::now();
-    if (live) {
-        downSince_ = Clock::time_point::max();
-        return;
+    downSince_ = live ? Clock::time_point::max() : std::min(downSince_, down);
+    reconnectingSince_ =
+        reconnecting ? std::min(reconnectingSince_, now) : Clock::time_point::max();
+    if (live || !ours) return;
+    const auto attempting = now - reconnectingSince_;  // below zero: it is not
+    if (reconnecting && attempting >= kBeforeAttempt) {
+        if (attempting >= context_.downLimit - kBeforeFailing) giveUpConnection(lock, kFailing);
+    } else if (stopping_ || now - downSince_ >= context_.downLimit) {
+        giveUpConnection(lock, {});
     }
-    downSince_ = std::min(downSince_, now);
-    if (now - downSince_ < context_.downLimit) return;
-    downSince_ = Clock::time_point::max();
-    if (!ours) return;
+}
+
+/// @param patience  for the kernel to end by itself what it has
+void RemoteSegment::giveUpConnection(std::unique_lock<std::mutex>& lock,
+                                     std::chrono::milliseconds patience) {
+    const auto now = Clock::now();
+    downSince_ = reconnectingSince_ = Clock::time_point::max();
     suspect_ = true;
     const auto line = attemptLog_.admit(now);
     lock.unlock();
@@ -340,7 +392,12 @@ void RemoteSegment::lookAtConnection(std::unique_lock<std::mutex>& lock) {
                      << " up: it is down, and I/O waits for it" << leftOut(*line);
     }
     closeFiles();  // what has not reached the kernel waits for the next connection
-    connection_->giveUp();
+    lock.lock();
+    while (Clock::now() < now + patience && activity().outstanding > 0) {
+        wake_.wait_for(lock, kSeeOutPause);
+    }
+    lock.unlock();
+    if (!connection_->isLive()) connection_->giveUp();
     lock.lock();
 }
 
@@ -545,6 +602,7 @@ void RemoteSegment::closeFiles() {
     {
         std::lock_guard lock(mutex_);
         closing.swap(files_);
+        for (const auto& [id, file] : closing) closing_.push_back(file.device);
     }
     for (auto& [id, file] : closing) context_.pool->closeDevice(file.device);
 }

@@ -76,8 +76,14 @@ class RemoteSegment {
     /// @return when it wants to be called again; time_point::max(): when `expireAt` says so
     Clock::time_point expire(Clock::time_point now);
 
-    /// Ends the waiting requests with ECANCELED, refuses new ones and closes the devices. May take
-    /// as long as a connect that has begun. I/O in the kernel ends through the pool.
+    /// Refuses new requests and has the segment's thread end; stop() waits for that. For several
+    /// segments that are to end at one time. Does not block.
+    void beginStop();
+
+    /// Ends the waiting requests with ECANCELED, refuses new ones, closes the devices, and waits
+    /// until the kernel has given back what it has: a connection that has died is given up without
+    /// waiting for `downLimit`. expire() must go on being called meanwhile. May take as long as a
+    /// connect that has begun.
     void stop();
 
     /// Thread-safe; waits for nothing but a lock that is held for a moment.
@@ -109,6 +115,7 @@ class RemoteSegment {
     Clock::time_point wakeTime() const;
     void attempt(std::unique_lock<std::mutex>& lock);
     void lookAtConnection(std::unique_lock<std::mutex>& lock);
+    void giveUpConnection(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience);
     Result<> bringUp(bool fresh, const std::set<uint32_t>& wanted);
     Result<> useConnection();
     /// @return false when the device is not there yet: the requests go on waiting
@@ -125,6 +132,7 @@ class RemoteSegment {
     void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
               int retries);
     void closeFiles();
+    IoDevice::Activity activity();
     /// Ends the waiting requests that `which` picks, or lets them wait anew where they may be tried
     /// again and this is not the last word.
     void endWaiting(const Predicate& which, const Error& error, Last last = Last::kNo);
@@ -141,8 +149,12 @@ class RemoteSegment {
     bool look_ = false;       // I/O gets on no more: see whether the connection is up
     uint32_t stalled_ = 0;    // looks at I/O in the kernel without any of it having ended
     uint64_t lastEnded_ = 0;  // requests, when last counted
-    Clock::time_point downSince_ = Clock::time_point::max();  // seen down, and no I/O ended since
+    // Since when the connection is down, and since when the kernel has been reconnecting; no I/O
+    // has ended since.
+    Clock::time_point downSince_ = Clock::time_point::max();
+    Clock::time_point reconnectingSince_ = Clock::time_point::max();
     std::unordered_map<uint32_t, OpenFile> files_;
+    std::vector<std::shared_ptr<IoDevice>> closing_;  // of which the kernel may have I/O
     std::vector<Waiting> waiting_;
     size_t waitingRetries_ = 0;  // of them
     RetryPace pace_;

@@ -62,6 +62,7 @@ class LocalConnection final : public Connection {
     explicit LocalConnection(std::string nqn) : nqn_(std::move(nqn)) {}
     const std::string& subsystemNqn() const override { return nqn_; }
     bool isLive() const override { return true; }
+    bool isReconnecting() const override { return false; }
     bool isOurs() const override { return false; }
     void provokeAnswer() override {}
     void giveUp() override {}

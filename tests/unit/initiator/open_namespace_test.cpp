@@ -210,6 +210,7 @@ TEST_F(OpenNamespaceTest, RefusesTheConnectionOfAnotherInitiator) {
     struct Other : Connection {
         const std::string& subsystemNqn() const override { return kNqn; }
         bool isLive() const override { return true; }
+        bool isReconnecting() const override { return false; }
         bool isOurs() const override { return false; }
         void provokeAnswer() override {}
         void giveUp() override {}

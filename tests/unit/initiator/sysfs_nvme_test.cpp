@@ -49,7 +49,7 @@ TEST_F(SysfsNvmeTest, DescribesControllers) {
 TEST_F(SysfsNvmeTest, KnowsTheKernelsStates) {
     const std::pair<const char*, ControllerState> states[] = {
         {"live", ControllerState::kLive},           {"new", ControllerState::kRestoring},
-        {"resetting", ControllerState::kRestoring}, {"connecting", ControllerState::kRestoring},
+        {"resetting", ControllerState::kRestoring}, {"connecting", ControllerState::kConnecting},
         {"deleting", ControllerState::kGoing},      {"deleting (no IO)", ControllerState::kGoing},
         {"dead", ControllerState::kGoing}};
     host.addController({.name = "nvme0"});

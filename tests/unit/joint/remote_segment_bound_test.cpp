@@ -290,5 +290,110 @@ TEST_F(BoundTest, WhatTheKernelDoesNotHaveIsSavedFromADeadConnection) {
     EXPECT_EQ(wait(queued), 0);
 }
 
+// While the kernel tries to reconnect it cannot delete the controller, and it ends the I/O itself
+// when its time is up.
+TEST_F(BoundTest, AConnectionThatIsBeingRestoredIsGivenUpWhenTheKernelHasEndedItsIo) {
+    startConnected(1200ms);
+    std::atomic<bool> releasedFirst{false}, released{false};
+    connection->onGiveUp = [&] {
+        releasedFirst = released.load();
+        initiator.change([&] { initiator.connections.clear(); });
+        pool.release(EIO);  // for a test that fails
+    };
+    kernelHolds(true);
+    Ended inKernel, queued;
+    submit(1, inKernel, 0, IoOp::kWrite);
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.holds = true;
+    }
+    submit(1, queued, 0, IoOp::kWrite);
+    submittedAt = std::chrono::steady_clock::now();
+    connection->reconnecting = true;
+    connection->up = false;
+    ASSERT_TRUE(eventually([&] { return pool.held() == 0; })) << "taken back before";
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.holds = pool.kernelHolds = false;
+    }
+    released = true;
+    pool.release(EIO);
+    EXPECT_EQ(wait(inKernel), EIO);
+    EXPECT_EQ(wait(queued), 0);
+    EXPECT_EQ(connection->givenUp, 1);
+    EXPECT_TRUE(releasedFirst);
+}
+
+// One that came back at the last moment is used on.
+TEST_F(BoundTest, AConnectionThatIsRestoredAtLastIsKept) {
+    startConnected(600ms);
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    connection->reconnecting = true;
+    connection->up = false;
+    ASSERT_TRUE(eventually([&] {
+        std::lock_guard lock(pool.mutex);
+        return pool.devices.back()->closed;
+    }));
+    connection->up = true;
+    kernelHolds(false);
+    pool.release(0);
+    EXPECT_EQ(wait(ended), 0);
+    EXPECT_EQ(run(1), 0);
+    EXPECT_EQ(connection->givenUp, 0);
+    EXPECT_EQ(segment->stats().connects, 1u);
+}
+
+// A device is closed when a request finds its namespace gone; another one may still be in flight.
+TEST_F(BoundTest, IoOfAClosedDeviceIsWatched) {
+    startConnected();
+    connection->onGiveUp = [this] { pool.release(EIO); };
+    kernelHolds(true);
+    Ended inFlight;
+    submit(1, inFlight);
+    kernelHolds(false);
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.errors["segment file 1"] = ENODATA;
+        pool.errorsLeft = 1;
+    }
+    EXPECT_EQ(run(1), ENODATA);
+    connection->up = false;
+    EXPECT_EQ(wait(inFlight), EIO);
+    EXPECT_EQ(connection->givenUp, 1);
+}
+
+// Case 40: whoever leaves does not wait for a connection that might come back.
+TEST_F(BoundTest, StoppingGivesADeadConnectionUpAtOnce) {
+    startConnected(kLimit);
+    connection->onGiveUp = [this] { pool.release(EIO); };
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    connection->up = false;
+    segment->stop();
+    EXPECT_EQ(connection->givenUp, 1);
+    EXPECT_EQ(wait(ended), EIO);
+}
+
+TEST_F(BoundTest, StoppingWaitsForASlowDisk) {
+    startConnected();
+    kernelHolds(true);
+    Ended ended;
+    submit(1, ended);
+    std::atomic<bool> stopped{false};
+    std::thread stopping([&] {
+        segment->stop();
+        stopped = true;
+    });
+    EXPECT_TRUE(eventually([&] { return connection->provoked >= 1; })) << "it is asked for";
+    EXPECT_FALSE(stopped);
+    pool.release(0);
+    stopping.join();
+    EXPECT_EQ(wait(ended), 0);
+    EXPECT_EQ(connection->givenUp, 0);
+}
+
 }  // namespace
 }  // namespace mooncake::nvmeof_generic

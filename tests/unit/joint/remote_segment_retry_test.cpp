@@ -154,7 +154,7 @@ TEST_F(RetryTest, WhatTheKernelAnswersAfterTheStopIsNotRepeated) {
     }
     Ended ended;
     submit(1, ended, 5);
-    segment->stop();
+    segment->beginStop();
     pool.release(EIO);
     EXPECT_EQ(wait(ended), EIO);
 }
@@ -249,7 +249,7 @@ TEST_F(RetryTest, StopEndsWhatComesBackLate) {
     std::array<Ended, 2> ended;
     submit(1, ended[0]);
     submit(1, ended[1], 5);
-    segment->stop();
+    segment->beginStop();
     pool.giveBack();
     for (Ended& one : ended) EXPECT_EQ(wait(one), ECANCELED);
 }

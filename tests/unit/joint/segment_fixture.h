@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -34,6 +36,7 @@ struct FakeConnection : Connection {
         ++looks;
         return up;
     }
+    bool isReconnecting() const override { return reconnecting; }
     bool isOurs() const override { return ours; }
     void provokeAnswer() override { ++provoked; }
     void giveUp() override {
@@ -42,7 +45,7 @@ struct FakeConnection : Connection {
     }
     std::string nqn;
     std::atomic<int>& live;
-    std::atomic<bool> up{true}, ours{true};
+    std::atomic<bool> up{true}, ours{true}, reconnecting{false};
     mutable std::atomic<int> looks{0};
     std::atomic<int> provoked{0}, givenUp{0};
     std::function<void()> onGiveUp = [] {};
@@ -170,10 +173,14 @@ class FakePool : public IoPool {
     }
     // What was queued in closed devices comes back only now.
     void giveBack() {
-        returnsLater = false;
-        for (const auto& device : devices) {
-            if (device->closed) closeDevice(device);
+        std::vector<std::shared_ptr<FakeDevice>> closed;
+        {
+            std::lock_guard lock(mutex);
+            returnsLater = false;
+            std::copy_if(devices.begin(), devices.end(), std::back_inserter(closed),
+                         [](const auto& device) { return device->closed; });
         }
+        for (const auto& device : closed) closeDevice(device);
     }
     // The kernel gives back what it has of all devices.
     void release(int error) {

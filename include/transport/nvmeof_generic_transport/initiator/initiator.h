@@ -27,6 +27,9 @@ class Connection {
     /// Whether the kernel's connection is up at the moment: not when it is being restored or was
     /// given up. Reads one file in sysfs.
     virtual bool isLive() const = 0;
+    /// Whether the kernel has taken a lost connection down and is trying to restore it. From when
+    /// that begins it counts its fast_io_fail_tmo. Reads one file in sysfs.
+    virtual bool isReconnecting() const = 0;
     /// Whether a process of this transport made it.
     virtual bool isOurs() const = 0;
     /// Has the kernel find out now whether the target still answers, instead of when keep-alive

@@ -13,7 +13,10 @@ namespace mooncake::nvmeof_generic {
 /// answer after a target has gone is in docs/failure-model.md.
 struct InitiatorOptions {
     std::chrono::seconds connectTimeout{10};  ///< to wait for a connection and its devices
-    std::chrono::seconds keepAlive{2};
+    /// Twice as long, an idle connection can be dead without being taken for that. Where requests
+    /// wait for an answer, the target is asked at once. Less than 5 s makes Linux 6.1 slower: its
+    /// own unanswered sign of life then holds up its taking the connection down.
+    std::chrono::seconds keepAlive{5};
     std::chrono::seconds reconnectDelay{1};
     std::chrono::seconds fastIoFail{
         2};  ///< from the loss of the connection until its I/O fails; at least 1

@@ -35,6 +35,11 @@ bool ControllerConnection::isLive() const {
     return state.ok() && state.value() == ControllerState::kLive;
 }
 
+bool ControllerConnection::isReconnecting() const {
+    const auto state = SysfsNvme::readState(lease_.dir());
+    return state.ok() && state.value() == ControllerState::kConnecting;
+}
+
 void ControllerConnection::giveUp() {
     if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name()); !gone.ok()) {
         LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;

@@ -22,6 +22,7 @@ class ControllerConnection final : public Connection {
 
     const std::string& subsystemNqn() const override { return subsystemNqn_; }
     bool isLive() const override;
+    bool isReconnecting() const override;
     bool isOurs() const override { return lease_.isOurs(); }
     void provokeAnswer() override { fabrics_->provokeAnswer(lease_.dir(), lease_.name()); }
     void giveUp() override;

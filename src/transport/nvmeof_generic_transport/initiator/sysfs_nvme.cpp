@@ -32,9 +32,8 @@ bool isNamespaceName(std::string_view name) {
 
 ControllerState toState(const std::string& text) {
     if (text == "live") return ControllerState::kLive;
-    if (text == "new" || text == "resetting" || text == "connecting") {
-        return ControllerState::kRestoring;
-    }
+    if (text == "new" || text == "resetting") return ControllerState::kRestoring;
+    if (text == "connecting") return ControllerState::kConnecting;
     return ControllerState::kGoing;  // "deleting", "deleting (no IO)", "dead"
 }
 

@@ -15,8 +15,9 @@ namespace mooncake::nvmeof_generic {
 
 enum class ControllerState {
     kLive,
-    kRestoring,  ///< new, or the kernel is resetting or reconnecting it
-    kGoing,      ///< being deleted, or given up by the kernel
+    kRestoring,   ///< new, or the kernel is taking its connection down
+    kConnecting,  ///< the kernel is connecting it again
+    kGoing,       ///< being deleted, or given up by the kernel
 };
 
 struct ControllerInfo {
