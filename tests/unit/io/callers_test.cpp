@@ -154,6 +154,26 @@ TEST_F(CallersTest, ACallerThatSubmitsGetsNoSigpipe) {
     EXPECT_EQ(sigismember(&state, SIGPIPE), 0) << "the caller's mask is as it was";
 }
 
+// What the kernel does not take leaves its place in the caller's context.
+TEST_F(CallersTest, RefusedSubmitsDoNotFillTheContext) {
+    aio_->onSetup = [](unsigned entries) { return entries > 8 ? -EAGAIN : 0; };
+    constexpr int kRefusals = 10;
+    std::atomic<int> asked{0};
+    aio_->onNowait = [&](const std::vector<FakeAio::Io>& ios) {
+        return ++asked <= kRefusals ? -EAGAIN : static_cast<int>(ios.size());
+    };
+    makePolled();
+    auto recorder = std::make_shared<Recorder>(kRefusals + 1);
+    const auto device = add(file_, recorder);
+    Memory memory(kBlock);
+    for (size_t i = 0; i <= kRefusals; ++i) {
+        const IoRequest request{IoOp::kRead, memory.data(), 0, kBlock, recorder->context(i)};
+        pool_->submit(device, &request, 1);
+        pollUntilEnded(*recorder, i + 1);
+    }
+    EXPECT_EQ(asked, kRefusals + 1) << "the caller submits again as soon as that works";
+}
+
 // Where the caller would have to wait, a worker does.
 class WouldWait : public PoolFaults, public ::testing::WithParamInterface<std::tuple<int, bool>> {};
 

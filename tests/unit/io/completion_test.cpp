@@ -73,5 +73,20 @@ TEST(Judging, RepetitionHasAnEnd) {
     EXPECT_GT(repetitions, 3);
 }
 
+// As long as it gets on, a device may take its time.
+TEST(Judging, ProgressAllowsAsManyRepetitionsAgain) {
+    Operation operation;
+    operation.length = operation.asked = 2 * kBlock;
+    for (int round = 0; round < 2; ++round) {
+        for (int i = 0; i < 10; ++i) {
+            ASSERT_EQ(judge(operation, kBlock, -EAGAIN).step, Verdict::kRepeat) << round;
+        }
+        if (round == 0) {
+            ASSERT_EQ(judge(operation, kBlock, kBlock).step, Verdict::kRepeat);
+        }
+        operation.asked = kBlock;
+    }
+}
+
 }  // namespace
 }  // namespace mooncake::nvmeof_generic::io

@@ -203,7 +203,9 @@ int FakeAio::wait(io_context_t handle, long most, io_event* events, timespec* li
 int FakeAio::wake(io_context_t handle) {
     std::lock_guard lock(mutex_);
     ++wakes_;
-    reinterpret_cast<Context*>(handle)->events.push_back({nullptr, nullptr, 0, 0});
+    auto& context = *reinterpret_cast<Context*>(handle);
+    if (context.inFlight >= context.entries) ++refusedWakes_;
+    context.events.push_back({nullptr, nullptr, 0, 0});
     changed_.notify_all();
     return 0;
 }

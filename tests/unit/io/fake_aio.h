@@ -58,6 +58,8 @@ class FakeAio : public AioSyscalls {
     size_t waits() const { return locked(waits_); }      ///< calls of wait() that have begun
     size_t resting() const { return locked(resting_); }  ///< calls of wait() that go on
     size_t wakes() const { return locked(wakes_); }
+    /// Of them, those for which the context had no place left; done all the same.
+    size_t refusedWakes() const { return locked(refusedWakes_); }
     size_t held() const { return locked(held_).size(); }
     size_t contexts() const { return locked(contexts_); }
     size_t mostInFlight(int fd) const;
@@ -100,6 +102,7 @@ class FakeAio : public AioSyscalls {
     size_t waits_ = 0;
     size_t resting_ = 0;
     size_t wakes_ = 0;
+    size_t refusedWakes_ = 0;
     size_t contexts_ = 0;
 };
 

@@ -66,6 +66,32 @@ TEST_P(HungDevice, DoesNotHoldUpOthers) {
 
 INSTANTIATE_TEST_SUITE_P(DirectAndBounced, HungDevice, ::testing::Values(0, 1));
 
+// Case 40: a device that waits for bounce buffers, all of which a hung one has, is closed at once.
+TEST_F(PoolFaults, CloseDoesNotWaitForBounceBuffers) {
+    IoOptions options;
+    options.bounceBytes = 64 << 10;
+    aio_->isHeld = [](const FakeAio::Io&) { return true; };
+    make(options);
+    auto hung = std::make_shared<Recorder>(1);
+    auto waiting = std::make_shared<Recorder>(2);
+    const auto hungDevice = add(file_, hung);
+    const auto device = add(file_, waiting);
+    Memory memory(3 * kBlock, 1);
+    readBlocks(hungDevice, *hung, memory, 1);
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->held() == 1 && aio_->resting() == 1; }));
+    const size_t waits = aio_->waits();
+    readBlocks(device, *waiting, memory, 2);
+    // The worker has looked at it and gone to rest.
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->waits() > waits && aio_->resting() == 1; }));
+    EXPECT_EQ(waiting->endedCount(), 0U);
+    pool_->closeDevice(device);
+    ASSERT_TRUE(waiting->waitForAll());
+    EXPECT_EQ(waiting->error(0), ECANCELED);
+    EXPECT_EQ(hung->endedCount(), 0U);
+    aio_->release();
+    ASSERT_TRUE(hung->waitForAll());
+}
+
 using BlockingDevice = PoolFaults;
 
 // io_submit blocks on one device: the completions of the others in the same context are reaped, and

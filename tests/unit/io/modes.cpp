@@ -137,7 +137,7 @@ void FaultModes::make(const IoOptions& options) {
     // Where callers submit, it is a device that can tell whether it would wait.
     if (polls()) onSubmit([](const auto& asked) { return static_cast<int>(asked.size()); });
     auto made = createPool(options, share(aio_));
-    ASSERT_TRUE(made.ok()) << made.error().message;
+    if (!made.ok()) throw std::runtime_error(made.error().message);
     use(made.take());
 }
 

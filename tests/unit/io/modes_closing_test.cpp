@@ -34,12 +34,11 @@ TEST_P(Closing, CloseCancelsTheQueueAndWaitsForTheKernel) {
     aio_->isHeld = [](const FakeAio::Io&) { return true; };
     auto recorder = std::make_shared<Recorder>(kCount);
     int fd = -1;
-    auto device = add(recorder, &fd);
+    const auto device = add(recorder, &fd);
     Memory memory(kCount * kBlock);
     submit(device, reads(*recorder, memory, kCount, 2));
     ASSERT_TRUE(aio_->waitUntil([&] { return aio_->held() == 10; }));
     pool_->closeDevice(device);
-    device.reset();
     ASSERT_TRUE(ended(*recorder, 90));
     EXPECT_GE(fcntl(fd, F_GETFD), 0) << "closed while the kernel uses it";
     aio_->release();
@@ -47,7 +46,7 @@ TEST_P(Closing, CloseCancelsTheQueueAndWaitsForTheKernel) {
     for (size_t i = 0; i < kCount; ++i) {
         EXPECT_EQ(recorder->error(i), i < 10 ? 0 : ECANCELED) << i;
     }
-    EXPECT_TRUE(aio_->waitUntil([&] { return fcntl(fd, F_GETFD) < 0; }));
+    EXPECT_TRUE(aio_->waitUntil([&] { return fcntl(fd, F_GETFD) < 0; })) << "not for the handle";
     EXPECT_TRUE(recorder->eachOnce());
 }
 
@@ -66,7 +65,8 @@ TEST_P(Closing, CloseInTheMiddleOfALargeRequest) {
     ASSERT_TRUE(aio_->waitUntil([&] { return aio_->held() == 4; }));
     pool_->closeDevice(device);
     auto second = std::make_shared<Recorder>(1);
-    const IoRequest late{IoOp::kRead, memory.data(), 0, kBlock, recorder->context(0)};
+    Memory lateMemory(kBlock);
+    const IoRequest late{IoOp::kRead, lateMemory.data(), 0, kBlock, second->context(0)};
     const auto healthy = add(second);
     pool_->submit(healthy, &late, 1);  // after the close has been worked off
     aio_->waitUntil([&] { return aio_->held() == 5; });

@@ -236,6 +236,25 @@ TEST_P(Results, AMediumErrorFailsOnlyWhatTouchesIt) {
     }
 }
 
+// Case 36: as few as two.
+TEST_P(Results, AMediumErrorPartsTwoNeighbours) {
+    make();
+    aio_->onComplete = [](const FakeAio::Io& io) -> std::optional<int64_t> {
+        if (io.touches(kBlock, 2 * kBlock)) return -EIO;
+        return std::nullopt;
+    };
+    file_.write(0, pattern(0, 2 * kBlock, 8));
+    auto recorder = std::make_shared<Recorder>(2);
+    const auto device = add(recorder);
+    Memory memory(2 * kBlock);
+    submit(device, reads(*recorder, memory, 2, 1));
+    ASSERT_TRUE(allEnded(*recorder));
+    EXPECT_EQ(aio_->log().front().length(), 2 * kBlock) << "they were joined";
+    EXPECT_EQ(recorder->error(0), 0);
+    EXPECT_TRUE(isPattern(memory.data(), 0, kBlock, 8));
+    EXPECT_EQ(recorder->error(1), EIO);
+}
+
 // A device that is gone is not asked once for each piece.
 TEST_P(Results, AnErrorOfTheDeviceIsNotRetried) {
     make();

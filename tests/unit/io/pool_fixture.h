@@ -46,12 +46,13 @@ class PoolFaults : public ::testing::Test {
     void TearDown() override {
         gate_.open();
         aio_->release();
-        pool_.reset();
+        // The end of one that has lost a request never comes.
+        HasFailure() ? static_cast<void>(pool_.release()) : pool_.reset();
     }
 
     void make(IoOptions options = {}) {
         auto made = createPool(options, share(aio_));
-        ASSERT_TRUE(made.ok()) << made.error().message;
+        if (!made.ok()) throw std::runtime_error(made.error().message);
         pool_ = made.take();
     }
 

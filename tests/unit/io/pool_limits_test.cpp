@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -52,21 +53,97 @@ TEST_F(PoolLimits, OneLargeRequestFillsTheQueue) {
     EXPECT_EQ(recorder->bytes(0), kSize);
 }
 
+// Case 37: a kernel that is short of something for a while is asked again, however often.
+TEST_F(PoolLimits, RefusalsAreNoErrorsHoweverMany) {
+    for (const int refusal : {-EINTR, -EAGAIN}) {
+        make();
+        std::atomic<int> left{18};
+        aio_->onSubmit = [&](const std::vector<FakeAio::Io>& asked) {
+            return left-- > 0 ? refusal : static_cast<int>(asked.size());
+        };
+        auto recorder = std::make_shared<Recorder>(1);
+        const auto device = add(file_, recorder);
+        Memory memory(kBlock);
+        readBlocks(device, *recorder, memory, 1);
+        ASSERT_TRUE(recorder->waitForAll());
+        EXPECT_EQ(recorder->error(0), 0) << refusal;
+        pool_.reset();
+        aio_ = std::make_shared<FakeAio>();
+    }
+}
+
 // Case 38: fewer resources are used...
 TEST_F(PoolLimits, SmallerContextWhenTheSystemIsShort) {
-    aio_->onSetup = [](unsigned entries) { return entries > 20 ? -EAGAIN : 0; };
-    make();
     constexpr size_t kCount = 300;
     file_.write(0, pattern(0, kSize, 8));
-    auto recorder = std::make_shared<Recorder>(kCount);
+    for (const int error : {EAGAIN, ENOMEM}) {
+        aio_->onSetup = [error](unsigned entries) { return entries > 20 ? -error : 0; };
+        make();
+        auto recorder = std::make_shared<Recorder>(kCount);
+        const auto device = add(file_, recorder);
+        Memory memory(kCount * kBlock);
+        readBlocks(device, *recorder, memory, kCount, 2);
+        ASSERT_TRUE(recorder->waitForAll());
+        for (size_t i = 0; i < kCount; ++i) {
+            ASSERT_EQ(recorder->error(i), 0);
+            ASSERT_TRUE(isPattern(memory.data() + i * kBlock, i * 2 * kBlock, kBlock, 8));
+        }
+        pool_.reset();
+        aio_ = std::make_shared<FakeAio>();
+    }
+}
+
+// A full context can still wake its worker.
+TEST_F(PoolLimits, AContextKeepsAPlaceForWaking) {
+    aio_->onSetup = [](unsigned entries) { return entries > 8 ? -EAGAIN : 0; };
+    aio_->isHeld = [](const FakeAio::Io&) { return true; };
+    make();
+    constexpr size_t kDevices = 8;
+    constexpr size_t kCount = 20;
+    std::vector<std::unique_ptr<Memory>> memories;
+    std::vector<std::shared_ptr<Recorder>> recorders;
+    std::vector<std::shared_ptr<IoDevice>> devices;
+    // Each leaves less to the next, until nothing is left.
+    for (size_t i = 0; i < kDevices; ++i) {
+        memories.push_back(std::make_unique<Memory>(kCount * kBlock));
+        recorders.push_back(std::make_shared<Recorder>(kCount));
+        devices.push_back(add(file_, recorders.back()));
+        const size_t waits = aio_->waits();
+        readBlocks(devices.back(), *recorders.back(), *memories.back(), kCount, 2);
+        ASSERT_TRUE(aio_->waitUntil([&] { return aio_->waits() > waits && aio_->resting() == 1; }));
+    }
+    EXPECT_EQ(aio_->held(), 7U);
+    EXPECT_EQ(aio_->refusedWakes(), 0U);
+    aio_->release();
+    for (const auto& recorder : recorders) ASSERT_TRUE(recorder->waitForAll());
+}
+
+// ... and what the kernel does not take uses none of them.
+TEST_F(PoolLimits, WhatIsNotTakenLeavesItsPlace) {
+    std::atomic<bool> partly{true};
+    aio_->onSetup = [](unsigned entries) { return entries > 8 ? -EAGAIN : 0; };
+    aio_->isHeld = [&](const FakeAio::Io&) { return !partly; };
+    aio_->onSubmit = [&](const std::vector<FakeAio::Io>& asked) {
+        return partly ? 1 : static_cast<int>(asked.size());
+    };
+    make();
+    constexpr size_t kCount = 60;
+    auto recorder = std::make_shared<Recorder>(2 * kCount);
     const auto device = add(file_, recorder);
     Memory memory(kCount * kBlock);
     readBlocks(device, *recorder, memory, kCount, 2);
-    ASSERT_TRUE(recorder->waitForAll());
+    ASSERT_TRUE(recorder->waitFor(kCount));
+    partly = false;
+    std::vector<IoRequest> requests;
     for (size_t i = 0; i < kCount; ++i) {
-        ASSERT_EQ(recorder->error(i), 0);
-        ASSERT_TRUE(isPattern(memory.data() + i * kBlock, i * 2 * kBlock, kBlock, 8));
+        requests.push_back({IoOp::kRead, memory.data() + i * kBlock, i * 2 * kBlock, kBlock,
+                            recorder->context(kCount + i)});
     }
+    pool_->submit(device, requests.data(), kCount);
+    // Seven places, of which a device alone uses what leaves as many.
+    EXPECT_TRUE(aio_->waitUntil([&] { return aio_->held() == 4; }));
+    aio_->release();
+    ASSERT_TRUE(recorder->waitForAll());
 }
 
 // ... or the error names the limit.
