@@ -366,15 +366,16 @@ TEST_F(BoundTest, IoOfAClosedDeviceIsWatched) {
 
 // Case 40: whoever leaves does not wait for a connection that might come back.
 TEST_F(BoundTest, StoppingGivesADeadConnectionUpAtOnce) {
-    startConnected(kLimit);
-    connection->onGiveUp = [this] { pool.release(EIO); };
+    startConnected(1h);
     kernelHolds(true);
     Ended ended;
     submit(1, ended);
     connection->up = false;
-    segment->stop();
-    EXPECT_EQ(connection->givenUp, 1);
+    segment->beginStop();
+    EXPECT_TRUE(eventually([&] { return connection->givenUp == 1; }));
+    pool.release(EIO);
     EXPECT_EQ(wait(ended), EIO);
+    segment->stop();
 }
 
 TEST_F(BoundTest, StoppingWaitsForASlowDisk) {
