@@ -68,10 +68,11 @@ class MultiTransport {
     // tasks is COMPLETED.
     Status getBatchTransferStatus(BatchID batch_id, TransferStatus& status);
 
-    // Waits until a task may have ended: of this thread's submissions at once, of others' a little
-    // later. `limit` at most, perhaps less, and without using a processor; to be called in a loop
-    // that asks for the state.
-    void waitForProgress(std::chrono::nanoseconds limit);
+    // Waits until a task may have ended since this thread's last call: of this thread's submissions
+    // at once, of others' a little later. `limit` at most, perhaps less, and without using a
+    // processor; to be called in a loop that asks for the state. Whether one may have; with a limit
+    // of 0 that alone is asked.
+    bool waitForProgress(std::chrono::nanoseconds limit);
 
     // Loads the plugin of a protocol, makes an instance and installs it with `args` (the
     // transport's matter, may be null). The instance is this object's. An instance that is there

@@ -144,8 +144,8 @@ class TransferEngine {
     Status getBatchTransferStatus(BatchID batch_id, TransferStatus& status);
     // An addition to Mooncake's interface: a program that has nothing else to do waits with it
     // between two questions, instead of asking all the time or sleeping too long. Returns after
-    // `limit` at the latest, at once where the engine is not initialised.
-    void waitForProgress(std::chrono::nanoseconds limit);
+    // `limit` at the latest, at once where the engine is not initialised. See MultiTransport.
+    bool waitForProgress(std::chrono::nanoseconds limit);
 
     // The instance that serves a protocol, the engine's, valid until it is uninstalled. Null where
     // it is not installed.

@@ -134,9 +134,11 @@ int submitTransfer(transfer_engine_t engine, batch_id_t batch_id, struct transfe
  * until it has ended as COMPLETED or FAILED; transferred_bytes is exact then. */
 int getTransferStatus(transfer_engine_t engine, batch_id_t batch_id, size_t task_id,
                       struct transfer_status* status);
-/* Waits until a request may have ended, for `limit_us` microseconds at most, perhaps less, without
- * using a processor: to be called between two questions. An addition to Mooncake's interface. */
-void waitForProgress(transfer_engine_t engine, uint64_t limit_us);
+/* Waits until a request may have ended since this thread's last call, for `limit_us` microseconds at
+ * most, perhaps less, without using a processor: to be called between two questions. 1 where one
+ * may have, 0 where not; with a limit of 0 that alone is asked. An addition to Mooncake's
+ * interface. */
+int waitForProgress(transfer_engine_t engine, uint64_t limit_us);
 /* ERR_BATCH_BUSY while a request of the batch has not ended, ERR_INVALID_ARGUMENT for a batch that
  * was freed. */
 int freeBatchID(transfer_engine_t engine, batch_id_t batch_id);

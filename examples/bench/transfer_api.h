@@ -26,7 +26,7 @@ class TransferApi {
     virtual Status getTransferStatus(BatchID batch, size_t request, TransferStatus& status) = 0;
     virtual Status getBatchTransferStatus(BatchID batch, TransferStatus& status) = 0;
     virtual Status freeBatchID(BatchID batch) = 0;
-    virtual void waitForProgress(std::chrono::nanoseconds limit) = 0;
+    virtual bool waitForProgress(std::chrono::nanoseconds limit) = 0;
 
     /// The transport's, so far; nothing where it does not count.
     virtual std::optional<SubmitStats> submitStats() { return std::nullopt; }
@@ -55,8 +55,8 @@ class EngineApi final : public TransferApi {
         return engine_.getBatchTransferStatus(batch, status);
     }
     Status freeBatchID(BatchID batch) override { return engine_.freeBatchID(batch); }
-    void waitForProgress(std::chrono::nanoseconds limit) override {
-        engine_.waitForProgress(limit);
+    bool waitForProgress(std::chrono::nanoseconds limit) override {
+        return engine_.waitForProgress(limit);
     }
     std::optional<SubmitStats> submitStats() override {
         auto* source = dynamic_cast<SubmitStatsSource*>(engine_.getTransport("nvmeof_generic"));

@@ -271,7 +271,7 @@ void Worker::transfer() {
     deadline_ = measureFrom_ + spec_.duration;
     beginMeasuring(Clock::now());
     size_t busy = 0;
-    do {
+    for (;;) {
         bool moved = false;
         Clock::time_point now = Clock::now();
         for (Slot& slot : slots_) {
@@ -287,8 +287,12 @@ void Worker::transfer() {
                 moved = true;
             }
         }
-        if (!moved && busy > 0) api_.waitForProgress(BatchRunner::kLongestWait);
-    } while (busy > 0);
+        if (busy == 0) break;
+        // Polling all of them again costs more than the question whether that makes sense.
+        if (!moved || !api_.waitForProgress(std::chrono::nanoseconds(0))) {
+            api_.waitForProgress(BatchRunner::kLongestWait);
+        }
+    }
     ended_ = Clock::now();
     cpuAtEnd_ = CpuTime::ofProcess();
     submitsAtEnd_ = api_.submitStats();

@@ -24,8 +24,9 @@ class ProgressSource {
     virtual bool progress() = 0;
 
     // Waits until there is one, `limit` at most, without using a processor. May return early
-    // without any.
-    virtual void waitForProgress(std::chrono::nanoseconds limit) = 0;
+    // without any. Returns whether there may have been one since the calling thread's last call;
+    // with a limit of 0 that alone is asked.
+    virtual bool waitForProgress(std::chrono::nanoseconds limit) = 0;
 };
 
 }  // namespace mooncake

@@ -254,17 +254,17 @@ bool MultiTransport::progress() const {
     return some;
 }
 
-void MultiTransport::waitForProgress(std::chrono::nanoseconds limit) {
+bool MultiTransport::waitForProgress(std::chrono::nanoseconds limit) {
     const Sources sources = this->sources();
     if (!sources.only) {
-        if (!progress()) {
-            sources.all.front()->waitForProgress(std::min(limit, kLongestBlindWait));
-        }
+        if (progress()) return true;
+        sources.all.front()->waitForProgress(std::min(limit, kLongestBlindWait));
     } else if (sources.first) {
-        sources.first->waitForProgress(std::min(limit, kLongestWait));
+        return sources.first->waitForProgress(std::min(limit, kLongestWait));
     } else {
         std::this_thread::sleep_for(std::min(limit, kLongestBlindWait));
     }
+    return true;  // as far as is known
 }
 
 Transport* MultiTransport::installTransportWithArgs(const std::string& proto, void** args) {

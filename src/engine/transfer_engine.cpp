@@ -499,9 +499,9 @@ Status TransferEngine::getBatchTransferStatus(BatchID batch_id, TransferStatus& 
     return transports ? transports->getBatchTransferStatus(batch_id, status) : notReady();
 }
 
-void TransferEngine::waitForProgress(std::chrono::nanoseconds limit) {
+bool TransferEngine::waitForProgress(std::chrono::nanoseconds limit) {
     MultiTransport* const transports = ready_.load(std::memory_order_acquire);
-    if (transports != nullptr) transports->waitForProgress(limit);
+    return transports != nullptr && transports->waitForProgress(limit);
 }
 
 Transport* TransferEngine::getTransport(const std::string& proto) {

@@ -211,11 +211,10 @@ int freeBatchID(transfer_engine_t engine, batch_id_t batch_id) {
                    [&](TransferEngine& native) { return toError(native.freeBatchID(batch_id)); });
 }
 
-void waitForProgress(transfer_engine_t engine, uint64_t limit_us) {
+int waitForProgress(transfer_engine_t engine, uint64_t limit_us) {
     constexpr uint64_t kMost = 60 * 1000 * 1000;
-    guarded(engine, 0, [&](TransferEngine& native) {
-        native.waitForProgress(std::chrono::microseconds(std::min(limit_us, kMost)));
-        return 0;
+    return guarded(engine, 0, [&](TransferEngine& native) {
+        return native.waitForProgress(std::chrono::microseconds(std::min(limit_us, kMost))) ? 1 : 0;
     });
 }
 

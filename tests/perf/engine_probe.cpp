@@ -113,7 +113,9 @@ uint64_t readFor(TransferEngine& engine, Slots& slots, uint64_t size, std::chron
             moved = true;
             slot->begin(random() % (size / kBlock) * kBlock);
         }
-        if (!moved) engine.waitForProgress(std::chrono::milliseconds(10));
+        if (!moved || !engine.waitForProgress(std::chrono::nanoseconds(0))) {
+            engine.waitForProgress(std::chrono::milliseconds(10));
+        }
     }
     for (const auto& slot : slots) slot->finish();
     return count;

@@ -46,7 +46,7 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource, public S
 
     void enableProgress() override;
     bool progress() override;
-    void waitForProgress(std::chrono::nanoseconds limit) override;
+    bool waitForProgress(std::chrono::nanoseconds limit) override;
 
     /// What this node has counted as an initiator since the transport was installed. A program that
     /// does not link the plugin calls it, too, since it is virtual:

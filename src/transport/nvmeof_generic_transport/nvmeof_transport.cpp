@@ -421,12 +421,10 @@ bool NVMeoFGenericTransport::progress() {
     return parts_ && parts_->pool && parts_->pool->poll();
 }
 
-void NVMeoFGenericTransport::waitForProgress(std::chrono::nanoseconds limit) {
-    if (parts_ && parts_->pool) {
-        parts_->pool->wait(limit);
-    } else {
-        std::this_thread::sleep_for(limit);
-    }
+bool NVMeoFGenericTransport::waitForProgress(std::chrono::nanoseconds limit) {
+    if (parts_ && parts_->pool) return parts_->pool->wait(limit);
+    std::this_thread::sleep_for(limit);
+    return false;
 }
 
 TransportStats NVMeoFGenericTransport::getStats() const {

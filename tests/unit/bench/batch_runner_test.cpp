@@ -150,8 +150,9 @@ TEST_F(BatchRunnerTest, SlowBatchIsWaitedFor) {
             return Status::OK();
         }
         Status freeBatchID(BatchID) override { return Status::OK(); }
-        void waitForProgress(std::chrono::nanoseconds) override {
+        bool waitForProgress(std::chrono::nanoseconds) override {
             std::this_thread::sleep_for(1ms);
+            return true;
         }
     } slow;
     const BatchOutcome outcome = BatchRunner(slow, 1s).run(requests_);  // takes 1.6 s

@@ -65,7 +65,10 @@ class FakeApi final : public TransferApi {
     Status getTransferStatus(BatchID id, size_t index, TransferStatus& status) override;
     Status getBatchTransferStatus(BatchID id, TransferStatus& status) override;
     Status freeBatchID(BatchID id) override;
-    void waitForProgress(std::chrono::nanoseconds) override { std::this_thread::yield(); }
+    bool waitForProgress(std::chrono::nanoseconds) override {
+        std::this_thread::yield();
+        return true;
+    }
     std::optional<SubmitStats> submitStats() override {
         return counts ? std::optional(SubmitStats{calls, 3 * calls}) : std::nullopt;
     }

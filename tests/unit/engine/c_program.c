@@ -63,7 +63,7 @@ int runProgramInC(const char *metadata, void *control)
     if (registerLocalFile(target, NULL, 4096, &file) == 0) return 20;
     if (freeBatchID(initiator, INVALID_BATCH) == 0) return 21;
     if (uninstallTransport(initiator, "nobody") == 0) return 22;
-    waitForProgress(NULL, 1);
+    if (waitForProgress(NULL, 1) != 0) return 26;
     if (submitTransfer(initiator, INVALID_BATCH, NULL, 1) == 0) return 23;
 
     if (unregisterLocalFile(target, "/c/file") != 0) return 24;

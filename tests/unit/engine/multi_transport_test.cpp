@@ -314,10 +314,11 @@ class DrivenTransport : public FakeTransport, public ProgressSource {
         endAll(true);
         return true;
     }
-    void waitForProgress(std::chrono::nanoseconds limit) override {
+    bool waitForProgress(std::chrono::nanoseconds limit) override {
         ++waits;
         longest = std::max(longest.load(), limit);
         if (ready) endAll(true);
+        return ready;
     }
 
     std::atomic<int> enabled{0};
@@ -359,12 +360,14 @@ TEST_F(MultiTransportTest, WhoAsksDrivesTheTransport) {
     const auto waited = transports_->allocateBatchID(1);
     ASSERT_TRUE(transports_->submitTransfer(waited, {write(1, 10)}).ok());
     const int before = transport.polls;
-    transports_->waitForProgress(std::chrono::hours(1));
+    EXPECT_TRUE(transports_->waitForProgress(std::chrono::hours(1)));
     EXPECT_EQ(transport.waits, 1);
     EXPECT_EQ(transport.polls, before);
     EXPECT_LE(transport.longest.load(), std::chrono::seconds(1)) << "uninstalling waits for it";
     EXPECT_EQ(statusOf(waited, 0).s, Transport::COMPLETED);
     ASSERT_TRUE(transports_->freeBatchID(waited).ok());
+    transport.ready = false;
+    EXPECT_FALSE(transports_->waitForProgress(std::chrono::nanoseconds(0)));
 
     // One of several is not waited for alone.
     addSegment(2, "second");

@@ -290,10 +290,30 @@ TEST_F(CallersTest, WaitHasAnEnd) {
     const auto device = add(file_, recorder);
     Memory memory(kBlock);
     readBlocks(device, *recorder, memory, 1);
-    pool_->wait(1ms);
-    pool_->wait(0ns);
+    EXPECT_FALSE(pool_->wait(1ms));
+    EXPECT_FALSE(pool_->wait(0ns));
     EXPECT_EQ(recorder->endedCount(), 0U);
     aio_->release();
+    ASSERT_TRUE(recorder->waitForAll());
+}
+
+// Whoever has asked for one transfer after the other learns whether to begin anew.
+TEST_F(CallersTest, WaitTellsOfWhatEndedSinceTheLast) {
+    takeNowait();
+    makePolled();
+    auto recorder = std::make_shared<Recorder>(3);
+    const auto device = add(file_, recorder);
+    aio_->isHeld = [](const FakeAio::Io& io) { return io.offset > 0; };
+    Memory memory(3 * kBlock);
+    pool_->wait(0ns);
+    readBlocks(device, *recorder, memory, 3, 2);
+    while (recorder->endedCount() == 0) pool_->poll();
+    EXPECT_TRUE(pool_->wait(0ns));
+    EXPECT_FALSE(pool_->wait(0ns));
+    aio_->release();
+    while (!pool_->wait(1h)) {
+    }
+    EXPECT_GT(recorder->endedCount(), 1U);
     ASSERT_TRUE(recorder->waitForAll());
 }
 
@@ -309,7 +329,7 @@ TEST_F(CallersTest, WhatOthersReapedEndsTheWait) {
     readBlocks(device, *recorder, memory, 2, 2);
     // The monitor, since nobody polls. The other one stays in flight.
     ASSERT_TRUE(recorder->waitFor(1));
-    pool_->wait(1h);
+    EXPECT_TRUE(pool_->wait(1h));
     aio_->release();
     ASSERT_TRUE(recorder->waitForAll());
 }
@@ -497,7 +517,7 @@ TEST(CallersThreads, SubmitPollAndWait) {
                 }
                 pool->submit(device, requests.data(), count);
                 while (recorder->endedCount() < count) {
-                    random() % 2 == 0 ? static_cast<void>(pool->poll()) : pool->wait(10ms);
+                    random() % 2 == 0 ? pool->poll() : pool->wait(10ms);
                 }
                 for (size_t i = 0; i < count; ++i) {
                     if (recorder->error(i) != 0 ||

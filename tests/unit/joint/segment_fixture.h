@@ -156,7 +156,7 @@ class FakePool : public IoPool {
     }
     void enablePolling() override {}
     bool poll() override { return false; }
-    void wait(std::chrono::nanoseconds) override {}
+    bool wait(std::chrono::nanoseconds) override { return false; }
     void closeDevice(const std::shared_ptr<IoDevice>& opened) override {
         const auto device = std::static_pointer_cast<FakeDevice>(opened);
         std::vector<IoRequest> returned;

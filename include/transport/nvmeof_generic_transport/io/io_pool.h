@@ -124,8 +124,9 @@ class IoPool {
 
     /// Waits until there is such I/O, as far as the calling thread can be told; may return early
     /// without any. Uses no processor meanwhile. Thread-safe.
-    /// @param limit  how long at most
-    virtual void wait(std::chrono::nanoseconds limit) = 0;
+    /// @param limit  how long at most; 0: not at all, and without a system call
+    /// @return whether there may have been some since this thread's last wait()
+    virtual bool wait(std::chrono::nanoseconds limit) = 0;
 
     /// Since the pool was made. Thread-safe, waits for nothing; I/O under way may be counted in
     /// part.

@@ -48,8 +48,8 @@ class KernelAio final : public AioSyscalls {
     }
 
     int reap(io_context_t context, long most, io_event* events) override {
-        auto* ring = reinterpret_cast<Ring*>(context);
-        if (ring->magic != kRingMagic || ring->incompatible != 0) {
+        Ring* const ring = ringOf(context);
+        if (ring == nullptr) {
             timespec none{0, 0};
             return io_getevents(context, 0, most, events, &none);
         }
@@ -63,6 +63,12 @@ class KernelAio final : public AioSyscalls {
         // Release: the kernel may fill these places again once it sees the new head.
         if (count > 0) std::atomic_ref(ring->head).store(head, std::memory_order_release);
         return count;
+    }
+
+    bool hasEvents(io_context_t context) override {
+        Ring* const ring = ringOf(context);
+        return ring == nullptr || std::atomic_ref(ring->head).load(std::memory_order_relaxed) !=
+                                      std::atomic_ref(ring->tail).load(std::memory_order_acquire);
     }
 
     int wait(io_context_t context, long most, io_event* events, timespec* limit) override {
@@ -82,6 +88,12 @@ class KernelAio final : public AioSyscalls {
     }
 
  private:
+    // Null where the layout is another one.
+    static Ring* ringOf(io_context_t context) {
+        auto* const ring = reinterpret_cast<Ring*>(context);
+        return ring->magic == kRingMagic && ring->incompatible == 0 ? ring : nullptr;
+    }
+
     UniqueFd readable_;  // an eventfd that always has something to read
 };
 

@@ -32,6 +32,9 @@ class AioSyscalls {
     /// Takes completions that are already there; never waits. @return how many, at most `most`
     virtual int reap(io_context_t context, long most, io_event* events) = 0;
 
+    /// Whether reap() would find something; a hint, which any thread may ask for.
+    virtual bool hasEvents(io_context_t) { return true; }
+
     /// io_getevents(2) for at least one completion. @param limit  how long at most, null for ever
     virtual int wait(io_context_t context, long most, io_event* events, timespec* limit) = 0;
 

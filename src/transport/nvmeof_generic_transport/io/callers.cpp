@@ -38,7 +38,7 @@ struct Memory {
     }
 
     const void* place = nullptr;
-    uint64_t harvests = kUnknown;  // of the place, when this thread looked last
+    uint64_t harvests = kUnknown;  // of the place, when this thread last waited
     uint32_t vain = 0;             // polls in a row that brought nothing
     uint32_t ends = 0;             // of the workers, when this thread last waited
     std::chrono::nanoseconds nap = kShortestNap;
@@ -162,7 +162,7 @@ void Callers::finish(Place& place, const io_event* events, int count) {
 /// @return whether something had ended; false also when somebody else is at it
 bool Callers::reap(Place& place) {
     // Acquire: who submitted has opened the place, maybe just now.
-    if (place.inFlight.load(std::memory_order_acquire) == 0 ||
+    if (place.inFlight.load(std::memory_order_acquire) == 0 || !aio_.hasEvents(place.context) ||
         place.taken.exchange(true, std::memory_order_acquire)) {
         return false;
     }
@@ -174,13 +174,12 @@ bool Callers::reap(Place& place) {
         finish(place, events, count);
         total += count;
     }
-    if (&place == memory.place) memory.harvests = place.harvests;
     place.taken.store(false, std::memory_order_release);
     return total > 0;
 }
 
 bool Callers::visit(Place& place) {
-    place.visits.fetch_add(1, std::memory_order_relaxed);
+    place.noteVisit();
     return reap(place);
 }
 
@@ -200,7 +199,7 @@ bool Callers::poll() {
     return some;
 }
 
-void Callers::wait(std::chrono::nanoseconds limit) {
+bool Callers::wait(std::chrono::nanoseconds limit) {
     Place* place = &ownPlace();
     const bool own = place->inFlight.load(std::memory_order_acquire) > 0;
     if (!own) {
@@ -212,13 +211,13 @@ void Callers::wait(std::chrono::nanoseconds limit) {
     if (place == places_.end() || place->taken.exchange(true, std::memory_order_acquire)) {
         return waitForWorkers(limit);
     }
-    place->visits.fetch_add(1, std::memory_order_relaxed);
-    // What was reaped since this thread last looked may be what it is waiting for.
-    const bool news = own && place == memory.place && place->harvests != memory.harvests;
+    place->noteVisit();
+    // What was reaped since this thread last waited may be what it is waiting for.
+    bool news = own && place == memory.place && place->harvests != memory.harvests;
     io_event events[kMostEvents];
     int count = aio_.reap(place->context, kMostEvents, events);
     if (count <= 0 && !news && place->inFlight.load(std::memory_order_relaxed) > 0) {
-        count = waitAt(*place, events, limit);
+        count = waitAt(*place, events, limit, news);
     }
     finish(*place, events, std::max(0, count));
     if (own) {
@@ -226,36 +225,47 @@ void Callers::wait(std::chrono::nanoseconds limit) {
         memory.harvests = place->harvests;
     }
     place->taken.store(false, std::memory_order_release);
+    return news || count > 0;
 }
 
-int Callers::waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit) {
+/// @param news  set where workers have ended something since this thread last waited
+int Callers::waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit, bool& news) {
+    const uint32_t before = memory.ends;
+    if (limit == std::chrono::nanoseconds(0)) {
+        memory.ends = ends_.load(std::memory_order_relaxed);
+        news = memory.ends != before;
+        return 0;
+    }
     timespec time = timeOf(limit);
     place.waited.store(true, std::memory_order_relaxed);
     waiters_.fetch_add(1, std::memory_order_seq_cst);
-    // What workers have ended since this thread last waited may be what it is waiting for.
-    const uint32_t ends = ends_.load(std::memory_order_seq_cst);
     int count = 0;
-    if (ends == memory.ends) count = aio_.wait(place.context, kMostEvents, events, &time);
+    if (ends_.load(std::memory_order_seq_cst) == before) {
+        count = aio_.wait(place.context, kMostEvents, events, &time);
+    }
     memory.ends = ends_.load(std::memory_order_relaxed);
     waiters_.fetch_sub(1, std::memory_order_relaxed);
     place.waited.store(false, std::memory_order_relaxed);
+    news = memory.ends != before;
     return count;
 }
 
-void Callers::waitForWorkers(std::chrono::nanoseconds limit) {
-    const uint32_t ends = ends_.load(std::memory_order_relaxed);
-    if (ends != memory.ends) {
-        memory.ends = ends;
+bool Callers::waitForWorkers(std::chrono::nanoseconds limit) {
+    const uint32_t before = std::exchange(memory.ends, ends_.load(std::memory_order_relaxed));
+    if (memory.ends != before) {
+        if (limit == std::chrono::nanoseconds(0)) return true;
         std::this_thread::sleep_for(std::min(limit, memory.nap));
         memory.nap = std::min(memory.nap * 2, kLongestNap);
-        return;
+        return true;
     }
+    if (limit == std::chrono::nanoseconds(0)) return false;
     memory.nap = kShortestNap;
     const timespec time = timeOf(limit);
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    syscall(SYS_futex, &ends_, FUTEX_WAIT_PRIVATE, ends, &time, nullptr, 0);
+    syscall(SYS_futex, &ends_, FUTEX_WAIT_PRIVATE, before, &time, nullptr, 0);
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
     memory.ends = ends_.load(std::memory_order_relaxed);
+    return memory.ends != before;
 }
 
 void Callers::wakeSleepers() {
@@ -274,7 +284,10 @@ void Callers::noteEnd() {
 
 bool Callers::sweep() {
     bool some = false;
-    for (Place& place : places_) some = reap(place) || some;
+    for (Place& place : places_) {
+        const uint64_t visits = place.visits.load(std::memory_order_relaxed);
+        if (std::exchange(place.visitsSeen, visits) == visits) some = reap(place) || some;
+    }
     return some;
 }
 

@@ -52,8 +52,9 @@ class Callers {
     bool poll();
 
     /// The same, after waiting for it. Returns early and without cause now and then.
-    /// @param limit  how long at most
-    void wait(std::chrono::nanoseconds limit);
+    /// @param limit  how long at most; 0: not at all
+    /// @return whether something has ended since this thread's last wait(), as far as it can know
+    bool wait(std::chrono::nanoseconds limit);
 
     /// A worker has ended requests: lets threads that wait look.
     void noteEnd();
@@ -81,6 +82,11 @@ class Callers {
         // How often somebody has come for what has ended, but for the monitor; relaxed.
         std::atomic<uint64_t> visits{0};
         uint64_t visitsSeen = 0;  // the monitor's
+
+        // Of two at a time one may be lost: it does not matter how many there were.
+        void noteVisit() {
+            visits.store(visits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        }
     };
 
     static uint32_t numberOfThisThread();
@@ -89,8 +95,8 @@ class Callers {
     bool reap(Place& place);
     bool visit(Place& place);
     void wakeSleepers();
-    void waitForWorkers(std::chrono::nanoseconds limit);
-    int waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit);
+    bool waitForWorkers(std::chrono::nanoseconds limit);
+    int waitAt(Place& place, io_event* events, std::chrono::nanoseconds limit, bool& news);
     void finish(Place& place, const io_event* events, int count);
     Readiness submit(AioContext& context, Device& device, Submission& submission);
 

@@ -123,7 +123,7 @@ class Pool final : public IoPool {
 
     void enablePolling() override { callers_.enable(); }
     bool poll() override { return callers_.poll(); }
-    void wait(std::chrono::nanoseconds limit) override { callers_.wait(limit); }
+    bool wait(std::chrono::nanoseconds limit) override { return callers_.wait(limit); }
 
     SubmitCounts submitCounts() const override {
         SubmitCounts counts;
