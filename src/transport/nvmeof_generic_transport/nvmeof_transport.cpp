@@ -374,7 +374,7 @@ Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
 Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask*>& task_list) {
     if (!parts_) return Status::InvalidArgument("the nvmeof_generic transport is not installed");
     // Neighbours in the list mostly belong to one file: they are handed on together.
-    std::array<IoRequest, 128> run;
+    std::array<IoRequest, 256> run;
     size_t count = 0;
     SegmentID segmentId = 0;
     FileBufferID fileId = 0;
