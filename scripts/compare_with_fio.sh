@@ -14,6 +14,7 @@ if none is named:
 From the environment:
   ROUNDS=number   of each case (5)         SECONDS_EACH=seconds   of each measurement (5)
   SIZE_MIB=MiB    of the file (1024; in the guest 256)            KERNEL=6.1|6.12   of the guest (6.12)
+  CASES=regex   only these (all)
   RESULTS=folder  writes native.json and guest.json there, for plot_bench.py
 Exit status: 0 if every target is met, 1 if one is missed or something failed.
 Measure on a machine that does nothing else: rates in a guest without KVM say nothing by themselves, only the ratios do.
@@ -43,7 +44,7 @@ if ! { cmake --preset release && cmake --build --preset release -j "$(nproc)"; }
 fi
 rm -f "$log"
 
-rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5}
+rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5} cases=${CASES:-.}
 bin=$PWD/build/release/bin lib=$PWD/build/release/lib
 server=$bin/transfer_engine_metadata_server bench=$bin/transfer_engine_nvmeof_generic_bench probe=$bin/engine_probe
 status=0
@@ -55,7 +56,8 @@ for place in "${places[@]}"; do
     if [[ $place == native ]]; then
         # Not /tmp, which is often a tmpfs, without direct I/O.
         MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so "$here/perf/compare_job.sh" native "$server" "$bench" \
-            "$probe" "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds" "$lib/libnvmeof_generic_instant.so"
+            "$probe" "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds" "$cases" \
+            "$lib/libnvmeof_generic_instant.so"
         echo "RESULT memory only 1 $("$bin/io_bench" --benchmark_filter=outstanding --benchmark_format=json | tr -d '\n')"
     else
         size=${SIZE_MIB:-256}
@@ -63,7 +65,7 @@ for place in "${places[@]}"; do
             -f "$here/perf/compare_job.sh" -f "$lib/libmooncake_transport_nvmeof_generic.so" \
             -p "$server" -p "$bench" -p "$probe" -p fio -p dmsetup -p blockdev -d 64 << G
 modprobe -a nvmet-tcp nvme-tcp || exit 125
-exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$server" "$bench" "$probe") "\$NVMEOF_TEST_DIR" $size $rounds $seconds
+exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$server" "$bench" "$probe") "\$NVMEOF_TEST_DIR" $size $rounds $seconds $(vm_quote "$cases")
 G
     fi | "$here/perf/ratios.py" "${to[@]}" || status=1
 done

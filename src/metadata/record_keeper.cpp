@@ -7,6 +7,12 @@
 
 namespace mooncake {
 
+namespace {
+
+constexpr uint64_t kRoundsALook = 3;
+
+}  // namespace
+
 using Outcome = MetadataStorage::Outcome;
 
 RecordKeeper::RecordKeeper(std::shared_ptr<MetadataStorage> storage,
@@ -84,15 +90,17 @@ std::vector<std::string> RecordKeeper::keys() const {
 
 void RecordKeeper::watch() {
     bool reachable = true;
-    for (;;) {
+    for (uint64_t round = 1;; ++round) {
         std::map<std::string, Record> seen;
         {
             std::unique_lock lock(mutex_);
             if (stopping_.wait_for(lock, interval_, [this] { return stop_; })) return;
             seen = records_;
         }
+        const bool all = !reachable || round % kRoundsALook == 0;
         bool answered = true;
         for (const auto& [key, record] : seen) {
+            if (!all && !record.dirty && !record.removing) continue;
             // Where one is not answered, the others would cost their time limit for nothing.
             answered = check(key, record);
             if (!answered) break;

@@ -25,8 +25,9 @@ class RecordKeeper {
     // there; not where another process has taken the name since.
     using GivesWay = std::function<bool(const std::string& found, const std::string& own)>;
 
-    // Every `interval` each record is looked up, and published again where it is missing; 0 for
-    // never. `order` puts publications in order: set and remove are called with it held, and the
+    // Every `interval` what failed is tried again; every third time, and as long as the store does
+    // not answer, each record is looked up, and published again where it is missing. 0 for never.
+    // `order` puts publications in order: set and remove are called with it held, and the
     // look-ups' thread takes it to publish. The thread begins with the first publication.
     RecordKeeper(std::shared_ptr<MetadataStorage> storage, std::chrono::milliseconds interval,
                  std::mutex* order, GivesWay gives_way);

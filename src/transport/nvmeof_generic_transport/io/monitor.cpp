@@ -10,7 +10,7 @@ namespace {
 
 // While no worker is awake, and whoever submits also takes what has ended, rounds become longer, up
 // to so many times. After so many rounds in which nobody does anything the monitor sleeps.
-constexpr uint32_t kLongestRound = 8;
+constexpr uint32_t kLongestRound = 16;
 constexpr uint32_t kQuietRounds = 4;
 
 // Rounds in a row that every worker must have been busy in before another one is brought in.
