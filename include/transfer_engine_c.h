@@ -134,8 +134,8 @@ int submitTransfer(transfer_engine_t engine, batch_id_t batch_id, struct transfe
  * until it has ended as COMPLETED or FAILED; transferred_bytes is exact then. */
 int getTransferStatus(transfer_engine_t engine, batch_id_t batch_id, size_t task_id,
                       struct transfer_status* status);
-/* Waits until a request may have ended since this thread's last call, for `limit_us` microseconds at
- * most, perhaps less, without using a processor: to be called between two questions. 1 where one
+/* Waits until a request may have ended since this thread's last call, for `limit_us` microseconds
+ * at most, perhaps less, without using a processor: to be called between two questions. 1 where one
  * may have, 0 where not; with a limit of 0 that alone is asked. An addition to Mooncake's
  * interface. */
 int waitForProgress(transfer_engine_t engine, uint64_t limit_us);

@@ -135,8 +135,8 @@ void shell(const std::string& command) {
 
 int run(const std::vector<std::string>& arguments) {
     if (arguments.size() < 4) {
-        std::cerr << "usage: engine_probe idle|alone|beside|requests <metadata server> <segment> <seconds> "
-                     "[own file, or command to hang file 2] [command to let it go on]\n";
+        std::cerr << "usage: engine_probe idle|alone|beside|requests <metadata server> <segment> "
+                     "<seconds> [own file, or command to hang file 2] [command to let it go on]\n";
         return 1;
     }
     const std::string& what = arguments[0];
