@@ -59,9 +59,12 @@ constexpr std::chrono::milliseconds kSeeOutPause{20};
 // Requests handed to the pool at once.
 constexpr size_t kAtOnce = 64;
 
-// The namespace is gone (kernel-facts.md, failure timing): the descriptor will never do I/O again.
+// The namespace is gone: the descriptor will never do I/O again. EOPNOTSUPP is the target's answer
+// (Invalid Namespace, drivers/nvme/host/core.c nvme_error_status) for as long as this kernel has not
+// heard of it yet; the others come from the device that it has removed.
 bool meansGone(int error) {
-    return error == ENODATA || error == ENOSPC || error == ENODEV || error == ENXIO;
+    return error == EOPNOTSUPP || error == ENODATA || error == ENOSPC || error == ENODEV ||
+           error == ENXIO;
 }
 
 bool hasFiles(const RemoteDescriptor& descriptor, const std::set<uint32_t>& files) {
@@ -93,7 +96,9 @@ class RemoteSegment::FileListener : public IoListener {
         if (const auto repeated = RepeatedRequest::unwrap(context)) {
             const IoRequest& request = repeated->request;
             context = request.context;
-            if (request.op == IoOp::kRead && canPass(error) && repeated->left > 0 &&
+            // A namespace that is gone can be back when its file is registered again.
+            const bool passes = canPass(error) || meansGone(error);
+            if (request.op == IoOp::kRead && passes && repeated->left > 0 &&
                 segment_.repeat(fileId_, request, repeated->left - 1)) {
                 return;
             }
@@ -488,9 +493,13 @@ Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
         if (newer.ok() || !described.ok()) described = std::move(newer);
     }
     if (described.ok()) {
-        std::lock_guard lock(mutex_);
-        descriptor_ = described.take();
-        publishedName_ = descriptor_.segment;
+        {
+            std::lock_guard lock(mutex_);
+            descriptor_ = described.take();
+            publishedName_ = descriptor_.segment;
+        }
+        // I/O on a file that was withdrawn may have failed otherwise than by its namespace's end.
+        closeFilesExcept(descriptor_.fileSizes);
     } else if (!connection_) {
         return described.error();
     } else {
@@ -598,13 +607,21 @@ void RemoteSegment::sendWaiting(uint32_t fileId, bool live) {
 }
 
 void RemoteSegment::closeFiles() {
-    std::unordered_map<uint32_t, OpenFile> closing;
+    closeFilesExcept({});
+}
+
+void RemoteSegment::closeFilesExcept(const FileSizes& kept) {
+    std::vector<std::shared_ptr<IoDevice>> closing;
     {
         std::lock_guard lock(mutex_);
-        closing.swap(files_);
-        for (const auto& [id, file] : closing) closing_.push_back(file.device);
+        std::erase_if(files_, [&](const auto& file) {
+            if (kept.contains(file.first)) return false;
+            closing.push_back(file.second.device);
+            return true;
+        });
+        closing_.insert(closing_.end(), closing.begin(), closing.end());
     }
-    for (auto& [id, file] : closing) context_.pool->closeDevice(file.device);
+    for (const auto& device : closing) context_.pool->closeDevice(device);
 }
 
 void RemoteSegment::endWaiting(const Predicate& which, const Error& error, Last last) {

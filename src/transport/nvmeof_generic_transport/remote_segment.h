@@ -104,6 +104,7 @@ class RemoteSegment {
         bool isRetry() const { return notBefore != Clock::time_point{}; }
     };
     enum class Last { kNo, kYes };
+    using FileSizes = decltype(RemoteDescriptor::fileSizes);
     using Predicate = std::function<bool(const Waiting&)>;
 
     void onIoError(uint32_t fileId, const FileListener* listener, int error);
@@ -132,6 +133,7 @@ class RemoteSegment {
     void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
               int retries);
     void closeFiles();
+    void closeFilesExcept(const FileSizes& kept);
     IoDevice::Activity activity();
     /// Ends the waiting requests that `which` picks, or lets them wait anew where they may be tried
     /// again and this is not the last word.

@@ -52,6 +52,15 @@ TEST_F(RetryTest, AReadIsRepeatedAsOftenAsAdvised) {
     EXPECT_EQ(fileStats(1).retries, 4u);
 }
 
+// The target does not know the namespace any more, and this kernel has not heard of it yet.
+TEST_F(RetryTest, AReadOfANamespaceThatIsGoneIsRepeated) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    failIo(EOPNOTSUPP, 2);
+    EXPECT_EQ(run(1, 2), 0);
+    EXPECT_EQ(submitted(), 4);
+}
+
 TEST_F(RetryTest, WithoutAdviceNothingIsRepeated) {
     start();
     EXPECT_EQ(run(1), 0);

@@ -188,7 +188,7 @@ TEST_F(RemoteSegmentTest, FollowsARestartedTarget) {
 
 // Case 5: after the namespace is gone the device is not used again; its neighbours live.
 TEST_F(RemoteSegmentTest, ADeadDeviceIsOpenedAnew) {
-    for (int error : {ENODATA, ENOSPC, ENXIO, ENODEV}) {
+    for (int error : {EOPNOTSUPP, ENODATA, ENOSPC, ENXIO, ENODEV}) {
         SCOPED_TRACE(error);
         start();
         EXPECT_EQ(run(1), 0);
@@ -211,6 +211,33 @@ TEST_F(RemoteSegmentTest, ADeadDeviceIsOpenedAnew) {
         EXPECT_EQ(run(2), 0);
         end();
     }
+}
+
+// Case 5: the last I/O on a file that its node withdraws may fail in any way; nobody asks for the
+// file again, and its device is closed all the same.
+TEST_F(RemoteSegmentTest, AWithdrawnFileIsClosed) {
+    start();
+    EXPECT_EQ(run(1), 0);
+    EXPECT_EQ(run(2), 0);
+    {
+        std::lock_guard lock(mutex);
+        descriptor.fileSizes.erase(1);
+    }
+    std::shared_ptr<FakeDevice> withdrawn, other;
+    {
+        std::lock_guard lock(pool.mutex);
+        withdrawn = pool.devices[pool.devices.size() - 2];
+        other = pool.devices.back();
+        pool.errors["file 1"] = EIO;
+    }
+    EXPECT_EQ(run(1), EIO);
+    EXPECT_TRUE(initiator.waitFor([&] {
+        std::lock_guard lock(pool.mutex);
+        return withdrawn->closed;
+    }));
+    EXPECT_EQ(run(2), 0);
+    EXPECT_FALSE(other->closed);
+    EXPECT_EQ(run(1), ENOENT);
 }
 
 // Case 5: what the kernel still had of the device of before says nothing of the one that was opened
