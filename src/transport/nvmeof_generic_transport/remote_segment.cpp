@@ -60,8 +60,8 @@ constexpr std::chrono::milliseconds kSeeOutPause{20};
 constexpr size_t kAtOnce = 64;
 
 // The namespace is gone: the descriptor will never do I/O again. EOPNOTSUPP is the target's answer
-// (Invalid Namespace, drivers/nvme/host/core.c nvme_error_status) for as long as this kernel has not
-// heard of it yet; the others come from the device that it has removed.
+// (Invalid Namespace, drivers/nvme/host/core.c nvme_error_status) for as long as this kernel has
+// not heard of it yet; the others come from the device that it has removed.
 bool meansGone(int error) {
     return error == EOPNOTSUPP || error == ENODATA || error == ENOSPC || error == ENODEV ||
            error == ENXIO;
