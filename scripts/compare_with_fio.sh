@@ -13,6 +13,7 @@ if none is named:
   guest    NVMe/TCP over loopback in a guest, on the same namespace
 From the environment:
   ROUNDS=number   of each case (5)         SECONDS_EACH=seconds   of each measurement (5)
+                  of writes to a disk twenty times as many, of one second each
   SIZE_MIB=MiB    of the file (1024; in the guest 256)            KERNEL=6.1|6.12   of the guest (6.12)
   CASES=regex   only these (all)
   RESULTS=folder  writes native.json and guest.json there, for plot_bench.py
@@ -46,7 +47,6 @@ rm -f "$log"
 
 rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-5} cases=${CASES:-.}
 bin=$PWD/build/release/bin lib=$PWD/build/release/lib
-server=$bin/transfer_engine_metadata_server bench=$bin/transfer_engine_nvmeof_generic_bench probe=$bin/engine_probe
 status=0
 for place in "${places[@]}"; do
     vm_say "measuring ($place)"
@@ -55,17 +55,17 @@ for place in "${places[@]}"; do
     [[ -z ${RESULTS-} ]] || to+=(--json "$RESULTS/$place.json")
     if [[ $place == native ]]; then
         # Not /tmp, which is often a tmpfs, without direct I/O.
-        MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so "$here/perf/compare_job.sh" native "$server" "$bench" \
-            "$probe" "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds" "$cases" \
-            "$lib/libnvmeof_generic_instant.so"
-        echo "RESULT memory only 1 $("$bin/io_bench" --benchmark_filter=outstanding --benchmark_format=json | tr -d '\n')"
+        MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so "$here/perf/compare_job.sh" native "$bin" \
+            "${TMPDIR:-/var/tmp}" "${SIZE_MIB:-1024}" "$rounds" "$seconds" "$cases" "$lib/libnvmeof_generic_instant.so"
+        echo "RESULT memory only 1 - $("$bin/io_bench" --benchmark_filter=outstanding --benchmark_format=json | tr -d '\n')"
     else
         size=${SIZE_MIB:-256}
         "$here/vm/guest.sh" -k "${KERNEL:-6.12}" -t $((600 + 40 * rounds * (seconds + 8))) -D $((size + 128)) \
             -f "$here/perf/compare_job.sh" -f "$lib/libmooncake_transport_nvmeof_generic.so" \
-            -p "$server" -p "$bench" -p "$probe" -p fio -p dmsetup -p blockdev -d 64 << G
+            -p "$bin/transfer_engine_metadata_server" -p "$bin/transfer_engine_nvmeof_generic_bench" \
+            -p "$bin/engine_probe" -p "$bin/process_cpu" -p fio -p dmsetup -p blockdev -d 64 << G
 modprobe -a nvmet-tcp nvme-tcp || exit 125
-exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$server" "$bench" "$probe") "\$NVMEOF_TEST_DIR" $size $rounds $seconds $(vm_quote "$cases")
+exec sh $(vm_quote "$here/perf/compare_job.sh" nvmeof "$bin") "\$NVMEOF_TEST_DIR" $size $rounds $seconds $(vm_quote "$cases")
 G
     fi | "$here/perf/ratios.py" "${to[@]}" || status=1
 done

@@ -1,14 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# compare_job.sh <native|nvmeof> <metadata server> <bench> <probe> <folder> <MiB> <rounds> <seconds> <cases> [plugin]
+# compare_job.sh <native|nvmeof> <folder of programs> <folder> <MiB> <rounds> <seconds> <cases> [plugin]
 #
 # The plugin, for native, is the one that does without the kernel.
 #
 # The part of compare_with_fio.sh that measures, the same on this machine and in a guest, hence plain sh. Prints a line
-# for each measurement: RESULT <case> <side> <round> <fio's or the bench's JSON in one line>. Sides take turns, so that
-# what else the machine does falls to both. A case that is not compared has one side, "only".
+# for each measurement: RESULT <case> <side> <round> <processor time of the whole process, percent, or -> <fio's or the
+# bench's JSON in one line>. Sides take turns, so that what else the machine does falls to both. A case that is not
+# compared has one side, "only".
 set -eu
-where=$1 server=$2 bench=$3 probe=$4 parent=$5 size=$6 rounds=$7 seconds=$8 cases=$9 instant=${10-}
+where=$1 server=$2/transfer_engine_metadata_server bench=$2/transfer_engine_nvmeof_generic_bench
+probe=$2/engine_probe process_cpu=$2/process_cpu
+parent=$3 size=$4 rounds=$5 seconds=$6 cases=$7 instant=${8-}
+
+# What a program does before it measures, and when its processor time is looked at: it does its I/O by then, and does
+# it still. To start takes a second in a guest without KVM.
+ramp=1 from=1
+[ "$where" = native ] || ramp=2 from=2.5
+turns=$rounds time=$seconds
 
 folder=$(mktemp -d "$parent/nvmeof-compare.XXXXXX")
 server_process='' target_process='' controller=''
@@ -84,29 +93,34 @@ use() {
     device=$1
     mode="--mode=loopback --local_server_name=compare --files=$1"
 }
+# measured <program> [arguments]
+measured() {
+    "$process_cpu" $from $((ramp + time)) "$folder/cpu" "$@" 2> "$folder/log" || {
+        cat "$folder/log" >&2
+        exit 1
+    }
+}
 # fio_side <rw> <block> <depth>
 fio_side() {
-    fio --name=compare --filename="$device" --ioengine=libaio --direct=1 --thread --rw="$1" --bs="$2" --iodepth="$3" \
-        --size="${size}M" --time_based --runtime="$seconds" --ramp_time=1 --output-format=json 2> /dev/null
+    measured fio --name=compare --filename="$device" --ioengine=libaio --direct=1 --thread --rw="$1" --bs="$2" \
+        --iodepth="$3" --size="${size}M" --time_based --runtime="$time" --ramp_time=$ramp --output-format=json
 }
 # bench_side <flags>: assignments in $environment go before.
 bench_side() {
     # shellcheck disable=SC2086 # several words each
-    env $environment "$bench" $mode --metadata_server="$url" --duration="$seconds" --ramp_time=1 \
-        --output_format=json "$@" 2> "$folder/log" || {
-        cat "$folder/log" >&2
-        exit 1
-    }
+    measured env $environment "$bench" $mode --metadata_server="$url" --duration="$time" --ramp_time=$ramp \
+        --output_format=json "$@"
 }
 # compare <case> <first side> <second side>: each side is a command; the first is what the second is measured against.
 compare() {
     echo "$1" | grep -qE "$cases" || return 0
     round=1
-    while [ $round -le "$rounds" ]; do
+    while [ $round -le "$turns" ]; do
         for side in first second; do
             [ $side = first ] && command=$2 || command=$3
+            echo - > "$folder/cpu" # of a side that does not measure it
             $command > "$folder/result"
-            echo "RESULT $1 $side $round $(tr -d '\n' < "$folder/result")"
+            echo "RESULT $1 $side $round $(cat "$folder/cpu") $(tr -d '\n' < "$folder/result")"
         done
         round=$((round + 1))
     done
@@ -118,7 +132,10 @@ compare randread-4k "fio_side randread 4k 32" "bench_side --operation=randread -
 compare randread-64k "fio_side randread 64k 32" "bench_side --operation=randread --block_size=64k --iodepth=32"
 compare read-1m "fio_side read 1m 8" "bench_side --operation=read --block_size=1m --iodepth=8"
 use "$file"
+# A disk that others use too is not as fast from one second to the next: short turns, and many.
+[ "$where" != native ] || turns=$((20 * rounds)) time=1
 compare randwrite-64k "fio_side randwrite 64k 32" "bench_side --operation=randwrite --block_size=64k --iodepth=32"
+turns=$rounds time=$seconds
 use "$hole"
 compare sequential-4k "fio_side read 4k 256" "bench_side --operation=read --block_size=4k --batch_size=256"
 # What copying costs beside a device; from a hole, which is as fast as a copy, for what it is worth.
@@ -138,10 +155,10 @@ done
 
 # probe_side <what> <segment> <seconds> [arguments]
 probe_side() {
-    what=$1 segment=$2 time=$3
-    shift 3
+    what=$1
+    shift
     # shellcheck disable=SC2086 # several words
-    env $environment "$probe" "$what" "$url" "$segment" "$time" "$@" 2> "$folder/log" || {
+    env $environment "$probe" "$what" "$url" "$@" 2> "$folder/log" || {
         cat "$folder/log" >&2
         exit 1
     }
@@ -149,7 +166,7 @@ probe_side() {
 idle_segment=compare-target idle_file=''
 [ "$where" != native ] || idle_segment=compare idle_file=$file
 probe_side idle $idle_segment 10 ${idle_file:+"$idle_file"} > "$folder/result"
-echo "RESULT idle-10s only 1 $(tr -d '\n' < "$folder/result")"
+echo "RESULT idle-10s only 1 - $(tr -d '\n' < "$folder/result")"
 
 if [ "$where" = native ]; then
     # Without the kernel's part: a plugin whose I/O ends at once.
@@ -157,7 +174,7 @@ if [ "$where" = native ]; then
     round=1
     while [ $round -le "$rounds" ]; do
         probe_side requests compare "$seconds" "$hole" > "$folder/result"
-        echo "RESULT requests only $round $(tr -d '\n' < "$folder/result")"
+        echo "RESULT requests only $round - $(tr -d '\n' < "$folder/result")"
         round=$((round + 1))
     done
     exit 0

@@ -32,14 +32,15 @@ LIMITS = {
 GIB = 1 << 30
 
 
-def measured(document):
-    """Bytes per second and CPU seconds per GiB of one job of fio or the bench."""
+def measured(whole, document):
+    """Bytes per second, and CPU seconds per GiB of one run of fio or the bench: of the whole process, and as it says
+    itself, which is of fio without its main thread."""
     job = document["jobs"][0]
     sides = [job.get(name, {}) for name in ("read", "write")]
     rate = sum(side.get("bw_bytes", 0) for side in sides)
-    # Both give CPU time in percent of the time the job ran.
-    cpu = (job["usr_cpu"] + job["sys_cpu"]) / 100
-    return rate, cpu / (rate / GIB) if rate else float("inf")
+    # All in percent of the time the job ran.
+    own = job["usr_cpu"] + job["sys_cpu"]
+    return rate, *(cpu / 100 / (rate / GIB) if rate else float("inf") for cpu in (whole or own, own))
 
 
 def time_per_request(document):
@@ -77,24 +78,24 @@ def main():
         if not line.startswith("RESULT "):
             print(line, end="", file=sys.stderr)
             continue
-        _, case, side, _, text = line.split(" ", 4)
+        _, case, side, _, cpu, text = line.split(" ", 5)
         document = json.loads(text)
         if value := absolute(case, side, document):
             values.setdefault(value[0], []).append(value[1])
         if side != "only":
-            runs.setdefault(case, {"first": [], "second": []})[side].append(measured(document))
+            runs.setdefault(case, {"first": [], "second": []})[side].append(measured(None if cpu == "-" else float(cpu), document))
     if not runs:
         print("compare_with_fio: nothing was measured", file=sys.stderr)
         return 2
 
     missed = []
-    print(f"{'case':22} {'first MB/s':>10} {'second':>10}  {'throughput ratio':24} {'CPU per GiB ratio':24}")
+    print(f"{'case':22} {'first MB/s':>10} {'second':>10}  {'throughput ratio':24} {'CPU per GiB ratio':24} by its own count")
     for case, sides in runs.items():
         pairs = list(zip(sides["first"], sides["second"]))
         rates = [b[0] / a[0] for a, b in pairs]
-        cpus = [b[1] / a[1] for a, b in pairs]
+        cpus, own = ([b[which] / a[which] for a, b in pairs] for which in (1, 2))
         first, second = (statistics.median(side[0] for side in sides[name]) / 1e6 for name in ("first", "second"))
-        print(f"{case:22} {first:10.1f} {second:10.1f}  {summary(rates):24} {summary(cpus):24}")
+        print(f"{case:22} {first:10.1f} {second:10.1f}  {summary(rates):24} {summary(cpus):24} {summary(own)}")
         least, most = TARGETS.get(case, (None, None))
         if case == "unaligned-64k" and options.emulated:
             least = None  # what copying costs is for a real processor to say
