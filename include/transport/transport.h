@@ -116,7 +116,7 @@ class Transport {
 
         // A slice in its first state. Throws std::bad_alloc.
         Slice* allocate();
-        void deallocate(Slice* slice);
+        void deallocate(Slice* slice) noexcept;
 
      private:
         static constexpr size_t kCapacity = 4096;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/transport.h"
 
+#include <new>
+
 #include "batch_poll.h"
 
 namespace mooncake {
@@ -38,12 +40,13 @@ Transport::Slice* Transport::ThreadLocalSliceCache::allocate() {
     return slice;
 }
 
-void Transport::ThreadLocalSliceCache::deallocate(Slice* slice) {
-    if (free_.size() >= kCapacity) {
-        delete slice;
-        return;
+void Transport::ThreadLocalSliceCache::deallocate(Slice* slice) noexcept {
+    try {
+        if (free_.size() < kCapacity) return free_.push_back(slice);
+    } catch (const std::bad_alloc&) {
+        // What cannot be kept is freed, like what is too much.
     }
-    free_.push_back(slice);
+    delete slice;
 }
 
 Transport::ThreadLocalSliceCache& Transport::getSliceCache() {
