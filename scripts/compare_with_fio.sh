@@ -13,7 +13,7 @@ if none is named:
   guest    NVMe/TCP over loopback in a guest, on the same namespace
 From the environment:
   ROUNDS=number   of each case (5)         SECONDS_EACH=seconds   of each measurement (5)
-                  of writes to a disk twenty times as many, of one second each
+                  of writes to a disk twenty times as many, of one second each, on one processor
   SIZE_MIB=MiB    of the file (1024; in the guest 256)            KERNEL=6.1|6.12   of the guest (6.12)
   CASES=regex   only these (all)
   RESULTS=folder  writes native.json and guest.json there, for plot_bench.py
