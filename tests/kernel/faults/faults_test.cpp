@@ -195,8 +195,10 @@ class AnswersInTime : public FaultTest {
     void cutAndAsk(bool last) {
         questions_.clear();
         slowest_ = 0;
+        host(1).disturb("delay 2s");  // no answer is faster than the cut
         ask(kMost);
         host(1).cut();
+        host(1).disturb("");
         // On its way after the cut: its first attempt fails with the others.
         ask(1, last ? 0 : 5);
         ASSERT_TRUE(eventually(

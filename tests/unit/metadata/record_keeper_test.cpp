@@ -81,6 +81,32 @@ TEST_F(RecordKeeperTest, ReplacesWhatIsOlderAndLeavesWhatIsNewer) {
     EXPECT_EQ(stored("d"), "d");
 }
 
+// What is still to be done is tried in every round; what has been published is looked at less often,
+// since most of the time nothing is wrong with it.
+TEST_F(RecordKeeperTest, LooksLessOftenThanItTries) {
+    std::atomic<int> tries{0}, looks{0};
+    std::atomic<bool> refusing{false};
+    storage_->hook = [&](const char* operation, const std::string& key) {
+        if (key == "key" && std::string(operation) == "get") ++looks;
+        if (key != "stuck" || !refusing) return Result{};
+        ++tries;
+        return Result{Outcome::kFailed, "told to fail"};
+    };
+    ASSERT_TRUE(set("b").ok());
+    std::unique_lock lock(order_);
+    ASSERT_TRUE(keeper_.set("stuck", "x", true).ok());
+    refusing = true;
+    EXPECT_FALSE(keeper_.set("stuck", "y", true).ok());
+    tries = looks = 0;
+    lock.unlock();
+    while (tries < 30) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_LE(looks, tries / 3 + 1);
+    refusing = false;
+    while (storage_->values()["stuck"] != "y") {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
 // A write-once store refuses what it has already.
 TEST_F(RecordKeeperTest, LooksAfterWhatWasThereAlready) {
     put("b");
