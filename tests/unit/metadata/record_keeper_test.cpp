@@ -81,8 +81,8 @@ TEST_F(RecordKeeperTest, ReplacesWhatIsOlderAndLeavesWhatIsNewer) {
     EXPECT_EQ(stored("d"), "d");
 }
 
-// What is still to be done is tried in every round; what has been published is looked at less often,
-// since most of the time nothing is wrong with it.
+// What is still to be done is tried in every round; what has been published is looked at less
+// often, since most of the time nothing is wrong with it.
 TEST_F(RecordKeeperTest, LooksLessOftenThanItTries) {
     std::atomic<int> tries{0}, looks{0};
     std::atomic<bool> refusing{false};
