@@ -66,9 +66,10 @@ class RemoteSegment {
     /// blocks.
     /// @param requests  their contexts are addresses of objects aligned to 2 bytes at least
     /// @param retries  how often each may be tried again after an error that can pass (canPass(),
-    /// or the end of its namespace): a read always, a write as long as the kernel has not had it. Each attempt may wait as long
-    /// as the first; the next begins when the connection is up again. What the pool gives back
-    /// because the kernel never had it has not been tried: it waits on, until its time is up.
+    /// or the end of its namespace): a read always, a write as long as the kernel has not had it.
+    /// Each attempt may wait as long as the first; the next begins when the connection is up again.
+    /// What the pool gives back because the kernel never had it has not been tried: it waits on,
+    /// until its time is up.
     void submit(uint32_t fileId, const IoRequest* requests, size_t count, int retries = 0);
 
     /// Ends the waiting requests whose time is up, also while the segment's own thread is held up;
