@@ -17,7 +17,7 @@ parent=$3 size=$4 rounds=$5 seconds=$6 cases=$7 instant=${8-}
 # it still. To start takes a second in a guest without KVM.
 ramp=1 from=1
 [ "$where" = native ] || ramp=2 from=2.5
-turns=$rounds time=$seconds pin=
+turns=$rounds pin=
 
 folder=$(mktemp -d "$parent/nvmeof-compare.XXXXXX")
 server_process='' target_process='' controller=''
@@ -96,7 +96,7 @@ use() {
 # measured <program> [arguments]
 measured() {
     # shellcheck disable=SC2086 # several words, or none
-    "$process_cpu" $from $((ramp + time)) "$folder/cpu" $pin "$@" 2> "$folder/log" || {
+    "$process_cpu" $from $((ramp + seconds)) "$folder/cpu" $pin "$@" 2> "$folder/log" || {
         cat "$folder/log" >&2
         exit 1
     }
@@ -104,17 +104,18 @@ measured() {
 # fio_side <rw> <block> <depth>: random places are drawn anew each time, as the bench does it.
 fio_side() {
     measured fio --name=compare --filename="$device" --ioengine=libaio --direct=1 --thread --rw="$1" --bs="$2" \
-        --iodepth="$3" --size="${size}M" --time_based --runtime="$time" --ramp_time=$ramp --norandommap --output-format=json
+        --iodepth="$3" --size="${size}M" --time_based --runtime="$seconds" --ramp_time=$ramp --norandommap --output-format=json
 }
 # bench_side <flags>: assignments in $environment go before.
 bench_side() {
     # shellcheck disable=SC2086 # several words each
-    measured env $environment "$bench" $mode --metadata_server="$url" --duration="$time" --ramp_time=$ramp \
+    measured env $environment "$bench" $mode --metadata_server="$url" --duration="$seconds" --ramp_time=$ramp \
         --output_format=json "$@"
 }
+wanted() { echo "$1" | grep -qE "$cases"; }
 # compare <case> <first side> <second side>: each side is a command; the first is what the second is measured against.
 compare() {
-    echo "$1" | grep -qE "$cases" || return 0
+    wanted "$1" || return 0
     round=1
     while [ $round -le "$turns" ]; do
         for side in first second; do
@@ -133,16 +134,15 @@ compare randread-4k "fio_side randread 4k 32" "bench_side --operation=randread -
 compare randread-64k "fio_side randread 64k 32" "bench_side --operation=randread --block_size=64k --iodepth=32"
 compare read-1m "fio_side read 1m 8" "bench_side --operation=read --block_size=1m --iodepth=8"
 use "$file"
-# A disk that others use too is not as fast from one second to the next: short turns, and many, and one before that does
-# not count, in which a new file is overwritten for the first time. Both sides on one processor: which one a thread wakes
-# up on beside the disk's interrupts is chance, and counts more than what it does.
-if [ "$where" = native ]; then
+# One before that does not count, in which a new file is overwritten for the first time. Both sides on one processor:
+# which one a thread wakes up on beside the disk's interrupts is chance, and counts more than what it does.
+if [ "$where" = native ] && wanted randwrite-64k; then
     pin="taskset -c $(sed -n 's/^Cpus_allowed_list:[^0-9]*\([0-9]*\).*/\1/p' /proc/self/status)"
     fio_side randwrite 64k 32 > "$folder/result"
-    turns=$((20 * rounds)) time=1
+    turns=$((2 * rounds))
 fi
 compare randwrite-64k "fio_side randwrite 64k 32" "bench_side --operation=randwrite --block_size=64k --iodepth=32"
-turns=$rounds time=$seconds pin=
+turns=$rounds pin=
 use "$hole"
 compare sequential-4k "fio_side read 4k 256" "bench_side --operation=read --block_size=4k --batch_size=256"
 # What copying costs beside a device; from a hole, which is as fast as a copy, for what it is worth.
@@ -154,11 +154,13 @@ unaligned() {
 use "$file"
 unaligned unaligned-64k
 use "$hole"
+[ "$where" = native ] || turns=$((2 * rounds))
 for count in 1 2 4; do
     one_of() { environment=MC_NVMEOF_GENERIC_NUM_WORKERS=$count bench_side --operation=randread --block_size=4k --iodepth=32; }
     all_of() { environment='' bench_side --operation=randread --block_size=4k --iodepth=32; }
     compare workers-8-against-$count one_of all_of
 done
+turns=$rounds
 
 # probe_side <what> <segment> <seconds> [arguments]
 probe_side() {

@@ -75,10 +75,15 @@ def main():
     runs = {}
     values = {}
     for line in sys.stdin:
+        if line.startswith("RESTART "):
+            runs.clear()
+            values.clear()
         if not line.startswith("RESULT "):
             print(line, end="", file=sys.stderr)
             continue
-        _, case, side, _, cpu, text = line.split(" ", 5)
+        _, case, side, turn, cpu, text = line.split(" ", 5)
+        if turn == "1" and side != "second":
+            print(f"compare_with_fio:   {case}", file=sys.stderr)
         document = json.loads(text)
         if value := absolute(case, side, document):
             values.setdefault(value[0], []).append(value[1])

@@ -12,6 +12,7 @@ kernel's modules and what is named here, nothing else of this machine. It prints
   -k 6.1|6.12        kernel (6.1)
   -m MiB             memory (1536)
   -c number          processors (2)
+  -s                 processors side by side, as on a real machine, for measuring; without KVM one boot in fifty dies
   -t seconds         limit for the whole run (300)
   -p program         put a program and its libraries into the guest, at its own path; may be repeated
   -f file[:place]    put a file, or a plugin and its libraries, into the guest; may be repeated
@@ -39,13 +40,14 @@ source "$(dirname "$0")/kernel_log.sh"
 export PATH=$PATH:/usr/sbin:/sbin
 
 here=$(dirname "$0")
-kernel=6.1 memory=1536 processors=2 limit=300 data_size=512 log_file=
+kernel=6.1 memory=1536 processors=2 limit=300 data_size=512 threads=single log_file=''
 programs=() files=() disk_sizes=() networks=() variables=()
-while getopts k:m:c:t:p:f:D:d:n:e:l:h option; do
+while getopts k:m:c:st:p:f:D:d:n:e:l:h option; do
     case $option in
         k) kernel=$OPTARG ;;
         m) memory=$OPTARG ;;
         c) processors=$OPTARG ;;
+        s) threads=multi ;;
         t) limit=$OPTARG ;;
         p) programs+=("$OPTARG") ;;
         f) files+=("$OPTARG") ;;
@@ -131,10 +133,10 @@ clock=''
 if [[ $accel == kvm ]]; then
     qemu_options+=(-accel kvm -cpu host)
 else
-    # All processors in one thread. With a thread for each, QEMU before 8.1 can translate code that another processor is
-    # just patching and keep the breakpoint of the patch for ever: about one boot in fifty died of "Oops: int3". It is no
-    # slower: two guests run side by side.
-    qemu_options+=(-accel "tcg,thread=single" -cpu max)
+    # All processors in one thread, if not asked otherwise. With a thread for each, QEMU before 8.1 can translate code that
+    # another processor is just patching and keep the breakpoint of the patch for ever: about one boot in fifty died of
+    # "Oops: int3". For tests it is no slower: two guests run side by side.
+    qemu_options+=(-accel "tcg,thread=$threads" -cpu max)
     # The time stamp counter is this machine's and the same for all processors; the kernel's tests of it and of the timer
     # only measure how busy this machine is, and may end in a slow clock or a panic.
     clock='tsc=reliable no_timer_check'
