@@ -2,6 +2,7 @@
 // MultiTransport: the engine's batches, and which transport serves which request.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <map>
@@ -113,6 +114,8 @@ class MultiTransport {
 
     std::shared_ptr<Transport> transportOf(const std::string& proto) const;
     Status selectTransports(const std::vector<TransferRequest>& entries, Grouping& groups) const;
+    Status transportFor(Transport::SegmentID segment, size_t request,
+                        std::shared_ptr<Transport>& transport) const;
     int install(const std::string& proto, std::shared_ptr<Transport> transport, void** args);
     int uninstall(const std::string& proto);
     Sources sources() const;
@@ -126,7 +129,7 @@ class MultiTransport {
     mutable std::shared_mutex mutex_;  // of what follows; held for look-ups only
     std::map<std::string, Installed> transports_;
     std::vector<std::shared_ptr<ProgressSource>> sources_;  // the transports that are one, too
-    bool stopped_ = false;
+    std::atomic<bool> stopped_{false};                      // changed under the lock
 };
 
 }  // namespace mooncake

@@ -45,7 +45,7 @@ void addProblem(BatchOutcome& outcome, size_t index, std::string what) {
 
 void BatchRunner::submit(const std::vector<TransferRequest>& requests) {
     requests_ = &requests;
-    outcome_ = BatchOutcome();
+    outcome_.reset();
     stage_ = Stage::kEnded;
     bytes_ = 0;
     moved_ = 0;

@@ -28,6 +28,14 @@ struct BatchOutcome {
 
     static constexpr size_t kMaxProblems = 10;
     bool ok() const { return failed == 0 && refusal.empty() && released; }
+    /// For the next batch; keeps the memory.
+    void reset() {
+        completedBytes = 0;
+        failed = 0;
+        released = true;
+        refusal.clear();
+        problems.clear();
+    }
 };
 
 /// One batch at a time, from its submission to its end. One thread only.

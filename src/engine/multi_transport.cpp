@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -40,48 +41,73 @@ void failUnaccepted(const std::vector<Transport::TransferTask*>& tasks) {
 // The requests of one call that go to the same transport.
 struct MultiTransport::Group {
     std::shared_ptr<Transport> transport;
-    std::vector<size_t> requests;                 // places in the call
-    std::vector<Transport::TransferTask*> tasks;  // theirs; as many
+    size_t requests = 0;
+    std::vector<Transport::TransferTask*> tasks;  // theirs
 };
 
-// The groups of one call. Their memory is the thread's, and serves its next call.
+// How one call's requests are divided among transports. The memory is the thread's, and serves its
+// next call.
 class MultiTransport::Grouping {
  public:
-    Grouping() : groups_(std::move(spare())) {}
+    Grouping() : own_(spare()), memory_(own_.lent ? further_.emplace() : own_) { own_.lent = true; }
     ~Grouping() {
-        size_t kept = 0;
+        size_t kept = memory_.group_of.capacity();
         for (Group& group : *this) {
             group.transport.reset();
-            kept += group.requests.capacity();
-            group.requests.clear();
+            group.requests = 0;
             group.tasks.clear();
+            kept += group.tasks.capacity();
         }
-        if (kept <= kMostKept) spare() = std::move(groups_);
+        memory_.group_of.clear();
+        if (further_) return;
+        own_.lent = false;
+        if (kept > kMostKept) own_ = Memory();
     }
     Grouping(const Grouping&) = delete;
     Grouping& operator=(const Grouping&) = delete;
 
-    Group* begin() { return groups_.data(); }
-    Group* end() { return groups_.data() + used_; }
-    Group& operator[](size_t i) { return groups_[i]; }
-    size_t size() const { return used_; }
+    Group* begin() { return memory_.groups.data(); }
+    Group* end() { return memory_.groups.data() + used_; }
 
-    void add(std::shared_ptr<Transport> transport) {
-        if (used_ == groups_.size()) groups_.emplace_back();
-        groups_[used_++].transport = std::move(transport);
+    // The group of a transport. @return its number
+    size_t of(std::shared_ptr<Transport> transport) {
+        size_t group = 0;
+        while (group < used_ && memory_.groups[group].transport != transport) ++group;
+        if (group < used_) return group;
+        if (used_ == memory_.groups.size()) memory_.groups.emplace_back();
+        memory_.groups[used_].transport = std::move(transport);
+        return used_++;
+    }
+    // Puts the next request of the call into a group.
+    void add(size_t group) {
+        memory_.group_of.push_back(group);
+        ++memory_.groups[group].requests;
+    }
+    // Afterwards addTask() needs no memory.
+    void reserveTasks() {
+        for (Group& group : *this) group.tasks.reserve(group.requests);
+    }
+    void addTask(size_t request, Transport::TransferTask& task) {
+        memory_.groups[memory_.group_of[request]].tasks.push_back(&task);
     }
 
  private:
+    struct Memory {
+        std::vector<Group> groups;
+        std::vector<size_t> group_of;  // each request
+        bool lent = false;
+    };
     // Requests; beyond that the memory is given back.
-    static constexpr size_t kMostKept = 4096;
+    static constexpr size_t kMostKept = 8192;
 
-    // Empty while a call uses it, should a transport submit in turn.
-    static std::vector<Group>& spare() {
-        thread_local std::vector<Group> groups;
-        return groups;
+    static Memory& spare() {
+        thread_local Memory memory;
+        return memory;
     }
 
-    std::vector<Group> groups_;
+    Memory& own_;
+    std::optional<Memory> further_;  // should a transport submit in turn
+    Memory& memory_;
     size_t used_ = 0;
 };
 
@@ -96,10 +122,7 @@ MultiTransport::~MultiTransport() {
 }
 
 MultiTransport::BatchID MultiTransport::allocateBatchID(size_t batch_size) {
-    {
-        std::shared_lock lock(mutex_);
-        if (stopped_) return INVALID_BATCH_ID;
-    }
+    if (stopped_.load(std::memory_order_relaxed)) return INVALID_BATCH_ID;
     try {
         return batches_->add(batch_size);
     } catch (const std::exception& e) {
@@ -114,46 +137,46 @@ Status MultiTransport::freeBatchID(BatchID batch_id) {
 
 Status MultiTransport::selectTransports(const std::vector<TransferRequest>& entries,
                                         Grouping& groups) const {
-    // Most calls name one segment again and again, and many no other: for the first no table is
-    // needed.
-    std::unordered_map<Transport::SegmentID, size_t> group_of_segment;
-    Transport::SegmentID last_segment = entries.front().target_id;
-    size_t group = SIZE_MAX;
-    for (size_t i = 0; i < entries.size(); ++i) {
-        const Transport::SegmentID segment = entries[i].target_id;
-        if (group == SIZE_MAX || segment != last_segment) {
-            if (group != SIZE_MAX) group_of_segment.emplace(last_segment, group);
-            last_segment = segment;
-            auto known = group_of_segment.find(segment);
-            if (known != group_of_segment.end()) {
-                group = known->second;
-            } else {
-                const auto desc = metadata_->getSegmentDescByID(segment);
-                if (!desc) {
-                    return Status::InvalidArgument("request " + std::to_string(i) +
-                                                   " names segment " + std::to_string(segment) +
-                                                   ", which is not open");
-                }
-                std::shared_ptr<Transport> transport = transportOf(desc->protocol);
-                if (!transport) {
-                    return Status::NotSupportedTransport(
-                        "segment '" + desc->name + "' needs the transport '" + desc->protocol +
-                        "', which is not installed");
-                }
-                for (group = 0; group < groups.size(); ++group) {
-                    if (groups[group].transport == transport) break;
-                }
-                if (group == groups.size()) {
-                    groups.add(std::move(transport));
-                    groups[group].requests.reserve(entries.size() - i);
-                }
+    const auto group_of = [&](size_t i, size_t& group) {
+        std::shared_ptr<Transport> transport;
+        Status status = transportFor(entries[i].target_id, i, transport);
+        if (status.ok()) group = groups.of(std::move(transport));
+        return status;
+    };
+    // Most calls name one segment again and again, and many no other: for those, no table.
+    std::optional<std::unordered_map<Transport::SegmentID, size_t>> known;
+    size_t group = 0;
+    if (Status status = group_of(0, group); !status.ok()) return status;
+    groups.add(group);
+    for (size_t i = 1; i < entries.size(); ++i) {
+        if (entries[i].target_id != entries[i - 1].target_id) {
+            if (!known) known.emplace();
+            known->emplace(entries[i - 1].target_id, group);
+            if (const auto found = known->find(entries[i].target_id); found != known->end()) {
+                group = found->second;
+            } else if (Status status = group_of(i, group); !status.ok()) {
+                return status;
             }
         }
-        groups[group].requests.push_back(i);
+        groups.add(group);
     }
     // Nothing may fail for want of memory once the tasks exist.
-    for (Group& g : groups) g.tasks.resize(g.requests.size());
+    groups.reserveTasks();
     return Status::OK();
+}
+
+// Of the request with this place in the call.
+Status MultiTransport::transportFor(Transport::SegmentID segment, size_t request,
+                                    std::shared_ptr<Transport>& transport) const {
+    const auto desc = metadata_->getSegmentDescByID(segment);
+    if (!desc) {
+        return Status::InvalidArgument("request " + std::to_string(request) + " names segment " +
+                                       std::to_string(segment) + ", which is not open");
+    }
+    transport = transportOf(desc->protocol);
+    if (transport) return Status::OK();
+    return Status::NotSupportedTransport("segment '" + desc->name + "' needs the transport '" +
+                                         desc->protocol + "', which is not installed");
 }
 
 Status MultiTransport::submitTransfer(BatchID batch_id,
@@ -181,11 +204,7 @@ Status MultiTransport::submitTransfer(BatchID batch_id,
             Transport::TransferTask& task = batch->task(first + i);
             task.batch_id = batch_id;
             task.request = &entries[i];
-        }
-        for (Group& group : groups) {
-            for (size_t i = 0; i < group.requests.size(); ++i) {
-                group.tasks[i] = batch->tasks + first + group.requests[i];
-            }
+            groups.addTask(i, task);
         }
         batch->task_count.store(first + entries.size(), std::memory_order_release);
     }

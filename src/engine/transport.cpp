@@ -9,17 +9,21 @@ namespace mooncake {
 
 namespace {
 
-// Tells, also after the cache below is destroyed, whether it is there. Plain, so that it outlives
-// every destructor of its thread: a batch that a static object owns is freed after the main
-// thread's caches are.
-thread_local bool slice_cache_gone = false;
+// The thread's cache while there is one. Plain, so that it outlives every destructor of its thread:
+// a batch that a static object owns is freed after the main thread's caches are.
+struct OwnSliceCache {
+    Transport::ThreadLocalSliceCache* cache;
+    bool gone;
+};
+thread_local OwnSliceCache own_slice_cache{nullptr, false};
 
 struct SliceCacheHolder {
     Transport::ThreadLocalSliceCache cache;
-    ~SliceCacheHolder() { slice_cache_gone = true; }
+    SliceCacheHolder() { own_slice_cache.cache = &cache; }
+    ~SliceCacheHolder() { own_slice_cache = {nullptr, true}; }
 };
 
-Transport::ThreadLocalSliceCache& sliceCache() {
+Transport::ThreadLocalSliceCache& makeSliceCache() {
     thread_local SliceCacheHolder holder;
     return holder.cache;
 }
@@ -50,14 +54,16 @@ void Transport::ThreadLocalSliceCache::deallocate(Slice* slice) noexcept {
 }
 
 Transport::ThreadLocalSliceCache& Transport::getSliceCache() {
-    return sliceCache();
+    ThreadLocalSliceCache* const cache = own_slice_cache.cache;
+    return cache != nullptr ? *cache : makeSliceCache();
 }
 
 void Transport::releaseSlices(std::vector<Slice*>& slices) {
-    if (slice_cache_gone) {
+    const OwnSliceCache& own = own_slice_cache;
+    if (own.gone) {
         for (Slice* slice : slices) delete slice;
     } else {
-        ThreadLocalSliceCache& cache = sliceCache();
+        ThreadLocalSliceCache& cache = own.cache != nullptr ? *own.cache : makeSliceCache();
         for (Slice* slice : slices) cache.deallocate(slice);
     }
     slices.clear();
