@@ -38,7 +38,7 @@ objects() {
     "$cmake" --build "$1" -- "${names[@]}" > "$work/log" 2>&1 || { cat "$work/log" && fail "does not compile"; }
 }
 configure "$source" "$work/plugin" -DTRANSFER_ENGINE_DIR="$here/engine" || { cat "$work/log" && fail "does not configure"; }
-objects "$work/plugin" nvmeof_transport.cpp remote_descriptor.cpp plugin_entry.cpp
+objects "$work/plugin" nvmeof_transport.cpp descriptor_check.cpp plugin_entry.cpp
 
 # The engine's part of the contract, for an engine that takes it over.
 "$compiler" -std=c++20 -DUSE_NVMEOF_GENERIC -fsyntax-only -isystem "$here/engine/include" -I "$work/plugin/plugin_headers" \
@@ -52,7 +52,7 @@ cp -r "$source/include/transport/nvmeof_generic_transport" "$work/tree/include/t
 cp "$source/include/transport/progress_source.h" "$work/tree/include/transport/"
 cp -r "$source/src/transport/nvmeof_generic_transport" "$work/tree/src/transport/"
 configure "$work/tree" "$work/drop_in" || { cat "$work/log" && fail "does not configure in the engine's tree"; }
-objects "$work/drop_in" remote_descriptor.cpp
+objects "$work/drop_in" descriptor_check.cpp
 wanted=$(find "$source/src/transport/nvmeof_generic_transport" -name '*.cpp' ! -name plugin_entry.cpp | wc -l)
 built=$("$cmake" --build "$work/drop_in" -- -t targets all | grep -c '\.cpp\.o:')
 ((built == wanted)) || fail "the engine would link $built of $wanted files"

@@ -14,10 +14,10 @@
 #include <utility>
 
 #include "access_options.h"
+#include "descriptor_check.h"
 #include "environment.h"
 #include "housekeeper.h"
-#include "remote_descriptor.h"
-#include "remote_segment.h"
+#include "segment/remote_segment.h"
 #include "slice_clock.h"
 #include "stats_text.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"

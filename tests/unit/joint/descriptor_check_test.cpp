@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "remote_descriptor.h"
+#include "descriptor_check.h"
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ TransferMetadata::SegmentDesc goodDescriptor() {
     return descriptor;
 }
 
-TEST(RemoteDescriptor, TakesOverWhatIsRight) {
+TEST(DescriptorCheck, TakesOverWhatIsRight) {
     const auto checked = checkDescriptor(goodDescriptor(), {});
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().subsystemNqn, "nqn.2026-01.org.example:a");
@@ -28,7 +28,7 @@ TEST(RemoteDescriptor, TakesOverWhatIsRight) {
 }
 
 // Cases 25 and 28: what a stranger wrote into the metadata service reaches no system call.
-TEST(RemoteDescriptor, RefusesHostileSegments) {
+TEST(DescriptorCheck, RefusesHostileSegments) {
     const auto refused = [](auto change) {
         auto descriptor = goodDescriptor();
         change(descriptor);
@@ -46,7 +46,7 @@ TEST(RemoteDescriptor, RefusesHostileSegments) {
     EXPECT_TRUE(refused([](auto& d) { d.file_buffers.resize(1025, {1, "/a", 4096, 4096}); }));
 }
 
-TEST(RemoteDescriptor, AnAddressOutsideOfTheAllowedNetworksIsRefused) {
+TEST(DescriptorCheck, AnAddressOutsideOfTheAllowedNetworksIsRefused) {
     const auto allowed = NetworkList::parse("198.51.100.0/24,192.0.2.0/24");
     const auto others = NetworkList::parse("198.51.100.0/24,fd00::/8");
     ASSERT_TRUE(allowed.ok() && others.ok());
@@ -58,7 +58,7 @@ TEST(RemoteDescriptor, AnAddressOutsideOfTheAllowedNetworksIsRefused) {
     EXPECT_NE(refused.error().message.find("ALLOWED_NETWORKS"), std::string::npos);
 }
 
-TEST(RemoteDescriptor, ABadFileIsLeftOutAlone) {
+TEST(DescriptorCheck, ABadFileIsLeftOutAlone) {
     auto descriptor = goodDescriptor();
     descriptor.file_buffers.push_back({0, "/zero-id", 4096, 4096});
     descriptor.file_buffers.push_back({UINT32_MAX, "/broadcast-id", 4096, 4096});

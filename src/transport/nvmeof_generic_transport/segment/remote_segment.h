@@ -16,13 +16,16 @@
 #include <unordered_map>
 #include <vector>
 
+#include "connection_watch.h"
 #include "log_pace.h"
+#include "open_files.h"
 #include "remote_descriptor.h"
 #include "retry_pace.h"
 #include "segment_counters.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 #include "transport/nvmeof_generic_transport/transport_stats.h"
+#include "waiting_requests.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -92,21 +95,8 @@ class RemoteSegment {
 
  private:
     class FileListener;
-    struct OpenFile {
-        std::shared_ptr<FileListener> listener;
-        std::shared_ptr<IoDevice> device;
-    };
-    struct Waiting {
-        uint32_t fileId;
-        Clock::time_point deadline;
-        IoRequest request;
-        int retries;
-        Clock::time_point notBefore{};  // of a retry; others may go at once
-        bool isRetry() const { return notBefore != Clock::time_point{}; }
-    };
     enum class Last { kNo, kYes };
     using FileSizes = decltype(RemoteDescriptor::fileSizes);
-    using Predicate = std::function<bool(const Waiting&)>;
 
     void onIoError(uint32_t fileId, const FileListener* listener, int error);
     bool repeat(uint32_t fileId, const IoRequest& request, int retries);
@@ -125,20 +115,17 @@ class RemoteSegment {
     void sendWaiting(uint32_t fileId, bool live);
     void noteFailure(std::unique_lock<std::mutex>& lock, const Error& error);
 
-    void wait(Waiting waiting, Clock::time_point since);
-    Clock::time_point firstDeadline() const;
     Clock::time_point endLate(Clock::time_point now);
     Clock::time_point watch(Clock::time_point now);
     void keepWatched();
-    std::chrono::milliseconds watchPause() const;
     void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
               int retries);
     void closeFiles();
     void closeFilesExcept(const FileSizes& kept);
-    IoDevice::Activity activity();
     /// Ends the waiting requests that `which` picks, or lets them wait anew where they may be tried
     /// again and this is not the last word.
-    void endWaiting(const Predicate& which, const Error& error, Last last = Last::kNo);
+    void endWaiting(const WaitingRequests::Predicate& which, const Error& error,
+                    Last last = Last::kNo);
 
     const std::string name_;
     const RemoteSegmentContext context_;
@@ -150,16 +137,9 @@ class RemoteSegment {
     bool suspect_ = false;    // I/O failed: look at descriptor and connection again
     bool connected_ = false;  // connection_ is set
     bool look_ = false;       // I/O gets on no more: see whether the connection is up
-    uint32_t stalled_ = 0;    // looks at I/O in the kernel without any of it having ended
-    uint64_t lastEnded_ = 0;  // requests, when last counted
-    // Since when the connection is down, and since when the kernel has been reconnecting; no I/O
-    // has ended since.
-    Clock::time_point downSince_ = Clock::time_point::max();
-    Clock::time_point reconnectingSince_ = Clock::time_point::max();
-    std::unordered_map<uint32_t, OpenFile> files_;
-    std::vector<std::shared_ptr<IoDevice>> closing_;  // of which the kernel may have I/O
-    std::vector<Waiting> waiting_;
-    size_t waitingRetries_ = 0;  // of them
+    OpenFiles files_;
+    WaitingRequests waiting_;
+    ConnectionWatch watch_;
     RetryPace pace_;
     Error lastError_{0, {}};  // of the last attempt; code 0: it succeeded
     LogPace ioLog_, attemptLog_, endLog_;

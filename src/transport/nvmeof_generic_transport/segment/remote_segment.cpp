@@ -31,26 +31,11 @@ constexpr std::chrono::milliseconds kSuspectPause{500};
 // Before a request is tried again, and until the next look at a connection that is not up yet.
 constexpr std::chrono::milliseconds kRetryPause{200};
 
-// Between two looks at I/O in the kernel, at most.
-constexpr std::chrono::milliseconds kWatchPause{250};
-
-// After so many looks at I/O that gets on no more the target is asked whether it is there, and
-// again after so many.
-constexpr uint32_t kAskAfter = 2;
-constexpr uint32_t kAskAgainAfter = 20;
-
 // By when the kernel has taken a connection for lost over which the target does not answer when it
 // is asked: its limit for that command, and up to a second until it looks.
 constexpr std::chrono::milliseconds kAnswerLimit{1500};
 
-// How long after it began to reconnect the kernel is not trying yet (RECONNECT_DELAY is a second at
-// least). A controller can be deleted only between two attempts, and one can take 3 s and more.
-constexpr std::chrono::milliseconds kBeforeAttempt{500};
-
-// So long before the kernel's fast_io_fail_tmo is over, what it does not have is taken back.
-constexpr std::chrono::milliseconds kBeforeFailing{500};
-
-// From then on, for the kernel to end what it has.
+// For the kernel to fail by itself what it has, once its time for that is as good as over.
 constexpr std::chrono::milliseconds kFailing{1500};
 
 // Between two looks whether I/O has ended, while nothing else is to be done.
@@ -129,7 +114,11 @@ class RemoteSegment::FileListener : public IoListener {
 };
 
 RemoteSegment::RemoteSegment(std::string name, RemoteSegmentContext context)
-    : name_(std::move(name)), context_(std::move(context)), thread_([this] {
+    : name_(std::move(name)),
+      context_(std::move(context)),
+      waiting_(context_.patience),
+      watch_(context_.downLimit),
+      thread_([this] {
           blockAllSignals();
           run();
       }) {}
@@ -149,7 +138,7 @@ void RemoteSegment::beginStop() {
 void RemoteSegment::stop() {
     beginStop();
     if (thread_.joinable()) thread_.join();
-    endWaiting([](const Waiting&) { return true; },
+    endWaiting([](const WaitingRequest&) { return true; },
                Error{ECANCELED, "the transport is being shut down"}, Last::kYes);
 }
 
@@ -162,17 +151,19 @@ void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t co
     Clock::time_point now;
     {
         std::lock_guard lock(mutex_);
-        const auto file = files_.find(fileId);
         if (stopping_) {
             refusal = ECANCELED;
-        } else if (file != files_.end()) {
-            device = file->second.device;
-        } else if (now = Clock::now(); retries == 0 && pace_.failingFor(context_.patience, now) &&
-                                       now < pace_.notBefore()) {
-            refusal = lastError_.code;
-        } else {
-            first = waiting_.empty();
-            for (size_t i = 0; i < count; ++i) wait({fileId, {}, requests[i], retries}, now);
+        } else if (device = files_.device(fileId); !device) {
+            now = Clock::now();
+            if (retries == 0 && pace_.failingFor(context_.patience, now) &&
+                now < pace_.notBefore()) {
+                refusal = lastError_.code;
+            } else {
+                first = waiting_.empty();
+                for (size_t i = 0; i < count; ++i) {
+                    waiting_.add({fileId, requests[i], retries}, now);
+                }
+            }
         }
         if (refusal != 0) counters = counters_.of(fileId);
     }
@@ -186,12 +177,6 @@ void RemoteSegment::submit(uint32_t fileId, const IoRequest* requests, size_t co
         if (first) context_.expireAt(now + context_.patience);
         wake_.notify_one();
     }
-}
-
-void RemoteSegment::wait(Waiting waiting, Clock::time_point since) {
-    waiting.deadline = since + context_.patience;
-    waitingRetries_ += waiting.isRetry();
-    waiting_.push_back(waiting);
 }
 
 void RemoteSegment::send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
@@ -219,7 +204,7 @@ void RemoteSegment::send(const std::shared_ptr<IoDevice>& device, const IoReques
 // After submitting: see watch().
 void RemoteSegment::keepWatched() {
     if (watched_.load(std::memory_order_relaxed)) return;
-    if (!watched_.exchange(true)) context_.expireAt(Clock::now() + watchPause());
+    if (!watched_.exchange(true)) context_.expireAt(Clock::now() + watch_.pause());
 }
 
 /// @return false when the segment is being stopped
@@ -230,7 +215,7 @@ bool RemoteSegment::repeat(uint32_t fileId, const IoRequest& request, int retrie
         std::lock_guard lock(mutex_);
         if (stopping_) return false;
         first = waiting_.empty();
-        wait({fileId, {}, request, retries, now + kRetryPause}, now);
+        waiting_.add({fileId, request, retries, now + kRetryPause}, now);
         counters_.of(fileId)->noteRetry();
     }
     if (first) context_.expireAt(now + context_.patience);
@@ -244,7 +229,7 @@ bool RemoteSegment::takeBack(uint32_t fileId, const IoRequest& request, int retr
     {
         std::lock_guard lock(mutex_);
         if (stopping_) return false;
-        wait({fileId, {}, request, retries}, since);
+        waiting_.add({fileId, request, retries}, since);
     }
     context_.expireAt(since + context_.patience);
     wake_.notify_one();
@@ -257,12 +242,7 @@ void RemoteSegment::onIoError(uint32_t fileId, const FileListener* listener, int
     {
         std::lock_guard lock(mutex_);
         suspect_ = true;
-        const auto found = files_.find(fileId);
-        if (meansGone(error) && found != files_.end() && found->second.listener.get() == listener) {
-            gone = found->second.device;
-            closing_.push_back(gone);
-            files_.erase(found);
-        }
+        if (meansGone(error)) gone = files_.takeOut(fileId, listener);
         line = ioLog_.admit(Clock::now());
     }
     if (line) {
@@ -291,37 +271,16 @@ void RemoteSegment::run() {
     lock.unlock();
     closeFiles();
     lock.lock();
-    while (activity().outstanding > 0) {
+    while (files_.activity().outstanding > 0) {
         LOG_EVERY_T(INFO, 5) << name_ << ": waiting until the kernel has ended the I/O it has";
         if (look_) lookAtConnection(lock);
         wake_.wait_for(lock, kSeeOutPause);
     }
 }
 
-// Of all devices of which the kernel may have I/O.
-IoDevice::Activity RemoteSegment::activity() {
-    IoDevice::Activity all{0, 0};
-    const auto add = [&all](const IoDevice& device) {
-        const IoDevice::Activity one = device.activity();
-        all.outstanding += one.outstanding;
-        all.ended += one.ended;
-        return one.outstanding;
-    };
-    for (const auto& [id, file] : files_) add(*file.device);
-    std::erase_if(closing_, [&add](const auto& device) { return add(*device) == 0; });
-    return all;
-}
-
 RemoteSegment::Clock::time_point RemoteSegment::wakeTime() const {
     if (waiting_.empty()) return suspect_ ? pace_.notBefore() : Clock::time_point::max();
-    auto first = Clock::time_point::min();
-    if (waitingRetries_ == waiting_.size()) {
-        first =
-            std::min_element(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
-                return a.notBefore < b.notBefore;
-            })->notBefore;
-    }
-    return std::max(first, pace_.notBefore());
+    return std::max(waiting_.firstDue(), pace_.notBefore());
 }
 
 RemoteSegment::Clock::time_point RemoteSegment::expire(Clock::time_point now) {
@@ -333,32 +292,21 @@ RemoteSegment::Clock::time_point RemoteSegment::watch(Clock::time_point now) {
     // device's lock was taken for it before it is taken now.
     if (!watched_.exchange(false)) return Clock::time_point::max();
     std::lock_guard lock(mutex_);
-    const auto [outstanding, ended] = activity();
-    const bool moves = ended != std::exchange(lastEnded_, ended) || outstanding == 0;
-    if (moves) {
-        downSince_ = reconnectingSince_ = Clock::time_point::max();
-        stalled_ = 0;
-    } else {
+    const IoDevice::Activity all = files_.activity();
+    if (watch_.stalls(all)) {
         look_ = true;
-        ++stalled_;
         wake_.notify_one();
     }
-    if (outstanding == 0) return Clock::time_point::max();
+    if (all.outstanding == 0) return Clock::time_point::max();
     watched_ = true;
-    return now + watchPause();
+    return now + watch_.pause();
 }
 
-std::chrono::milliseconds RemoteSegment::watchPause() const {
-    return std::min(kWatchPause, context_.downLimit / 4);
-}
-
-// The kernel counts its fast_io_fail_tmo from when it has taken the dead connection down, which can
-// take it longer than it may take in all.
 void RemoteSegment::lookAtConnection(std::unique_lock<std::mutex>& lock) {
     look_ = false;
     if (!connection_) return;
     const bool ours = connection_->isOurs();
-    const bool ask = ours && stalled_ % kAskAgainAfter == kAskAfter;
+    const bool ask = ours && watch_.shouldAsk();
     lock.unlock();
     const auto start = Clock::now();
     auto down = start;
@@ -371,24 +319,17 @@ void RemoteSegment::lookAtConnection(std::unique_lock<std::mutex>& lock) {
     }
     const bool reconnecting = !live && connection_->isReconnecting();
     lock.lock();
-    const auto now = Clock::now();
-    downSince_ = live ? Clock::time_point::max() : std::min(downSince_, down);
-    reconnectingSince_ =
-        reconnecting ? std::min(reconnectingSince_, now) : Clock::time_point::max();
-    if (live || !ours) return;
-    const auto attempting = now - reconnectingSince_;  // below zero: it is not
-    if (reconnecting && attempting >= kBeforeAttempt) {
-        if (attempting >= context_.downLimit - kBeforeFailing) giveUpConnection(lock, kFailing);
-    } else if (stopping_ || now - downSince_ >= context_.downLimit) {
-        giveUpConnection(lock, {});
-    }
+    const auto verdict = watch_.judge({live, reconnecting, down}, Clock::now(), stopping_);
+    if (!ours) return;
+    if (verdict == ConnectionWatch::Verdict::kGiveUp) giveUpConnection(lock, {});
+    if (verdict == ConnectionWatch::Verdict::kGiveUpWhenFailed) giveUpConnection(lock, kFailing);
 }
 
 /// @param patience  for the kernel to end by itself what it has
 void RemoteSegment::giveUpConnection(std::unique_lock<std::mutex>& lock,
                                      std::chrono::milliseconds patience) {
     const auto now = Clock::now();
-    downSince_ = reconnectingSince_ = Clock::time_point::max();
+    watch_.forget();
     suspect_ = true;
     const auto line = attemptLog_.admit(now);
     lock.unlock();
@@ -398,7 +339,7 @@ void RemoteSegment::giveUpConnection(std::unique_lock<std::mutex>& lock,
     }
     closeFiles();  // what has not reached the kernel waits for the next connection
     lock.lock();
-    while (Clock::now() < now + patience && activity().outstanding > 0) {
+    while (Clock::now() < now + patience && files_.activity().outstanding > 0) {
         wake_.wait_for(lock, kSeeOutPause);
     }
     lock.unlock();
@@ -410,31 +351,18 @@ RemoteSegment::Clock::time_point RemoteSegment::endLate(Clock::time_point now) {
     Error late;
     {
         std::lock_guard lock(mutex_);
-        const auto first = firstDeadline();
+        const auto first = waiting_.firstDeadline();
         if (first > now) return first;
         late = {ETIMEDOUT, name_ + " gave no answer in time" +
                                (lastError_.code != 0 ? "; last: " + lastError_.message : "")};
     }
-    endWaiting([now](const Waiting& waiting) { return waiting.deadline <= now; }, late);
+    endWaiting([now](const WaitingRequest& waiting) { return waiting.deadline <= now; }, late);
     std::lock_guard lock(mutex_);
-    return firstDeadline();
-}
-
-RemoteSegment::Clock::time_point RemoteSegment::firstDeadline() const {
-    auto first = Clock::time_point::max();
-    for (const Waiting& waiting : waiting_) first = std::min(first, waiting.deadline);
-    return first;
+    return waiting_.firstDeadline();
 }
 
 void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
-    const auto now = Clock::now();
-    std::set<uint32_t> wanted;
-    bool retries = false;
-    for (const Waiting& waiting : waiting_) {
-        if (waiting.notBefore > now) continue;
-        wanted.insert(waiting.fileId);
-        retries = retries || waiting.isRetry();
-    }
+    const auto [wanted, retries] = waiting_.due(Clock::now());
     const bool suspect = std::exchange(suspect_, false);
     const bool fresh =
         suspect || lastError_.code != 0 || (connection_ && !hasFiles(descriptor_, wanted));
@@ -473,12 +401,13 @@ void RemoteSegment::noteFailure(std::unique_lock<std::mutex>& lock, const Error&
     pace_.failed(now);
     if (isHopeless(error.code)) {
         lock.unlock();
-        endWaiting([](const Waiting&) { return true; }, error, Last::kYes);
+        endWaiting([](const WaitingRequest&) { return true; }, error, Last::kYes);
         lock.lock();
     } else if (pace_.failingFor(context_.patience, now)) {
         // Down for long: each new request costs one attempt and not all its patience.
         lock.unlock();
-        endWaiting([now](const Waiting& waiting) { return waiting.notBefore <= now; }, error);
+        endWaiting([now](const WaitingRequest& waiting) { return waiting.notBefore <= now; },
+                   error);
         lock.lock();
     }
 }
@@ -534,7 +463,9 @@ Result<> RemoteSegment::useConnection() {
 
 bool RemoteSegment::openFile(uint32_t fileId, bool live) {
     const std::string file = name_ + " file " + std::to_string(fileId);
-    const auto isOfFile = [fileId](const Waiting& waiting) { return waiting.fileId == fileId; };
+    const auto isOfFile = [fileId](const WaitingRequest& waiting) {
+        return waiting.fileId == fileId;
+    };
     const auto size = descriptor_.fileSizes.find(fileId);
     if (size == descriptor_.fileSizes.end()) {
         endWaiting(isOfFile,
@@ -545,7 +476,7 @@ bool RemoteSegment::openFile(uint32_t fileId, bool live) {
     bool isOpen = false;
     {
         std::lock_guard lock(mutex_);
-        isOpen = files_.contains(fileId);
+        isOpen = files_.device(fileId) != nullptr;
         counters = counters_.add(
             fileId, [this](uint32_t id) { return descriptor_.fileSizes.contains(id); });
     }
@@ -568,7 +499,7 @@ bool RemoteSegment::openFile(uint32_t fileId, bool live) {
             return true;
         }
         std::lock_guard lock(mutex_);
-        files_[fileId] = {listener, added.value()};
+        files_.add(fileId, listener, added.take());
     }
     sendWaiting(fileId, live);
     return true;
@@ -576,25 +507,16 @@ bool RemoteSegment::openFile(uint32_t fileId, bool live) {
 
 void RemoteSegment::sendWaiting(uint32_t fileId, bool live) {
     std::shared_ptr<IoDevice> device;
-    std::vector<Waiting> ready;
+    std::vector<WaitingRequest> ready;
     {
         std::lock_guard lock(mutex_);
-        const auto file = files_.find(fileId);
-        if (file == files_.end()) return;  // it failed again meanwhile
-        device = file->second.device;
+        device = files_.device(fileId);
+        if (!device) return;  // it failed again meanwhile
         const auto now = Clock::now();
-        auto kept = waiting_.begin();
-        for (Waiting& waiting : waiting_) {
-            const bool due = waiting.fileId == fileId && waiting.notBefore <= now;
-            if (due && (live || !waiting.isRetry())) {
-                waitingRetries_ -= waiting.isRetry();
-                ready.push_back(waiting);
-                continue;
-            }
-            if (due) waiting.notBefore = now + kRetryPause;
-            *kept++ = waiting;
-        }
-        waiting_.erase(kept, waiting_.end());
+        if (!live) waiting_.postponeRetries(fileId, now, now + kRetryPause);
+        ready = waiting_.take([fileId, now](const WaitingRequest& waiting) {
+            return waiting.fileId == fileId && waiting.notBefore <= now;
+        });
     }
     std::vector<IoRequest> requests;
     for (size_t i = 0; i < ready.size(); ++i) {
@@ -611,20 +533,16 @@ void RemoteSegment::closeFiles() {
 }
 
 void RemoteSegment::closeFilesExcept(const FileSizes& kept) {
-    std::vector<std::shared_ptr<IoDevice>> closing;
+    OpenFiles::Devices closing;
     {
         std::lock_guard lock(mutex_);
-        std::erase_if(files_, [&](const auto& file) {
-            if (kept.contains(file.first)) return false;
-            closing.push_back(file.second.device);
-            return true;
-        });
-        closing_.insert(closing_.end(), closing.begin(), closing.end());
+        closing = files_.takeOutAllBut(kept);
     }
     for (const auto& device : closing) context_.pool->closeDevice(device);
 }
 
-void RemoteSegment::endWaiting(const Predicate& which, const Error& error, Last last) {
+void RemoteSegment::endWaiting(const WaitingRequests::Predicate& which, const Error& error,
+                               Last last) {
     struct Ending {
         void* context;
         std::shared_ptr<FileCounters> counters;
@@ -634,25 +552,17 @@ void RemoteSegment::endWaiting(const Predicate& which, const Error& error, Last 
     {
         std::lock_guard lock(mutex_);
         const auto now = Clock::now();
-        std::vector<Waiting> again;
-        auto kept = waiting_.begin();
-        for (Waiting& waiting : waiting_) {
-            if (!which(waiting)) {
-                *kept++ = waiting;
-                continue;
-            }
-            waitingRetries_ -= waiting.isRetry();
+        for (WaitingRequest& waiting : waiting_.take(which)) {
+            const auto& counters = counters_.of(waiting.fileId);
             if (last == Last::kNo && waiting.retries > 0 && canPass(error.code)) {
                 --waiting.retries;
                 waiting.notBefore = now + kRetryPause;
-                counters_.of(waiting.fileId)->noteRetry();
-                again.push_back(waiting);
+                counters->noteRetry();
+                waiting_.add(waiting, now);
             } else {
-                ending.push_back({waiting.request.context, counters_.of(waiting.fileId)});
+                ending.push_back({waiting.request.context, counters});
             }
         }
-        waiting_.erase(kept, waiting_.end());
-        for (const Waiting& waiting : again) wait(waiting, now);
         if (!ending.empty()) line = endLog_.admit(now);
     }
     if (line) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "remote_descriptor.h"
+#include "descriptor_check.h"
 
 #include <glog/logging.h>
 

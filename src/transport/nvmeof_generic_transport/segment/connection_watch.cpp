@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "connection_watch.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+constexpr std::chrono::milliseconds kLongestPause{250};
+
+// After so many counts that stall the target is asked, and again after so many.
+constexpr uint32_t kAskAfter = 2;
+constexpr uint32_t kAskAgainAfter = 20;
+
+// How long after it began to reconnect the kernel is not trying yet (RECONNECT_DELAY is a second at
+// least).
+constexpr std::chrono::milliseconds kBeforeAttempt{500};
+
+// So long before the kernel's fast_io_fail_tmo is over, what it does not have is taken back.
+constexpr std::chrono::milliseconds kBeforeFailing{500};
+
+}  // namespace
+
+std::chrono::milliseconds ConnectionWatch::pause() const {
+    return std::min(kLongestPause, downLimit_ / 4);
+}
+
+bool ConnectionWatch::stalls(const IoDevice::Activity& activity) {
+    const bool moves = activity.ended != std::exchange(lastEnded_, activity.ended);
+    if (moves || activity.outstanding == 0) {
+        forget();
+        stalled_ = 0;
+        return false;
+    }
+    ++stalled_;
+    return true;
+}
+
+bool ConnectionWatch::shouldAsk() const {
+    return stalled_ % kAskAgainAfter == kAskAfter;
+}
+
+ConnectionWatch::Verdict ConnectionWatch::judge(const Sight& sight, Clock::time_point now,
+                                                bool stopping) {
+    const auto never = Clock::time_point::max();
+    downSince_ = sight.live ? never : std::min(downSince_, sight.down);
+    reconnectingSince_ = sight.reconnecting ? std::min(reconnectingSince_, now) : never;
+    if (sight.live) return Verdict::kWait;
+    const auto attempting = now - reconnectingSince_;  // below zero: it is not
+    if (attempting >= kBeforeAttempt) {
+        return attempting >= downLimit_ - kBeforeFailing ? Verdict::kGiveUpWhenFailed
+                                                         : Verdict::kWait;
+    }
+    return stopping || now - downSince_ >= downLimit_ ? Verdict::kGiveUp : Verdict::kWait;
+}
+
+}  // namespace mooncake::nvmeof_generic

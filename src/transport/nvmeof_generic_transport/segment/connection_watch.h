@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// When a connection is given up over which I/O gets on no more. Pure: it is told what was seen, and
+// when.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "transport/nvmeof_generic_transport/io/io_pool.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// The kernel keeps I/O of a connection that is down until its fast_io_fail_tmo is over, and counts
+/// that from when it has taken the dead connection down, which can take it longer than it may take
+/// in all. It deletes a controller only between two attempts to reconnect, and one can take 3 s and
+/// more. Not thread-safe.
+class ConnectionWatch {
+ public:
+    using Clock = std::chrono::steady_clock;
+
+    enum class Verdict {
+        kWait,
+        kGiveUp,
+        kGiveUpWhenFailed,  ///< take back what the kernel has not got, and let it fail the rest
+    };
+    struct Sight {
+        bool live;
+        bool reconnecting;
+        Clock::time_point down;  ///< if it is not live: since when, as far as this look can tell
+    };
+
+    /// @param downLimit  for a connection to be down while I/O waits for it
+    explicit ConnectionWatch(std::chrono::milliseconds downLimit) : downLimit_(downLimit) {}
+
+    /// Between two counts of the I/O that the kernel has.
+    std::chrono::milliseconds pause() const;
+
+    /// @param activity  of all devices of the connection
+    /// @return whether I/O is outstanding and none has ended since the last count: the connection
+    /// is
+    ///     worth a look
+    bool stalls(const IoDevice::Activity& activity);
+
+    /// Whether the look is to ask the target if it is there. Not at once, and not each time.
+    bool shouldAsk() const;
+
+    /// @param stopping  nothing may wait any more for the connection to come back
+    Verdict judge(const Sight& sight, Clock::time_point now, bool stopping);
+
+    /// After the connection was given up.
+    void forget() { downSince_ = reconnectingSince_ = Clock::time_point::max(); }
+
+ private:
+    const std::chrono::milliseconds downLimit_;
+    uint32_t stalled_ = 0;    // counts in a row without any I/O having ended
+    uint64_t lastEnded_ = 0;  // requests, when last counted
+    // Since when the connection is down, and since when the kernel has been reconnecting; no I/O
+    // has ended since.
+    Clock::time_point downSince_ = Clock::time_point::max();
+    Clock::time_point reconnectingSince_ = Clock::time_point::max();
+};
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The devices of a segment's files.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "transport/nvmeof_generic_transport/io/io_pool.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Those that are open, and those of which the kernel may still have I/O. Not thread-safe. What is
+/// taken out here is for the caller to close (IoPool::closeDevice()), without a lock.
+class OpenFiles {
+ public:
+    using Devices = std::vector<std::shared_ptr<IoDevice>>;
+
+    /// @return null when it is not open
+    std::shared_ptr<IoDevice> device(uint32_t fileId) const;
+
+    /// @param listener  tells this opening from others of the same file
+    void add(uint32_t fileId, std::shared_ptr<IoListener> listener,
+             std::shared_ptr<IoDevice> device);
+
+    /// Takes one opening of a file out. @return null when the file has been closed since, or opened
+    /// anew
+    std::shared_ptr<IoDevice> takeOut(uint32_t fileId, const IoListener* listener);
+
+    /// Takes all files out but those that `kept` has as keys.
+    template <class Kept>
+    Devices takeOutAllBut(const Kept& kept) {
+        Devices out;
+        std::erase_if(files_, [&](const auto& file) {
+            if (kept.contains(file.first)) return false;
+            out.push_back(file.second.device);
+            return true;
+        });
+        closing_.insert(closing_.end(), out.begin(), out.end());
+        return out;
+    }
+
+    /// Of all devices of which the kernel may have I/O.
+    IoDevice::Activity activity();
+
+ private:
+    struct File {
+        std::shared_ptr<IoListener> listener;
+        std::shared_ptr<IoDevice> device;
+    };
+
+    std::unordered_map<uint32_t, File> files_;
+    Devices closing_;
+};
+
+}  // namespace mooncake::nvmeof_generic

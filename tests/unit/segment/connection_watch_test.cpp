@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "connection_watch.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = ConnectionWatch::Clock;
+using Verdict = ConnectionWatch::Verdict;
+
+constexpr Clock::time_point kStart(1h);
+constexpr auto kDownLimit = 4s;
+
+ConnectionWatch::Sight live() {
+    return {true, false, {}};
+}
+ConnectionWatch::Sight dead(Clock::time_point since) {
+    return {false, false, since};
+}
+ConnectionWatch::Sight reconnecting(Clock::time_point since) {
+    return {false, true, since};
+}
+
+TEST(ConnectionWatch, IoStallsWhenSomeIsThereAndNoneHasEndedSince) {
+    ConnectionWatch watch(kDownLimit);
+    EXPECT_FALSE(watch.stalls({0, 0}));
+    EXPECT_TRUE(watch.stalls({1, 0}));
+    EXPECT_FALSE(watch.stalls({1, 1}));
+    EXPECT_TRUE(watch.stalls({1, 1}));
+    EXPECT_FALSE(watch.stalls({0, 1}));
+}
+
+// Two counts, so that what is slow is not asked about; then once in five seconds.
+TEST(ConnectionWatch, TheTargetIsAskedNowAndThen) {
+    ConnectionWatch watch(kDownLimit);
+    std::vector<int> asked;
+    for (int i = 1; i <= 60; ++i) {
+        ASSERT_TRUE(watch.stalls({1, 0}));
+        if (watch.shouldAsk()) asked.push_back(i);
+    }
+    EXPECT_EQ(asked, (std::vector<int>{2, 22, 42}));
+    watch.stalls({1, 1});
+    EXPECT_FALSE(watch.shouldAsk());
+    watch.stalls({1, 1});
+    watch.stalls({1, 1});
+    EXPECT_TRUE(watch.shouldAsk());
+}
+
+TEST(ConnectionWatch, AConnectionThatIsDownForItsTimeIsGivenUp) {
+    ConnectionWatch watch(kDownLimit);
+    EXPECT_EQ(watch.judge(dead(kStart), kStart, false), Verdict::kWait);
+    // When it was first seen down counts, whatever a later look says.
+    EXPECT_EQ(watch.judge(dead(kStart + 3s), kStart + 3999ms, false), Verdict::kWait);
+    EXPECT_EQ(watch.judge(dead(kStart + 3s), kStart + 4s, false), Verdict::kGiveUp);
+}
+
+TEST(ConnectionWatch, WhenStoppingItIsGivenUpAtOnce) {
+    ConnectionWatch watch(kDownLimit);
+    EXPECT_EQ(watch.judge(live(), kStart, true), Verdict::kWait);
+    EXPECT_EQ(watch.judge(dead(kStart), kStart, true), Verdict::kGiveUp);
+}
+
+TEST(ConnectionWatch, TheTimeStartsAnewWhenItWasLiveOrIoEnded) {
+    ConnectionWatch watch(kDownLimit);
+    watch.judge(dead(kStart), kStart, false);
+    EXPECT_EQ(watch.judge(live(), kStart + 5s, false), Verdict::kWait);
+    EXPECT_EQ(watch.judge(dead(kStart + 5s), kStart + 5s, false), Verdict::kWait);
+    watch.stalls({1, 1});
+    EXPECT_EQ(watch.judge(dead(kStart + 9s), kStart + 9s, false), Verdict::kWait);
+    watch.forget();
+    EXPECT_EQ(watch.judge(dead(kStart + 13s), kStart + 13s, false), Verdict::kWait);
+    EXPECT_EQ(watch.judge(dead(kStart + 13s), kStart + 17s, false), Verdict::kGiveUp);
+}
+
+// The kernel fails by itself what it has, counted from when it began to reconnect: shortly before,
+// what it has not got is taken back.
+TEST(ConnectionWatch, WhileTheKernelTriesItIsLeftToFailWhatItHas) {
+    ConnectionWatch watch(kDownLimit);
+    // Down for long already: not the time that counts here.
+    watch.judge(dead(kStart - 3500ms), kStart - 1ms, false);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart, false), Verdict::kWait);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart + 1s, false), Verdict::kWait);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart + 3499ms, false), Verdict::kWait);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart + 3500ms, false),
+              Verdict::kGiveUpWhenFailed);
+}
+
+// It can be deleted between two attempts only: at first, there is none yet.
+TEST(ConnectionWatch, BeforeTheKernelsFirstAttemptItCanBeGivenUp) {
+    ConnectionWatch watch(kDownLimit);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart, true), Verdict::kGiveUp);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart + 499ms, true), Verdict::kGiveUp);
+    EXPECT_EQ(watch.judge(reconnecting(kStart), kStart + 500ms, true), Verdict::kWait);
+    // Not reconnecting any more, it is down as before.
+    EXPECT_EQ(watch.judge(dead(kStart), kStart + 4s, false), Verdict::kGiveUp);
+}
+
+TEST(ConnectionWatch, LooksOftenEnoughForAShortLimit) {
+    EXPECT_EQ(ConnectionWatch(4s).pause(), 250ms);
+    EXPECT_EQ(ConnectionWatch(200ms).pause(), 50ms);
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
