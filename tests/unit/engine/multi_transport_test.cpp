@@ -223,6 +223,44 @@ TEST_F(MultiTransportTest, HandsEachTransportItsTasksInOneCall) {
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
 }
 
+// A call uses memory of its thread, which the calls in it must not touch.
+TEST_F(MultiTransportTest, ATransportMaySubmitInTurn) {
+    add(2, "below");
+    Transport::BatchID inner = Transport::INVALID_BATCH_ID;
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto& tasks) {
+        EXPECT_EQ(tasks.size(), 2u);
+        inner = transports_->allocateBatchID(3);
+        const Status status =
+            transports_->submitTransfer(inner, {write(2, 100), write(2, 100), write(2, 100)});
+        EXPECT_EQ(tasks[1]->request->length, 20u);
+        return status;
+    };
+    add(1, "above", std::move(options));
+    for (int round = 0; round < 2; ++round) {
+        const auto outer = transports_->allocateBatchID(3);
+        ASSERT_TRUE(
+            transports_->submitTransfer(outer, {write(1, 10), write(2, 50), write(1, 20)}).ok());
+        EXPECT_EQ(waitForBatch(outer).transferred_bytes, 80u);
+        EXPECT_EQ(waitForBatch(inner).transferred_bytes, 300u);
+        EXPECT_TRUE(transports_->freeBatchID(inner).ok());
+        EXPECT_TRUE(transports_->freeBatchID(outer).ok());
+    }
+}
+
+TEST_F(MultiTransportTest, ARefusedCallLeavesNothingToTheNext) {
+    add(1, "fake");
+    add(2, "other");
+    const auto batch = transports_->allocateBatchID(2);
+    EXPECT_FALSE(
+        transports_->submitTransfer(batch, {write(2, 1), write(1, 10), write(7, 100)}).ok());
+    ASSERT_TRUE(transports_->submitTransfer(batch, {write(1, 30), write(2, 500)}).ok());
+    EXPECT_EQ(waitForBatch(batch).transferred_bytes, 530u);
+    EXPECT_EQ(statusOf(batch, 0).transferred_bytes, 30u);
+    EXPECT_EQ(statusOf(batch, 1).transferred_bytes, 500u);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
 TEST_F(MultiTransportTest, KnowsABatchFromAnyOtherNumber) {
     const auto batch = transports_->allocateBatchID(1);
     ASSERT_TRUE(transports_->freeBatchID(batch).ok());
