@@ -225,24 +225,31 @@ TEST_F(MultiTransportTest, HandsEachTransportItsTasksInOneCall) {
 
 // A call uses memory of its thread, which the calls in it must not touch.
 TEST_F(MultiTransportTest, ATransportMaySubmitInTurn) {
-    add(2, "below");
-    Transport::BatchID inner = Transport::INVALID_BATCH_ID;
+    std::vector<std::vector<size_t>> below;  // the lengths in each call
     FakeTransport::Options options;
     options.before_submit = [&](const auto& tasks) {
-        EXPECT_EQ(tasks.size(), 2u);
+        auto& call = below.emplace_back();
+        for (auto* task : tasks) call.push_back(task->request->length);
+        return Status::OK();
+    };
+    add(2, "below", options);
+    Transport::BatchID inner = Transport::INVALID_BATCH_ID;
+    options.before_submit = [&](const auto& tasks) {
         inner = transports_->allocateBatchID(3);
         const Status status =
-            transports_->submitTransfer(inner, {write(2, 100), write(2, 100), write(2, 100)});
-        EXPECT_EQ(tasks[1]->request->length, 20u);
+            transports_->submitTransfer(inner, {write(2, 100), write(2, 200), write(2, 300)});
+        EXPECT_EQ(tasks.size(), 2u);
         return status;
     };
-    add(1, "above", std::move(options));
+    add(1, "above", options);
     for (int round = 0; round < 2; ++round) {
+        below.clear();
         const auto outer = transports_->allocateBatchID(3);
         ASSERT_TRUE(
             transports_->submitTransfer(outer, {write(1, 10), write(2, 50), write(1, 20)}).ok());
+        EXPECT_EQ(below, (std::vector<std::vector<size_t>>{{100, 200, 300}, {50}}));
         EXPECT_EQ(waitForBatch(outer).transferred_bytes, 80u);
-        EXPECT_EQ(waitForBatch(inner).transferred_bytes, 300u);
+        EXPECT_EQ(waitForBatch(inner).transferred_bytes, 600u);
         EXPECT_TRUE(transports_->freeBatchID(inner).ok());
         EXPECT_TRUE(transports_->freeBatchID(outer).ok());
     }
