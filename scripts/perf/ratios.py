@@ -97,6 +97,9 @@ def main():
     print(f"{'case':22} {'first MB/s':>10} {'second':>10}  {'throughput ratio':24} {'CPU per GiB ratio':24} by its own count")
     for case, sides in runs.items():
         pairs = list(zip(sides["first"], sides["second"]))
+        if not pairs:
+            missed.append(f"{case}: its measurement was broken off")
+            continue
         rates = [b[0] / a[0] for a, b in pairs]
         cpus, own = ([b[which] / a[which] for a, b in pairs] for which in (1, 2))
         first, second = (statistics.median(side[0] for side in sides[name]) / 1e6 for name in ("first", "second"))
