@@ -24,7 +24,7 @@ quietly apt-get -qq install --no-install-recommends ./*.deb
 files=$(dpkg -L "${names[@]}" | sort -u | while read -r file; do [[ -d $file ]] || echo "$file"; done)
 for program in transfer_engine_file_server nvmeof_generic_admin transfer_engine_metadata_server \
     transfer_engine_nvmeof_generic_bench; do
-    "$program" --version | grep -q "[0-9]\.[0-9]" || die "$program --version names none"
+    "$program" --version | grep "[0-9]\.[0-9]" > /dev/null || die "$program --version names none"
     "$program" --help > log 2>&1 || (($? == 1)) || die "$program --help failed"
     grep -q -- '-[a-z]' log || die "$program --help does not help"
     echo "$("$program" --version): runs"
@@ -62,7 +62,7 @@ quietly g++ -std=c++20 -o project/with_pkg_config project/quickstart.cpp $(pkg-c
 # shellcheck disable=SC2046
 quietly gcc -std=c11 -o project/in_c project/file_transfer.c $(pkg-config --cflags --libs transfer_engine)
 for program in project/build/quickstart project/with_pkg_config project/in_c; do
-    ldd "$program" | grep -q 'libtransfer_engine\.so\.[0-9]* => /' || die "$program lacks its library"
+    ldd "$program" | grep 'libtransfer_engine\.so\.[0-9]* => /' > /dev/null || die "$program lacks its library"
     status=0
     "$program" > log 2>&1 || status=$?
     ((status > 0 && status < 126)) || die "$program without arguments gave $status, not its usage: $(< log)"

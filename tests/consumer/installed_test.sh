@@ -25,7 +25,7 @@ step "building with pkg-config" env PKG_CONFIG_PATH="$(dirname "$pc")" make -C "
 
 programs=("$work/cmake/build/move_bytes" "$work/move_bytes_c")
 for program in "${programs[@]}"; do
-    ldd "$program" | grep -qF "$prefix" || { echo "installed_test: $program has another engine" && ldd "$program" && exit 1; }
+    ldd "$program" | grep -F "$prefix" > /dev/null || { echo "installed_test: $program has another engine" && ldd "$program" && exit 1; }
 done
 plugin=$(find "$prefix" -name libmooncake_transport_nvmeof_generic.so)
 unset MC_TRANSPORT_PLUGIN_PATH

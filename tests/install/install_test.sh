@@ -30,7 +30,7 @@ for file in etc/transfer_engine_file_server.conf lib/systemd/system/transfer_eng
     share/man/man5/transfer_engine_file_server.conf.5; do
     [[ -s $prefix/$file ]] || die "$file is missing"
 done
-find "$prefix" -name libmooncake_transport_nvmeof_generic.so | grep -q /mooncake/plugins/ || die "the plugin is missing"
+find "$prefix" -name libmooncake_transport_nvmeof_generic.so | grep /mooncake/plugins/ > /dev/null || die "the plugin is missing"
 
 mkdir "$work/consumer"
 cp "$source/examples/file_transfer.c" "$work/consumer"

@@ -20,7 +20,7 @@ configure() { # configure <source folder> <build folder> [option...]
 # refused <message> [option...]: configuring fails, and says so.
 refused() {
     ! configure "$source" "$work/refused" "${@:2}" || fail "configured with ${*:2}"
-    tr -s '\n ' ' ' < "$work/log" | grep -qF "$1" || { cat "$work/log" && fail "no message '$1'"; }
+    tr -s '\n ' ' ' < "$work/log" | grep -F "$1" > /dev/null || { cat "$work/log" && fail "no message '$1'"; }
     rm -rf "$work/refused"
 }
 refused "it takes the folder mooncake-transfer-engine of a Mooncake tree" -DTRANSFER_ENGINE_DIR="$work"
