@@ -32,7 +32,7 @@ class ConnectionWatch {
     /// @param downLimit  for a connection to be down while I/O waits for it
     explicit ConnectionWatch(std::chrono::milliseconds downLimit) : downLimit_(downLimit) {}
 
-    /// Between two counts of the I/O that the kernel has.
+    /// Between two counts of the I/O that the kernel has. From any thread: it never changes.
     std::chrono::milliseconds pause() const;
 
     /// @param activity  of all devices of the connection
