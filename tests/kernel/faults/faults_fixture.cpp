@@ -17,6 +17,7 @@ void FaultTest::TearDown() {
     // Of a test that failed.
     for (auto& [number, host] : hosts()) {
         host->disturb("");
+        host->lose({});
         host->join();
     }
     endInitiator();

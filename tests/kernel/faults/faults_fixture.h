@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,16 @@
 #include "cluster.h"
 #include "hosts.h"
 #include "load.h"
+
+/// A variable of the environment while the object exists.
+class Variable {
+ public:
+    Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+    ~Variable() { unsetenv(name_); }
+
+ private:
+    const char* name_;
+};
 
 /// A metadata server that every host reaches, and hosts with targets.
 class FaultTest : public ::testing::Test {

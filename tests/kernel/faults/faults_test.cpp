@@ -20,16 +20,6 @@ namespace {
 using namespace mooncake;
 using namespace std::chrono_literals;
 
-// A variable of the environment while the object exists.
-class Variable {
- public:
-    Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-    ~Variable() { unsetenv(name_); }
-
- private:
-    const char* name_;
-};
-
 // Times that make faults short where it is not the defaults that matter.
 struct ShortTimes {
     const Variable keepAlive{"MC_NVMEOF_GENERIC_KEEP_ALIVE", "1"};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hosts.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
@@ -11,9 +12,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -95,6 +98,43 @@ void Host::disturb(const std::string& netem) {
     std::istringstream words(netem);
     for (std::string word; words >> word;) command.push_back(word);
     runThere(command);
+}
+
+std::set<uint16_t> Host::flowsTo(uint16_t port) const {
+    in_addr far{};
+    inet_pton(AF_INET, address().c_str(), &far);
+    std::set<uint16_t> flows;
+    std::ifstream table("/proc/net/tcp");
+    for (std::string line; std::getline(table, line);) {
+        unsigned number, local, localPort, remote, remotePort, state;
+        constexpr unsigned kEstablished = 1;
+        if (sscanf(line.c_str(), " %u: %x:%x %x:%x %x", &number, &local, &localPort, &remote,
+                   &remotePort, &state) == 6 &&
+            remote == far.s_addr && remotePort == port && state == kEstablished) {
+            flows.insert(static_cast<uint16_t>(localPort));
+        }
+    }
+    return flows;
+}
+
+void Host::lose(const std::vector<uint16_t>& flows) {
+    const std::string device = "data" + std::to_string(number_);
+    // Where packets arrive: a sender is told of what it cannot send.
+    const std::pair<std::string, std::function<void(const std::vector<std::string>&)>> ends[] = {
+        {"dport", run}, {"sport", [this](const auto& command) { runThere(command); }}};
+    if (losing_) {
+        for (const auto& [field, at] : ends) at({"tc", "qdisc", "del", "dev", device, "ingress"});
+    }
+    losing_ = !flows.empty();
+    if (!losing_) return;
+    run({"modprobe", "-a", "sch_ingress", "cls_u32", "act_gact"});
+    for (const auto& [field, at] : ends) {
+        at({"tc", "qdisc", "add", "dev", device, "ingress"});
+        for (const uint16_t flow : flows) {
+            at({"tc", "filter", "add", "dev", device, "ingress", "protocol", "ip", "u32", "match",
+                "ip", field, std::to_string(flow), "0xffff", "action", "drop"});
+        }
+    }
 }
 
 TargetNode::TargetNode(Host& host, int metadataPort, std::string name,

@@ -3,7 +3,9 @@
 // the process that links its port, and the kernel's initiator connects from the first one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,11 @@ class Host {
     void join() { setLink(true); }
     /// Disturbs what this host sends: "delay 20ms 10ms loss 1%"; empty: no more.
     void disturb(const std::string& netem);
+    /// The local ports of the TCP connections to a port of this host.
+    std::set<uint16_t> flowsTo(uint16_t port) const;
+    /// Loses every packet of these connections, in both directions, and of no others; none: no
+    /// more.
+    void lose(const std::vector<uint16_t>& flows);
     /// Runs a program on this host.
     void runThere(std::vector<std::string> command) const;
 
@@ -45,6 +52,7 @@ class Host {
     const int number_;
     const std::string name_;
     bool disturbed_ = false;
+    bool losing_ = false;
 };
 
 /// A target process on a host.

@@ -64,7 +64,7 @@ class LocalConnection final : public Connection {
     bool isLive() const override { return true; }
     bool isReconnecting() const override { return false; }
     bool isOurs() const override { return false; }
-    void provokeAnswer() override {}
+    void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {}
     void giveUp() override {}
 
  private:

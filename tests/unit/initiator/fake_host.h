@@ -105,6 +105,10 @@ class FakeFabrics : public Fabrics {
                        std::chrono::steady_clock::time_point deadline,
                        const std::stop_token& stop) override;
     void provokeAnswer(int, const std::string&) override {}
+    void provokeIoAnswers(int, int) override { onProvokeIo(); }
+    std::function<void()> onProvokeIo = [] {};
+    void reset(int, const std::string&) override { ++resets; }
+    std::atomic<int> resets{0};
     Result<> disconnect(int controllerDir, const std::string& name) override;
 
     std::function<void()> onConnect = [] {};  ///< runs first, with nothing locked

@@ -212,7 +212,7 @@ TEST_F(OpenNamespaceTest, RefusesTheConnectionOfAnotherInitiator) {
         bool isLive() const override { return true; }
         bool isReconnecting() const override { return false; }
         bool isOurs() const override { return false; }
-        void provokeAnswer() override {}
+        void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {}
         void giveUp() override {}
     } other;
     EXPECT_EQ(initiator->openNamespace(other, kNsid, kSize, 0, Clock::now()).error().code, EINVAL);

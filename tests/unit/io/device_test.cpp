@@ -74,6 +74,34 @@ TEST_F(DeviceTest, IsNotClosedWhileSomebodySubmits) {
     close();
 }
 
+TEST_F(DeviceTest, TellsHowLongTheKernelHasHadItsIo) {
+    const auto requests = reads(2);
+    EXPECT_TRUE(device_->admit(requests.data(), 2).ready);
+    EXPECT_EQ(device_->sample().oldest, 0U);
+    EXPECT_EQ(device_->sample().oldest, 0U) << "it only waits to be submitted";
+    const Batch batch = takeOne();
+    EXPECT_FALSE(device_->endTurn(batch, 1, Turn::kWell));
+    EXPECT_EQ(device_->sample().oldest, 0U);
+    EXPECT_EQ(device_->sample().oldest, 1U);
+    complete(*bounce_, *batch.operations[0], 2 * kBlock, harvest_);
+    EXPECT_FALSE(device_->gather(harvest_));
+    const IoDevice::Sample after = device_->sample();
+    EXPECT_EQ(after.oldest, 0U);
+    EXPECT_EQ(after.activity.ended, 2U);
+    EXPECT_TRUE(device_->shut());
+    close();
+}
+
+// Who asks a question over the descriptor must not find another file under its number.
+TEST_F(DeviceTest, ADescriptorInUseStaysOpen) {
+    const auto descriptor = device_->descriptor();
+    ASSERT_NE(descriptor, nullptr);
+    EXPECT_TRUE(device_->shut());
+    close();
+    EXPECT_EQ(device_->descriptor(), nullptr);
+    EXPECT_EQ(descriptor.use_count(), 1);
+}
+
 // Case 40: what is to be tried again, piece by piece, ends with the device.
 TEST_F(DeviceTest, RetriesEndWithTheDevice) {
     const auto requests = reads(4);

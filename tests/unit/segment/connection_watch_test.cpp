@@ -16,13 +16,13 @@ constexpr Clock::time_point kStart(1h);
 constexpr auto kDownLimit = 4s;
 
 ConnectionWatch::Sight live() {
-    return {true, false, {}};
+    return {.live = true, .reconnecting = false, .down = {}};
 }
 ConnectionWatch::Sight dead(Clock::time_point since) {
-    return {false, false, since};
+    return {.live = false, .reconnecting = false, .down = since};
 }
 ConnectionWatch::Sight reconnecting(Clock::time_point since) {
-    return {false, true, since};
+    return {.live = false, .reconnecting = true, .down = since};
 }
 
 TEST(ConnectionWatch, IoStallsWhenSomeIsThereAndNoneHasEndedSince) {
@@ -34,7 +34,7 @@ TEST(ConnectionWatch, IoStallsWhenSomeIsThereAndNoneHasEndedSince) {
     EXPECT_FALSE(watch.stalls({0, 1}));
 }
 
-// Two counts, so that what is slow is not asked about; then once in five seconds.
+// Two counts, so that what is slow is not asked about; then once in two seconds.
 TEST(ConnectionWatch, TheTargetIsAskedNowAndThen) {
     ConnectionWatch watch(kDownLimit);
     std::vector<int> asked;
@@ -42,12 +42,26 @@ TEST(ConnectionWatch, TheTargetIsAskedNowAndThen) {
         ASSERT_TRUE(watch.stalls({1, 0}));
         if (watch.shouldAsk()) asked.push_back(i);
     }
-    EXPECT_EQ(asked, (std::vector<int>{2, 22, 42}));
+    EXPECT_EQ(asked, (std::vector<int>{2, 10, 18, 26, 34, 42, 50, 58}));
     watch.stalls({1, 1});
     EXPECT_FALSE(watch.shouldAsk());
     watch.stalls({1, 1});
     watch.stalls({1, 1});
     EXPECT_TRUE(watch.shouldAsk());
+}
+
+// One of the connection's queues may be dead while the others are not.
+TEST(ConnectionWatch, IoThatIsLongOverdueIsAskedAboutWhileOtherIoEnds) {
+    ConnectionWatch watch(kDownLimit);
+    std::vector<uint32_t> asked;
+    for (uint32_t i = 0; i < 31; ++i) {
+        const bool looks = watch.stalls({{2, i + 1}, i});
+        EXPECT_EQ(looks, i >= 8) << i;
+        if (watch.shouldAsk()) asked.push_back(i);
+    }
+    EXPECT_EQ(asked, (std::vector<uint32_t>{8, 16, 24}));
+    EXPECT_FALSE(watch.stalls({{2, 100}, 3})) << "it has ended";
+    EXPECT_FALSE(watch.shouldAsk());
 }
 
 TEST(ConnectionWatch, AConnectionThatIsDownForItsTimeIsGivenUp) {

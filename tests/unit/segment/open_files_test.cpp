@@ -10,7 +10,11 @@ namespace {
 
 struct FakeDevice : IoDevice {
     Activity activity() const override { return now; }
+    Sample sample() override { return {now, oldest}; }
+    std::shared_ptr<const UniqueFd> descriptor() const override { return fd; }
     Activity now{0, 0};
+    uint32_t oldest = 0;
+    std::shared_ptr<const UniqueFd> fd = std::make_shared<const UniqueFd>();
 };
 
 struct NoListener : IoListener {
@@ -72,6 +76,26 @@ TEST_F(OpenFilesTest, ActivityIsOfTheOpenAndTheClosing) {
     EXPECT_EQ(activity.ended, 32u);
     EXPECT_EQ(closing.use_count(), 1);  // forgotten
     EXPECT_EQ(files.activity().ended, 10u);
+}
+
+TEST_F(OpenFilesTest, TheOldestIoOfAllCounts) {
+    open(1, 1, 10)->oldest = 3;
+    const auto closing = open(2, 2, 20);
+    closing->oldest = 5;
+    files.takeOut(2, listener.get());
+    const IoDevice::Sample sample = files.sample();
+    EXPECT_EQ(sample.oldest, 5u);
+    EXPECT_EQ(sample.activity.outstanding, 3u);
+    EXPECT_EQ(sample.activity.ended, 30u);
+}
+
+// One that is closing may be of an earlier connection.
+TEST_F(OpenFilesTest, ADescriptorIsThatOfAnOpenFile) {
+    const auto gone = open(1, 1, 10);
+    files.takeOut(1, listener.get());
+    EXPECT_EQ(files.anyDescriptor(), nullptr);
+    const auto device = open(2, 0, 0);
+    EXPECT_EQ(files.anyDescriptor(), device->fd);
 }
 
 TEST_F(OpenFilesTest, WhatWasTakenOutWithOthersCountsToo) {

@@ -182,6 +182,19 @@ TEST_F(LookTest, TheTargetIsAskedWhenIoHasStoodStillForTwoLooks) {
     EXPECT_EQ(connection->provoked, 1);
 }
 
+// Of one queue of several.
+TEST_F(LookTest, TheQueuesAreAskedWhenOneRequestStandsStillWhileOthersEnd) {
+    startConnected(kLimit);
+    pool.devices.back()->oldest = 7;
+    move();
+    EXPECT_FALSE(look());
+    pool.devices.back()->oldest = 8;
+    move();
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->queuesAsked, 1);
+    EXPECT_EQ(connection->givenUp, 0) << "it answers: a slow disk";
+}
+
 TEST_F(LookTest, IoThatGotOnEndsTheOutage) {
     startConnected(50ms);
     connection->up = false;

@@ -38,7 +38,10 @@ struct FakeConnection : Connection {
     }
     bool isReconnecting() const override { return reconnecting; }
     bool isOurs() const override { return ours; }
-    void provokeAnswer() override { ++provoked; }
+    void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override {
+        ++provoked;
+        if (device) ++queuesAsked;
+    }
     void giveUp() override {
         ++givenUp;
         onGiveUp();
@@ -47,7 +50,7 @@ struct FakeConnection : Connection {
     std::atomic<int>& live;
     std::atomic<bool> up{true}, ours{true}, reconnecting{false};
     mutable std::atomic<int> looks{0};
-    std::atomic<int> provoked{0}, givenUp{0};
+    std::atomic<int> provoked{0}, queuesAsked{0}, givenUp{0};
     std::function<void()> onGiveUp = [] {};
 };
 
@@ -106,7 +109,12 @@ class FakeInitiator : public Initiator {
 struct FakeDevice : IoDevice {
     explicit FakeDevice(IoDeviceSpec s) : spec(std::move(s)) {}
     Activity activity() const override { return {outstanding, ended}; }
+    Sample sample() override { return {activity(), oldest}; }
+    std::shared_ptr<const UniqueFd> descriptor() const override {
+        return std::make_shared<const UniqueFd>();
+    }
     IoDeviceSpec spec;
+    std::atomic<uint32_t> oldest{0};
     bool closed = false;
     std::vector<IoRequest> held;  // queued
     std::vector<IoRequest> inKernel;

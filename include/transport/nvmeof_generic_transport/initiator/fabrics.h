@@ -47,6 +47,17 @@ class Fabrics {
     /// @param controllerDir  its opened folder in sysfs; stays the caller's
     virtual void provokeAnswer(int controllerDir, const std::string& name) = 0;
 
+    /// The same, over each of the controller's I/O queues that the calling thread may use. Blocks
+    /// as long as a queue has no place for the question. Changes the processors on which the
+    /// calling thread may run.
+    /// @param device  the block device of a namespace of this controller
+    virtual void provokeIoAnswers(int controllerDir, int device) = 0;
+
+    /// Has the kernel make the controller's connection anew; the I/O that it has goes over the new
+    /// one. May take seconds.
+    /// @param controllerDir  its opened folder in sysfs; stays the caller's
+    virtual void reset(int controllerDir, const std::string& name) = 0;
+
     /// Deletes a controller. May take seconds when its target does not answer.
     /// @param controllerDir  its opened folder in sysfs: names are recycled, a folder is not. Stays
     /// the caller's.

@@ -32,9 +32,12 @@ class Connection {
     virtual bool isReconnecting() const = 0;
     /// Whether a process of this transport made it.
     virtual bool isOurs() const = 0;
-    /// Has the kernel find out now whether the target still answers, instead of when keep-alive
-    /// does. Only if isOurs(). May block for seconds.
-    virtual void provokeAnswer() = 0;
+    /// Has the kernel find out now whether the target still answers, on the admin queue and on each
+    /// I/O queue, instead of when keep-alive or its time limit for I/O does: it takes a connection
+    /// down of which a queue gives no answer, and restores it. No disk is asked. Only if isOurs().
+    /// May block for seconds.
+    /// @param device  of a namespace of this connection; null: the admin queue alone is asked
+    virtual void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) = 0;
     /// Has the kernel delete the controller, so that it ends the I/O in its hands instead of trying
     /// to restore the connection. Only if isOurs(). May block for seconds, as the destructor.
     virtual void giveUp() = 0;

@@ -70,10 +70,21 @@ class IoDevice {
         size_t outstanding;  ///< requests that have not ended
         uint64_t ended;      ///< requests that have, since it was taken in
     };
+    struct Sample {
+        Activity activity;
+        /// How many calls of sample() before this one the oldest I/O in the kernel has seen; counts
+        /// to 31. 0 where the kernel has none.
+        uint32_t oldest = 0;
+    };
+    // All are thread-safe, and wait for nothing but a lock that is held for a moment.
     virtual ~IoDevice() = default;
-    /// Thread-safe; waits for nothing but a lock that is held for a moment. After submit(), a
-    /// request counts as outstanding or as ended.
+    /// After submit(), a request counts as outstanding or as ended.
     virtual Activity activity() const = 0;
+    /// The same, for one who calls it regularly: by its calls the age of I/O is counted.
+    virtual Sample sample() = 0;
+    /// The device's descriptor, open for as long as the result is held. @return null when the
+    /// device is closed
+    virtual std::shared_ptr<const UniqueFd> descriptor() const = 0;
 };
 
 /// How well io_submit(2) is used: how often it was called, and how many I/Os the kernel has taken.

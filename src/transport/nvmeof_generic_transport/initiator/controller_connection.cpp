@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "tcp_flows.h"
+
 namespace mooncake::nvmeof_generic {
 
 ControllerConnection::ControllerConnection(std::string subsystemNqn, ControllerLease lease,
@@ -38,6 +40,19 @@ bool ControllerConnection::isLive() const {
 bool ControllerConnection::isReconnecting() const {
     const auto state = SysfsNvme::readState(lease_.dir());
     return state.ok() && state.value() == ControllerState::kConnecting;
+}
+
+void ControllerConnection::provokeAnswer(const std::shared_ptr<const UniqueFd>& device) {
+    fabrics_->provokeAnswer(lease_.dir(), lease_.name());
+    if (device == nullptr || queues_.ask(fabrics_, lease_.dir(), device)) return;
+    // A queue is full: its disk may hang, and then everything is as it should be. That is the other
+    // case where packets wait in vain.
+    const auto info = SysfsNvme::describeController(lease_.dir(), lease_.name());
+    if (!info.ok() || info.value().trtype != "tcp") return;
+    if (!waitsInVain(info.value().traddr, info.value().trsvcid)) return;
+    LOG_EVERY_T(WARNING, 10) << subsystemNqn_ << ": an I/O queue of controller " << lease_.name()
+                             << " is full, and its packets are not acknowledged; resetting it";
+    fabrics_->reset(lease_.dir(), lease_.name());
 }
 
 void ControllerConnection::giveUp() {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controller_lease.h"
+#include "queue_question.h"
 #include "sysfs_nvme.h"
 #include "transport/nvmeof_generic_transport/initiator/fabrics.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
@@ -24,7 +25,7 @@ class ControllerConnection final : public Connection {
     bool isLive() const override;
     bool isReconnecting() const override;
     bool isOurs() const override { return lease_.isOurs(); }
-    void provokeAnswer() override { fabrics_->provokeAnswer(lease_.dir(), lease_.name()); }
+    void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override;
     void giveUp() override;
     const std::string& controllerName() const { return lease_.name(); }
     /// The controller's opened folder in sysfs.
@@ -36,6 +37,7 @@ class ControllerConnection final : public Connection {
     const std::string subsystemNqn_;
     ControllerLease lease_;
     const std::shared_ptr<Fabrics> fabrics_;
+    QueueQuestion queues_;
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <linux/nvme_ioctl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "io_queues.h"
 #include "libnvme_fabrics.h"
 #include "sysfs_file.h"
 #include "tcp_probe.h"
@@ -66,6 +68,27 @@ class KernelFabrics final : public Fabrics {
         command.timeout_ms = kTimeoutMs;
         // Whatever the answer is, it is one.
         static_cast<void>(ioctl(node.get(), NVME_IOCTL_ADMIN_CMD, &command));
+    }
+
+    // One after the other: where one does not answer the kernel takes the connection down, and the
+    // others end at once.
+    void provokeIoAnswers(int controllerDir, int device) override {
+        const NoBrokenPipe guard;
+        const auto queues = ioQueueProcessors(controllerDir);
+        if (!queues.ok()) return;
+        for (const cpu_set_t& processors : queues.value()) {
+            if (sched_setaffinity(0, sizeof(processors), &processors) == 0) {
+                provokeQueueAnswer(device);
+            }
+        }
+    }
+
+    void reset(int controllerDir, const std::string& name) override {
+        const NoBrokenPipe guard;
+        const auto written = writeAttribute(controllerDir, "reset_controller", "1");
+        if (!written.ok() && !isGone(written.error().code)) {
+            LOG(WARNING) << "cannot reset controller " << name << ": " << written.error().message;
+        }
     }
 
     // Not through libnvme, which knows a controller by its name: between a look and the write the

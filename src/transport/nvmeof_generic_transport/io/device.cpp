@@ -34,7 +34,7 @@ Device::Device(IoDeviceSpec spec, const PlanRules& rules, uint32_t depth, bool d
       listener_(std::move(spec.listener)),
       bounce_(bounce),
       conditions_(conditions),
-      fd_(std::move(spec.fd)) {
+      fd_(std::make_shared<const UniqueFd>(std::move(spec.fd))) {
     bounceAccount_.device = this;
 }
 
@@ -195,6 +195,7 @@ Readiness Device::gather(Harvest& harvest) {
     while (Operation* operation = harvest.ended.pop()) {
         if (operation->started) {
             --inFlight_;
+            ages_.ended(operation->startedAt);
             if (operation->op == IoOp::kWrite) unlink(operation);
             if (held_ == Held::kByConflict) held_ = Held::kNot;
         }
@@ -251,6 +252,22 @@ Device::Load Device::load() const {
 Device::Activity Device::activity() const {
     std::lock_guard lock(mutex_);
     return {outstanding_, ended_};
+}
+
+Device::Sample Device::sample() {
+    std::lock_guard lock(mutex_);
+    return {{outstanding_, ended_}, ages_.step()};
+}
+
+std::shared_ptr<const UniqueFd> Device::descriptor() const {
+    std::lock_guard lock(mutex_);
+    return fd_;
+}
+
+void Device::close() {
+    std::shared_ptr<const UniqueFd> closing;
+    std::lock_guard lock(mutex_);
+    closing.swap(fd_);
 }
 
 bool Device::hasQueued() const {
@@ -335,6 +352,7 @@ Operation* Device::startNext() {
     }
     operation.started = true;
     ++inFlight_;
+    operation.startedAt = ages_.started();
     if (operation.op == IoOp::kWrite) link(&operation);
     return std::exchange(planned_, nullptr);
 }

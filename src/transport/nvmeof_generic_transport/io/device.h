@@ -13,6 +13,7 @@
 
 #include "bounce_pool.h"
 #include "conditions.h"
+#include "in_flight_ages.h"
 #include "operation.h"
 #include "planner.h"
 #include "request.h"
@@ -80,7 +81,7 @@ class Device final : public IoDevice {
     ~Device() override;
 
     const std::string& name() const { return name_; }
-    int fd() const { return fd_.get(); }
+    int fd() const { return fd_->get(); }
     uint64_t size() const { return size_; }
     bool durable() const { return durable_; }
     const PlanRules& rules() const { return rules_; }
@@ -140,7 +141,7 @@ class Device final : public IoDevice {
     void takeQueued(RequestQueue& requests, OperationQueue& operations);
 
     /// After kClose: closes the descriptor, which may block.
-    void close() { fd_.reset(); }
+    void close();
 
     /// A request that retries a piece. @return null without memory
     Request* allocateRetry(const Piece& piece, IoOp op, uint64_t offset);
@@ -154,6 +155,8 @@ class Device final : public IoDevice {
     };
     Load load() const;
     Activity activity() const override;
+    Sample sample() override;
+    std::shared_ptr<const UniqueFd> descriptor() const override;
 
     Device* nextReady = nullptr;   ///< in the Dispatcher
     Device* nextPaused = nullptr;  ///< with a Worker
@@ -184,7 +187,7 @@ class Device final : public IoDevice {
     const std::shared_ptr<IoListener> listener_;
     BouncePool& bounce_;
     const Conditions& conditions_;
-    UniqueFd fd_;
+    std::shared_ptr<const UniqueFd> fd_;      // set and let go under the mutex
     std::atomic<uint32_t> callersToSkip_{0};  // takeForCaller() does nothing so often
     std::atomic<uint32_t> lastSkip_{0};
     BounceAccount bounceAccount_;
@@ -201,6 +204,7 @@ class Device final : public IoDevice {
     size_t outstanding_ = 0;
     uint64_t ended_ = 0;  // requests of callers
     uint32_t inFlight_ = 0;
+    InFlightAges ages_;        // of those
     uint32_t merges_ = 0;      // of the writes in flight
     uint32_t submitters_ = 0;  // threads that have the turn
     uint64_t turnTick_ = 0;    // when the last of them got it

@@ -11,7 +11,10 @@ constexpr std::chrono::milliseconds kLongestPause{250};
 
 // After so many counts that stall the target is asked, and again after so many.
 constexpr uint32_t kAskAfter = 2;
-constexpr uint32_t kAskAgainAfter = 20;
+constexpr uint32_t kAskAgainAfter = 8;
+
+// I/O that has not ended after so many counts is worth a question while other I/O ends.
+constexpr uint32_t kOverdue = 8;
 
 // How long after it began to reconnect the kernel is not trying yet (RECONNECT_DELAY is a second at
 // least).
@@ -26,19 +29,18 @@ std::chrono::milliseconds ConnectionWatch::pause() const {
     return std::min(kLongestPause, downLimit_ / 4);
 }
 
-bool ConnectionWatch::stalls(const IoDevice::Activity& activity) {
+bool ConnectionWatch::stalls(const IoDevice::Sample& sample) {
+    const auto& [activity, oldest] = sample;
     const bool moves = activity.ended != std::exchange(lastEnded_, activity.ended);
-    if (moves || activity.outstanding == 0) {
-        forget();
-        stalled_ = 0;
-        return false;
-    }
-    ++stalled_;
-    return true;
+    const bool stalled = !moves && activity.outstanding > 0;
+    stalled_ = stalled ? stalled_ + 1 : 0;
+    overdue_ = oldest >= kOverdue ? overdue_ + 1 : 0;
+    if (!stalled) forget();
+    return stalled || overdue_ > 0;
 }
 
 bool ConnectionWatch::shouldAsk() const {
-    return stalled_ % kAskAgainAfter == kAskAfter;
+    return stalled_ > 0 ? stalled_ % kAskAgainAfter == kAskAfter : overdue_ % kAskAgainAfter == 1;
 }
 
 ConnectionWatch::Verdict ConnectionWatch::judge(const Sight& sight, Clock::time_point now,

@@ -35,13 +35,14 @@ class ConnectionWatch {
     /// Between two counts of the I/O that the kernel has. From any thread: it never changes.
     std::chrono::milliseconds pause() const;
 
-    /// @param activity  of all devices of the connection
-    /// @return whether I/O is outstanding and none has ended since the last count: the connection
-    /// is
-    ///     worth a look
-    bool stalls(const IoDevice::Activity& activity);
+    /// @param sample  of all devices of the connection
+    /// @return whether the connection is worth a look: I/O is outstanding and none has ended since
+    ///     the last count, or some has not ended for long, whatever becomes of the rest (one of the
+    ///     connection's queues may be dead, and the others not)
+    bool stalls(const IoDevice::Sample& sample);
 
-    /// Whether the look is to ask the target if it is there. Not at once, and not each time.
+    /// Whether the look is to ask the target if it is there, over all queues. Not at once, and not
+    /// each time.
     bool shouldAsk() const;
 
     /// @param stopping  nothing may wait any more for the connection to come back
@@ -53,6 +54,7 @@ class ConnectionWatch {
  private:
     const std::chrono::milliseconds downLimit_;
     uint32_t stalled_ = 0;    // counts in a row without any I/O having ended
+    uint32_t overdue_ = 0;    // counts in a row in which some I/O had not ended for long
     uint64_t lastEnded_ = 0;  // requests, when last counted
     // Since when the connection is down, and since when the kernel has been reconnecting; no I/O
     // has ended since.

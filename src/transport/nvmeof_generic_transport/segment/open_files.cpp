@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "open_files.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace mooncake::nvmeof_generic {
@@ -24,16 +25,30 @@ std::shared_ptr<IoDevice> OpenFiles::takeOut(uint32_t fileId, const IoListener* 
 }
 
 IoDevice::Activity OpenFiles::activity() {
-    IoDevice::Activity all{0, 0};
-    const auto add = [&all](const IoDevice& device) {
-        const IoDevice::Activity one = device.activity();
-        all.outstanding += one.outstanding;
-        all.ended += one.ended;
-        return one.outstanding;
+    return sumUp([](IoDevice& device) { return IoDevice::Sample{device.activity(), 0}; }).activity;
+}
+
+IoDevice::Sample OpenFiles::sample() {
+    return sumUp([](IoDevice& device) { return device.sample(); });
+}
+
+template <class Read>
+IoDevice::Sample OpenFiles::sumUp(const Read& read) {
+    IoDevice::Sample all{{0, 0}, 0};
+    const auto add = [&](IoDevice& device) {
+        const IoDevice::Sample one = read(device);
+        all.activity.outstanding += one.activity.outstanding;
+        all.activity.ended += one.activity.ended;
+        all.oldest = std::max(all.oldest, one.oldest);
+        return one.activity.outstanding;
     };
     for (const auto& [id, file] : files_) add(*file.device);
     std::erase_if(closing_, [&add](const auto& device) { return add(*device) == 0; });
     return all;
+}
+
+std::shared_ptr<const UniqueFd> OpenFiles::anyDescriptor() const {
+    return files_.empty() ? nullptr : files_.begin()->second.device->descriptor();
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -44,7 +44,17 @@ class OpenFiles {
     /// Of all devices of which the kernel may have I/O.
     IoDevice::Activity activity();
 
+    /// The same, for one who calls it regularly (IoDevice::sample()); `oldest` is that of the
+    /// device whose is highest.
+    IoDevice::Sample sample();
+
+    /// Of any open file, null where none is open.
+    std::shared_ptr<const UniqueFd> anyDescriptor() const;
+
  private:
+    template <class Read>
+    IoDevice::Sample sumUp(const Read& read);
+
     struct File {
         std::shared_ptr<IoListener> listener;
         std::shared_ptr<IoDevice> device;

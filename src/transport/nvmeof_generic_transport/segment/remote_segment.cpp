@@ -292,12 +292,12 @@ RemoteSegment::Clock::time_point RemoteSegment::watch(Clock::time_point now) {
     // device's lock was taken for it before it is taken now.
     if (!watched_.exchange(false)) return Clock::time_point::max();
     std::lock_guard lock(mutex_);
-    const IoDevice::Activity all = files_.activity();
+    const IoDevice::Sample all = files_.sample();
     if (watch_.stalls(all)) {
         look_ = true;
         wake_.notify_one();
     }
-    if (all.outstanding == 0) return Clock::time_point::max();
+    if (all.activity.outstanding == 0) return Clock::time_point::max();
     watched_ = true;
     return now + watch_.pause();
 }
@@ -307,12 +307,14 @@ void RemoteSegment::lookAtConnection(std::unique_lock<std::mutex>& lock) {
     if (!connection_) return;
     const bool ours = connection_->isOurs();
     const bool ask = ours && watch_.shouldAsk();
+    // The question goes over the queues through some device of the connection.
+    const auto device = ask ? files_.anyDescriptor() : nullptr;
     lock.unlock();
     const auto start = Clock::now();
     auto down = start;
     bool live = connection_->isLive();
     if (live && ask) {
-        connection_->provokeAnswer();
+        connection_->provokeAnswer(device);
         live = connection_->isLive();
         // The kernel lets go of who asks only when it has taken the connection down.
         down = std::min(Clock::now(), start + kAnswerLimit);

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "keep_library.h"
+#include "transport/nvmeof_generic_transport/common/keep_library.h"
 
 namespace mooncake::nvmeof_generic {
 

@@ -12,10 +12,10 @@
 
 #include "bounded_call.h"
 #include "host.h"
-#include "keep_library.h"
 #include "namespace.h"
 #include "port.h"
 #include "subsystem.h"
+#include "transport/nvmeof_generic_transport/common/keep_library.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
 namespace mooncake::nvmeof_generic {

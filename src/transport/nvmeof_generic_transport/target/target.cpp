@@ -12,11 +12,11 @@
 #include "file_exports.h"
 #include "host_access.h"
 #include "host_file.h"
-#include "keep_library.h"
 #include "nvmet_tree.h"
 #include "orphans.h"
 #include "port.h"
 #include "subsystem.h"
+#include "transport/nvmeof_generic_transport/common/keep_library.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
 namespace mooncake::nvmeof_generic {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "keep_library.h"
+#include "transport/nvmeof_generic_transport/common/keep_library.h"
 
 #include <dlfcn.h>
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tcp_flows.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+// The kernel repeats after 0.2, 0.6 and 1.4 s at the earliest (TCP_RTO_MIN).
+constexpr unsigned kRepeated = 3;
+
+// An address as /proc/net/tcp and tcp6 show it: its words as numbers of this machine.
+std::string shown(const std::string& traddr) {
+    std::array<uint32_t, 4> words{};
+    std::array<char, 33> text{};
+    if (inet_pton(AF_INET, traddr.c_str(), words.data()) == 1) {
+        snprintf(text.data(), text.size(), "%08" PRIX32, words[0]);
+    } else if (inet_pton(AF_INET6, traddr.substr(0, traddr.find('%')).c_str(), words.data()) == 1) {
+        snprintf(text.data(), text.size(), "%08" PRIX32 "%08" PRIX32 "%08" PRIX32 "%08" PRIX32,
+                 words[0], words[1], words[2], words[3]);
+    }
+    return text.data();
+}
+
+}  // namespace
+
+bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
+                 const std::string& procRoot) {
+    const std::string address = shown(traddr);
+    unsigned port = 0;
+    if (address.empty() || sscanf(trsvcid.c_str(), "%u", &port) != 1) return false;
+    std::array<char, 6> shownPort{};
+    snprintf(shownPort.data(), shownPort.size(), ":%04X", port & 0xffff);
+    const std::string remote = address + shownPort.data();
+    std::ifstream table(procRoot + (address.size() == 8 ? "/net/tcp" : "/net/tcp6"));
+    for (std::string line; std::getline(table, line);) {
+        std::array<char, 48> far{};
+        unsigned state = 0, unacknowledged = 0, repeated = 0;
+        // sl, local, remote, st, tx_queue:rx_queue, tr:tm->when, retrnsmt
+        if (sscanf(line.c_str(), " %*u: %*s %47s %x %x:%*x %*x:%*x %x", far.data(), &state,
+                   &unacknowledged, &repeated) == 4 &&
+            far.data() == remote && unacknowledged > 0 && repeated >= kRepeated) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace mooncake::nvmeof_generic

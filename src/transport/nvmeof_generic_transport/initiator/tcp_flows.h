@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace mooncake::nvmeof_generic {
+
+/// Whether some TCP connection of this network namespace to an address has sent the same data
+/// several times, for more than a second, and got no sign that it arrived. Connections of the
+/// kernel's own count too (/proc/net/tcp, proc(5): the columns tx_queue and retrnsmt).
+/// @param traddr  numeric, IPv4 or IPv6
+/// @param procRoot  "/proc", or another folder in unit tests
+bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
+                 const std::string& procRoot = "/proc");
+
+}  // namespace mooncake::nvmeof_generic
