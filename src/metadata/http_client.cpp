@@ -147,7 +147,7 @@ HttpClient::~HttpClient() = default;
 
 Status HttpClient::request(HttpMethod method, const std::string& url, const std::string& body,
                            std::chrono::milliseconds time, HttpResponse* response,
-                           const std::string& authorization) {
+                           const std::string& authorization, const std::string& condition) {
     const std::string what = std::string(httpMethodName(method)) + " " + url;
     auto handle = idle_.take();
     if (!handle) handle.reset(curl_easy_init());
@@ -160,6 +160,7 @@ Status HttpClient::request(HttpMethod method, const std::string& url, const std:
     if (!authorization.empty()) {
         complete = complete && headers.add("Authorization: " + authorization);
     }
+    if (!condition.empty()) complete = complete && headers.add(condition);
     if (!handle || !complete) return Status::Memory(what + ": no memory for the request");
 
     HttpResponse answer;
@@ -211,6 +212,10 @@ Status HttpClient::request(HttpMethod method, const std::string& url, const std:
         return isPassing(code) ? Status::Socket(cause) : Status::Metadata(cause);
     }
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    curl_header* etag = nullptr;
+    if (curl_easy_header(curl, "ETag", 0, CURLH_HEADER, -1, &etag) == CURLHE_OK) {
+        answer.etag = etag->value;
+    }
     idle_.put(std::move(handle));
     *response = std::move(answer);
     return Status::OK();

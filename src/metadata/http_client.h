@@ -15,6 +15,7 @@ namespace mooncake {
 struct HttpResponse {
     long status = 0;
     std::string body;
+    std::string etag;  // the header of that name, empty where there is none
 };
 
 // Paths of PEM files for https; an empty one is not used.
@@ -48,10 +49,10 @@ class HttpClient {
     // method, URL and cause: Socket where there is no answer, or not in time, and there may be one
     // the next time; Metadata where the answer is none to be had again, such as one that passes the
     // limit; Memory. `authorization` is the value of the header of that name, if not empty, and in
-    // no message.
+    // no message. `condition` is a whole header line ("If-Match: ..."), if not empty.
     Status request(HttpMethod method, const std::string& url, const std::string& body,
                    std::chrono::milliseconds time, HttpResponse* response,
-                   const std::string& authorization = "");
+                   const std::string& authorization = "", const std::string& condition = "");
 
  private:
     struct HandleDeleter {

@@ -13,6 +13,7 @@
 
 #include "bounded_pool.h"
 #include "deadline_stream.h"
+#include "preconditions.h"
 
 namespace mooncake {
 
@@ -42,6 +43,21 @@ std::string keyOf(const httplib::Request& request, httplib::Response& response) 
     const std::string key = request.get_param_value("key");
     if (key.empty()) answer(response, 400, "the query holds no key; it must read ?key=<key>");
     return key;
+}
+
+KeyValueStore::Condition conditionOf(const httplib::Request& request) {
+    const auto values = [&](const char* name) {
+        std::vector<std::string> all;
+        for (size_t i = 0; i < request.get_header_value_count(name); ++i) {
+            all.push_back(request.get_header_value(name, i));
+        }
+        return all;
+    };
+    return preconditionsFrom(values("If-Match"), values("If-None-Match"));
+}
+
+void answerChanged(httplib::Response& response) {
+    answer(response, 412, "the entry is not what If-Match or If-None-Match asks for");
 }
 
 }  // namespace
@@ -106,7 +122,9 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits, const Times&
     server.Get("/metadata", [this](const httplib::Request& request, httplib::Response& response) {
         const std::string key = keyOf(request, response);
         if (key.empty()) return;
-        if (auto value = store_.get(key)) {
+        std::string tag;
+        if (auto value = store_.get(key, &tag)) {
+            response.set_header("ETag", entityTag(tag));
             response.set_content(*value, kJson);
         } else {
             answer(response, 404, "there is no such key");
@@ -116,10 +134,16 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits, const Times&
                   [this](const httplib::Request& request, httplib::Response& response) {
                       const std::string key = keyOf(request, response);
                       if (key.empty()) return;
-                      if (store_.remove(key)) {
-                          answer(response, 200, "removed");
-                      } else {
-                          answer(response, 404, "there is no such key");
+                      switch (store_.remove(key, conditionOf(request))) {
+                          case KeyValueStore::RemoveResult::kRemoved:
+                              answer(response, 200, "removed");
+                              break;
+                          case KeyValueStore::RemoveResult::kMissing:
+                              answer(response, 404, "there is no such key");
+                              break;
+                          case KeyValueStore::RemoveResult::kConditionFails:
+                              answerChanged(response);
+                              break;
                       }
                   });
     // Read here piece by piece: the library's own limit does not hold for chunked or compressed
@@ -145,8 +169,10 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits, const Times&
         }
         const std::string key = keyOf(request, response);
         if (key.empty()) return;
-        switch (store_.set(key, std::move(value))) {
+        std::string tag;
+        switch (store_.set(key, std::move(value), conditionOf(request), &tag)) {
             case KeyValueStore::SetResult::kStored:
+                response.set_header("ETag", entityTag(tag));
                 answer(response, 200, "stored");
                 break;
             case KeyValueStore::SetResult::kBadKey:
@@ -161,6 +187,9 @@ MetadataServer::MetadataServer(const KeyValueStore::Limits& limits, const Times&
                 answer(response, 507,
                        "the store holds its maximum of " + std::to_string(store_.limits().keys) +
                            " keys");
+                break;
+            case KeyValueStore::SetResult::kConditionFails:
+                answerChanged(response);
                 break;
         }
     });

@@ -5,6 +5,8 @@
 //   PUT    /metadata?key=K   200; 413 for a value beyond the limit, 507 for one key too many
 //   DELETE /metadata?key=K   200, or 404
 //   GET    /health           200
+// Each state of an entry has an entity tag, which GET and PUT answer as ETag. With If-Match or
+// If-None-Match (RFC 9110), PUT and DELETE answer 412 and change nothing where it is not as asked.
 // 400 where the key is missing, empty or too long. Values are bytes; they are answered as
 // application/json.
 #pragma once

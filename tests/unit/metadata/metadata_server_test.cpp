@@ -54,6 +54,35 @@ TEST(MetadataServerTest, AnswersAsTheNodesExpect) {
     EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/elsewhere")), 404);
 }
 
+// RFC 9110, 13.1: what has changed since the client saw it stays as it is.
+TEST(MetadataServerTest, ChangesOnlyWhatIsAsTheClientSawIt) {
+    ServerThread server;
+    const std::string url = server.url() + "?key=a";
+    HttpClient client{StoreLimits()};
+    const auto ask = [&](HttpMethod method, const std::string& body, const std::string& condition) {
+        HttpResponse response;
+        const Status status = client.request(method, url, body, std::chrono::milliseconds(10000),
+                                             &response, "", condition);
+        EXPECT_TRUE(status.ok()) << status;
+        return response;
+    };
+    const HttpResponse first = ask(HttpMethod::kPut, "1", "If-None-Match: *");
+    EXPECT_EQ(first.status, 200);
+    ASSERT_THAT(first.etag, ::testing::MatchesRegex("\".+\"")) << "a strong tag";
+    EXPECT_EQ(ask(HttpMethod::kPut, "2", "If-None-Match: *").status, 412);
+    EXPECT_EQ(ask(HttpMethod::kGet, "", "").body, "1");
+    EXPECT_EQ(ask(HttpMethod::kGet, "", "").etag, first.etag);
+    const HttpResponse second = ask(HttpMethod::kPut, "2", "If-Match: " + first.etag);
+    EXPECT_EQ(second.status, 200);
+    EXPECT_NE(second.etag, first.etag);
+    EXPECT_EQ(ask(HttpMethod::kPut, "3", "If-Match: " + first.etag).status, 412);
+    EXPECT_EQ(ask(HttpMethod::kDelete, "", "If-Match: " + first.etag).status, 412);
+    EXPECT_EQ(ask(HttpMethod::kGet, "", "").body, "2");
+    EXPECT_EQ(ask(HttpMethod::kDelete, "", "If-Match: " + second.etag).status, 200);
+    EXPECT_EQ(ask(HttpMethod::kGet, "", "").status, 404);
+    EXPECT_EQ(ask(HttpMethod::kPut, "4", "If-Match: " + second.etag).status, 412);
+}
+
 TEST(MetadataServerTest, RefusesARequestWithoutAKey) {
     ServerThread server;
     for (const char* query : {"", "?", "?key=", "?yek=a", "?key"}) {
