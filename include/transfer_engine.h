@@ -38,6 +38,8 @@ using FileBufferID = TransferMetadata::FileBufferID;
 // caller's.
 class TransferEngine {
  public:
+    using NameInUse = TransferMetadata::NameInUse;
+
     // The arguments concern memory segments; file segments discover nothing.
     explicit TransferEngine(bool auto_discover = false);
     TransferEngine(bool auto_discover, const std::vector<std::string>& filter);
@@ -56,14 +58,22 @@ class TransferEngine {
     //   ip_or_host_name       published as the node's address; empty: the host in
     //                         local_server_name
     //   rpc_port              published beside it, 0 to 65535
+    //   name_in_use           what happens where a process under the same name has not removed its
+    //                         entries: kTakeOver (as Mooncake does) replaces them, with a line in
+    //                         the log; kRefuse first waits up to 15 s for a sign that that process
+    //                         still runs. An addition to Mooncake's interface. Without effect with
+    //                         P2PHANDSHAKE, where two processes cannot have one address.
     // With P2PHANDSHAKE the name must be host:port, where others ask this node for its segment, or
-    // host or host:0 for a port that is free; the last two arguments are not used, and
+    // host or host:0 for a port that is free; ip_or_host_name and rpc_port are not used, and
     // getLocalIpAndPort tells the name under which the others open the segment.
     // ERR_INVALID_ARGUMENT for a malformed argument or an engine that was initialised before,
     // ERR_METADATA where the store cannot be reached, ERR_SOCKET where the port cannot be listened
-    // on. After an error init may be tried again. Takes as long as the store does, 20 s at most.
+    // on, ERR_ADDRESS_OVERLAPPED where a process that runs has the name and it was to be refused.
+    // After an error init may be tried again. Takes as long as the store does, 20 s at most, and
+    // the wait for a process of the same name.
     int init(const std::string& metadata_conn_string, const std::string& local_server_name,
-             const std::string& ip_or_host_name = "", uint64_t rpc_port = 12345);
+             const std::string& ip_or_host_name = "", uint64_t rpc_port = 12345,
+             NameInUse name_in_use = NameInUse::kTakeOver);
 
     // Uninstalls the transports, which end every request in flight, then removes what this node
     // published. Batches can still be polled and freed. 0 also when there is nothing to free;
@@ -130,11 +140,39 @@ class TransferEngine {
     // engine. It is unchanged on failure, which leaves nothing registered. ERR_INVALID_ARGUMENT for
     // an empty path, ERR_ADDRESS_OVERLAPPED for one that is registered (also when it is written
     // differently), ERR_NOT_IMPLEMENTED without a transport that serves files, else the transport's
-    // error.
+    // error. With 0 the file is exported, and the record that others find it by is published. That
+    // record holds all files and is written as a whole: see FileBatch for many files.
     int registerLocalFile(const std::string& path, size_t size, FileBufferID& id);
     // `path` as given to registerLocalFile or any spelling of it. ERR_ADDRESS_NOT_REGISTERED where
     // it is not, or not yet, registered. After another error the file is still registered.
     int unregisterLocalFile(const std::string& path);
+
+    // An addition to Mooncake's interface. While one lives, what the thread that made it registers
+    // with registerLocalFile is exported at once and published by publish(): once for all files.
+    // Used and destroyed by that thread, while the engine is initialised.
+    class FileBatch {
+     public:
+        explicit FileBatch(TransferEngine& engine);
+        ~FileBatch();  // publish(), where that was not called
+        FileBatch(const FileBatch&) = delete;
+        FileBatch& operator=(const FileBatch&) = delete;
+
+        // Publishes; what is registered afterwards is published one by one again. Files that the
+        // store does not take are unregistered: their paths, as registered, are in *refused, and
+        // the cause is in the log. ERR_METADATA where the store does not answer: the files stay
+        // registered, and are published as soon as it does.
+        int publish(std::vector<std::string>* refused);
+
+     private:
+        TransferEngine& engine_;
+        const std::shared_ptr<TransferMetadata> metadata_;
+        std::unique_ptr<TransferMetadata::Gathering> gathering_;  // null without metadata
+    };
+
+    // Takes files out of the published record, with one publication, before each of them is
+    // unregistered; they are exported until then. An addition to Mooncake's interface. ERR_METADATA
+    // where the store does not answer: it follows as soon as it does.
+    int withdrawLocalFiles(const std::vector<std::string>& paths);
 
     // See MultiTransport for the next six.
     BatchID allocateBatchID(size_t batch_size);

@@ -27,6 +27,7 @@ namespace mooncake {
 
 class MetadataKeys;
 class MetadataStorage;
+class NamedLogPace;
 class RecordKeeper;
 
 // Every public function may be called from any thread at any time. Those that talk to the store say
@@ -34,8 +35,10 @@ class RecordKeeper;
 // look-up in the cache waits for.
 //
 // What was published stays so: a thread of this object looks after it every few seconds and
-// publishes it again where the store has lost it. An entry under which another process has
-// published since is left to that process.
+// publishes it again where the store has lost it. Each object has a random incarnation, which
+// stands in what it publishes. An entry under which another process has published since is left to
+// that process, is not removed with this one's, and cannot be published again as long as it is
+// there.
 class TransferMetadata {
  public:
     // The next three describe memory segments. They are here for programs that name them; file
@@ -80,15 +83,19 @@ class TransferMetadata {
         Topology topology;
         std::vector<BufferDesc> buffers;
         std::vector<FileBufferDesc> file_buffers;
-        std::string timestamp;  // of the last publication
+        std::string
+            timestamp;  // of the last publication, UTC; for people, nothing is decided by it
         NVMeoFGenericTrid nvmeof_generic_trid;
         int tcp_data_port = 0;
+        // Random, of the publishing process; empty in what Mooncake's nodes publish.
+        std::string incarnation;
     };
 
     struct RpcMetaDesc {
         std::string ip_or_host_name;
         uint16_t rpc_port = 0;
-        int sockfd = -1;  // not published
+        int sockfd = -1;               // not published
+        std::string incarnation = {};  // as in SegmentDesc; what is published is the process's own
     };
 
     // What Transport's type names stand for; nothing here sends them.
@@ -100,6 +107,13 @@ class TransferMetadata {
     struct NotifyDesc {
         std::string name;
         std::string notify_msg;
+    };
+
+    // Where the entry of a process that has not removed it is found under the name of this node:
+    // whether that process is asked, through the entry, if it still runs.
+    enum class NameInUse {
+        kTakeOver,  // no: its entries are replaced, with a line in the log
+        kRefuse,    // yes: if it does, this node gets nothing; if not, it goes on
     };
 
     // What getSegmentID returns for a segment that cannot be found.
@@ -163,17 +177,20 @@ class TransferMetadata {
 
     // Publishes a local segment as it is now. Concurrent calls are put in order, so that an older
     // state is never published after a newer one. ERR_INVALID_ARGUMENT without such a segment,
-    // ERR_METADATA if the store fails.
+    // ERR_METADATA if the store fails or another process has taken the name.
     int updateLocalSegmentDesc(SegmentID segment_id = LOCAL_SEGMENT_ID);
 
     // Publishes `desc` under a name, past the cache. ERR_METADATA if the store fails.
     int updateSegmentDesc(const std::string& segment_name, const SegmentDesc& desc);
 
-    // Removes a descriptor from the store, not from the cache. 0 also where there was none.
+    // Removes from the store, not from the cache, what this object published under a name; what
+    // another process has published there stays. 0 also where there was nothing.
     int removeSegmentDesc(const std::string& segment_name);
 
-    // Adds a file to the local segment and, if asked, publishes it. A failure leaves the local
-    // segment as it was (the store may show the file for a while if its answer was lost).
+    // Adds a file to the local segment and, if asked, publishes it: what several threads add at a
+    // time is published at once, and what one thread adds one after the other it gathers with
+    // Gathering. A failure leaves the local segment as it was (the store may show the file for a
+    // while if its answer was lost).
     // ERR_INVALID_ARGUMENT without a local segment or for a bad description, ERR_ADDRESS_OVERLAPPED
     // for an id that is there already, ERR_METADATA if the store fails.
     int addFileBuffer(const FileBufferDesc& buffer_desc, bool update_metadata);
@@ -183,11 +200,42 @@ class TransferMetadata {
     // ERR_ADDRESS_NOT_REGISTERED where there is no such file.
     int removeFileBuffer(FileBufferID id, bool update_metadata);
 
+    // Takes several files out and publishes that once. ERR_METADATA as with one;
+    // ERR_ADDRESS_NOT_REGISTERED where none of them is there.
+    int removeFileBuffers(const std::vector<FileBufferID>& ids, bool update_metadata = true);
+
+    // While one lives, what the thread that made it adds and removes is in the local segment at
+    // once and published by publish(): the record, which is written as a whole each time, is
+    // written once for all files. Used and destroyed by that thread, before the metadata is.
+    class Gathering {
+     public:
+        explicit Gathering(TransferMetadata& metadata);
+        ~Gathering();  // publish()
+        Gathering(const Gathering&) = delete;
+        Gathering& operator=(const Gathering&) = delete;
+
+        // Publishes what was gathered; what comes after it is published one by one again. *refused
+        // receives the files that are not in the local segment any more because the store does not
+        // take the record with them. ERR_METADATA where the store does not answer: the files stay,
+        // and are published as soon as it does.
+        int publish(std::vector<FileBufferID>* refused);
+
+     private:
+        friend class TransferMetadata;
+        TransferMetadata& metadata_;
+        Gathering* const outer_;  // of this thread, for whatever metadata
+        bool open_ = true;
+        bool changed_ = false;
+        std::vector<FileBufferDesc> added_;
+    };
+
     // Publishes where this process answers. With P2PHANDSHAKE, which has nowhere to publish that,
     // it begins to answer there, and desc.rpc_port receives the port where it is 0; ERR_SOCKET
-    // where it cannot. A store that refuses to overwrite what a crashed predecessor left under the
-    // same name has it removed first. ERR_METADATA if the store fails.
-    int addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc);
+    // where it cannot. The first time, what another process has left under the name is taken over,
+    // or not: see NameInUse, which holds for the descriptor of the segment as well.
+    // ERR_ADDRESS_OVERLAPPED where it is not, ERR_METADATA if the store fails.
+    int addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc,
+                        NameInUse name_in_use = NameInUse::kTakeOver);
     // 0 also where there was none.
     int removeRpcMetaEntry(const std::string& server_name);
     // Asks the store each time. ERR_METADATA where there is no entry, a malformed one, or the store
@@ -212,12 +260,18 @@ class TransferMetadata {
     std::shared_ptr<SegmentDesc> fetchAndCache(const std::string& segment_name,
                                                SegmentID* segment_id);
     template <typename Change>
-    int changeLocalDesc(const Change& change);
+    int changeLocalDesc(const Change& change, uint64_t* number = nullptr);
+    Gathering* gathering();
+    void takeBack(const std::vector<FileBufferDesc>& files);
+    int publishUpTo(uint64_t change, bool insist);
     int publish(SegmentID segment_id, bool insist);
     int publishDesc(const std::string& segment_name, const SegmentDesc& desc, bool insist);
+    int publishGathered(const std::vector<FileBufferDesc>& added,
+                        std::vector<FileBufferID>* refused);
     int removeKey(const std::string& key, const std::string& what);
 
     Status status_;
+    const std::string incarnation_;
     std::shared_ptr<MetadataStorage> storage_;
     std::unique_ptr<const MetadataKeys> keys_;
 
@@ -227,12 +281,18 @@ class TransferMetadata {
     std::unordered_map<std::string, SegmentID> segment_ids_;
     SegmentID next_segment_id_ = LOCAL_SEGMENT_ID + 1;
     RpcMetaDesc local_rpc_meta_;
+    uint64_t changes_ = 0;  // of the local segment
 
     // Puts publications in order; held while the store is talked to. Taken before segment_lock_.
     std::mutex publish_mutex_;
+    // Guarded by publish_mutex_.
+    uint64_t published_ = 0;  // the last change of the local segment that is
+    bool refused_ = false;  // whether the store, which answered, did not take the last publication
 
     // Numbers the fetches: of two that cross, the one that began later holds the newer descriptor.
     std::atomic<uint64_t> fetch_count_{0};
+
+    std::unique_ptr<NamedLogPace> lookups_;  // that failed, by name
 
     // Talks to the store for whatever is published. The last member: its thread uses the others.
     std::unique_ptr<RecordKeeper> keeper_;

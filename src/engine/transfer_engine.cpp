@@ -92,7 +92,7 @@ TransferEngine::~TransferEngine() {
 
 int TransferEngine::init(const std::string& metadata_conn_string,
                          const std::string& local_server_name, const std::string& ip_or_host_name,
-                         uint64_t rpc_port) {
+                         uint64_t rpc_port, NameInUse name_in_use) {
     std::unique_lock setup(setup_mutex_);
     if (multi_transports_) {
         LOG(ERROR) << "The engine was initialised before; each init needs a TransferEngine of its "
@@ -126,7 +126,9 @@ int TransferEngine::init(const std::string& metadata_conn_string,
 
     auto metadata = std::make_shared<TransferMetadata>(metadata_conn_string);
     if (!metadata->status().ok()) return ERR_INVALID_ARGUMENT;
-    if (const int rc = metadata->addRpcMetaEntry(local_server_name, rpc); rc != 0) return rc;
+    if (const int rc = metadata->addRpcMetaEntry(local_server_name, rpc, name_in_use); rc != 0) {
+        return rc;
+    }
 
     // Where the nodes ask each other, the name is the address.
     const std::string own_name =
@@ -192,6 +194,7 @@ int TransferEngine::replayRegistrations(Transport* transport) {
         }
     }
     if (!transport->supportFileBuffer()) return 0;
+    TransferMetadata::Gathering gathering(*metadata_);
     for (const auto& [path, file] : local_files_) {
         if (const int rc = transport->registerLocalFile(file.id, file.path, file.size); rc != 0) {
             LOG(ERROR) << "Transport " << transport->getName() << " does not take the file '"
@@ -199,7 +202,9 @@ int TransferEngine::replayRegistrations(Transport* transport) {
             return rc;
         }
     }
-    return 0;
+    std::vector<FileBufferID> refused;
+    const int rc = gathering.publish(&refused);
+    return rc == 0 && !refused.empty() ? ERR_METADATA : rc;
 }
 
 int TransferEngine::uninstallTransport(const std::string& proto) {
@@ -471,6 +476,50 @@ int TransferEngine::unregisterLocalFile(const std::string& path) {
         local_files_.at(key).settled = true;
     }
     return rc;
+}
+
+TransferEngine::FileBatch::FileBatch(TransferEngine& engine)
+    : engine_(engine), metadata_(engine.getMetadata()) {
+    if (metadata_) gathering_ = std::make_unique<TransferMetadata::Gathering>(*metadata_);
+}
+
+TransferEngine::FileBatch::~FileBatch() {
+    std::vector<std::string> refused;
+    publish(&refused);
+}
+
+int TransferEngine::FileBatch::publish(std::vector<std::string>* refused) {
+    refused->clear();
+    if (!gathering_) return metadata_ ? 0 : ERR_INVALID_ARGUMENT;
+    std::vector<FileBufferID> ids;
+    const int rc = gathering_->publish(&ids);
+    gathering_.reset();
+    {
+        std::lock_guard lock(engine_.mutex_);
+        for (const auto& [key, file] : engine_.local_files_) {
+            if (std::find(ids.begin(), ids.end(), file.id) == ids.end()) continue;
+            refused->push_back(file.path);
+        }
+    }
+    for (const std::string& path : *refused) engine_.unregisterLocalFile(path);
+    return rc;
+}
+
+int TransferEngine::withdrawLocalFiles(const std::vector<std::string>& paths) {
+    const auto metadata = getMetadata();
+    if (!metadata) return ERR_INVALID_ARGUMENT;
+    std::vector<FileBufferID> ids;
+    {
+        std::lock_guard lock(mutex_);
+        for (const std::string& path : paths) {
+            const auto found = local_files_.find(normalised(path));
+            if (found != local_files_.end() && found->second.settled) {
+                ids.push_back(found->second.id);
+            }
+        }
+    }
+    const int rc = ids.empty() ? 0 : metadata->removeFileBuffers(ids);
+    return rc == ERR_ADDRESS_NOT_REGISTERED ? 0 : rc;
 }
 
 BatchID TransferEngine::allocateBatchID(size_t batch_size) {

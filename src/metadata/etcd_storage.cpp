@@ -9,8 +9,10 @@
 
 #include "base64.h"
 #include "bounded_json.h"
+#include "common.h"
 #include "metadata_codec.h"
 #include "store_retry.h"
+#include "versioned_exchange.h"
 
 namespace mooncake {
 
@@ -147,6 +149,13 @@ EtcdStorage::EtcdStorage(const std::string& scheme, const std::vector<StoreEndpo
 }
 
 MetadataStorage::Result EtcdStorage::get(const std::string& key, std::string* value) {
+    std::string revision;
+    return find(key, value, &revision);
+}
+
+// *revision receives the number of the entry's last change, in decimal digits as etcd writes it.
+MetadataStorage::Result EtcdStorage::find(const std::string& key, std::string* value,
+                                          std::string* revision) {
     std::string answer;
     Result result = request("range", key, requestBody(key, nullptr), &answer);
     if (!result.ok()) return result;
@@ -161,10 +170,12 @@ MetadataStorage::Result EtcdStorage::get(const std::string& key, std::string* va
     const Json::Value first =
         found.isArray() && found.size() == 1 ? found[Json::ArrayIndex{0}] : Json::Value();
     const Json::Value text = first.isObject() ? first.get("value", "") : Json::Value();
-    if (!text.isString() || !base64Decode(text.asString(), &bytes)) {
+    const Json::Value changed = first.isObject() ? first.get("mod_revision", "") : Json::Value();
+    if (!text.isString() || !base64Decode(text.asString(), &bytes) || !changed.isString()) {
         return notEtcd("range", key, answer);
     }
     *value = std::move(bytes);
+    *revision = changed.asString();
     return {};
 }
 
@@ -186,6 +197,39 @@ MetadataStorage::Result EtcdStorage::remove(const std::string& key) {
         return {Outcome::kNotFound, describe("deleterange", key) + "there is no such key"};
     }
     return result;
+}
+
+MetadataStorage::Result EtcdStorage::exchange(const std::string& key, const Entry& expected,
+                                              const Entry& desired, Entry* found) {
+    const auto look = [&](Entry* now, std::string* revision) {
+        std::string value;
+        Result result = find(key, &value, revision);
+        if (result.ok()) *now = std::move(value);
+        return result;
+    };
+    // By revision: a comparison with the bytes would make the request twice as large, and etcd's
+    // limit of it half.
+    const auto change = [&](const Entry& now, const std::string& revision) -> Result {
+        if (now && !parseFromString<uint64_t>(revision)) {
+            return notEtcd("txn", key, "revision " + revision);
+        }
+        const std::string operation =
+            desired ? R"({"request_put":)" + requestBody(key, &*desired)
+                    : R"({"request_delete_range":)" + requestBody(key, nullptr);
+        const std::string body = R"({"compare":[{"target":"MOD","result":"EQUAL","key":")" +
+                                 base64Encode(key) + R"(","mod_revision":")" +
+                                 (now ? revision : "0") + R"("}],"success":[)" + operation + "}]}";
+        std::string answer;
+        Result result = request("txn", key, body, &answer);
+        if (!result.ok()) return result;
+        Json::Value root;
+        result = parseAnswer("txn", key, answer, &root);
+        if (!result.ok()) return result;
+        const Json::Value succeeded = root.get("succeeded", false);
+        if (!succeeded.isBool()) return notEtcd("txn", key, answer);
+        return succeeded.asBool() ? Result{} : conflict(key);
+    };
+    return exchangeByVersion<std::string>(key, expected, desired, found, look, change);
 }
 
 Status EtcdStorage::logIn(const std::string& server, Time end, HttpResponse* response) {
@@ -245,7 +289,7 @@ Status EtcdStorage::exchange(const std::string& server, const char* operation,
 MetadataStorage::Result EtcdStorage::request(const char* operation, const std::string& key,
                                              const std::string& body, std::string* answer) {
     const std::string what = describe(operation, key);
-    return withRetries(limits_, [&](std::chrono::milliseconds time) -> StoreAttempt {
+    return withRetries(limits_, &health_, [&](std::chrono::milliseconds time) -> StoreAttempt {
         const auto end = std::chrono::steady_clock::now() + time;
         const size_t first = preferred_.load(std::memory_order_relaxed);
         std::string errors;

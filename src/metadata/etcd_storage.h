@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata in etcd (API version 3), over the gRPC gateway that each etcd serves on its client port:
-// POST /v3/kv/put, /v3/kv/range and /v3/kv/deleterange, keys and values in base64. With a user,
-// POST /v3/auth/authenticate gives a token for the others, until the server forgets it.
+// POST /v3/kv/put, /v3/kv/range, /v3/kv/deleterange and /v3/kv/txn, keys and values in base64. With
+// a user, POST /v3/auth/authenticate gives a token for the others, until the server forgets it.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include "etcd_access.h"
 #include "http_client.h"
 #include "metadata_storage.h"
+#include "store_health.h"
 
 namespace mooncake {
 
@@ -30,6 +31,8 @@ class EtcdStorage : public MetadataStorage {
     Result get(const std::string& key, std::string* value) override;
     Result set(const std::string& key, const std::string& value) override;
     Result remove(const std::string& key) override;
+    Result exchange(const std::string& key, const Entry& expected, const Entry& desired,
+                    Entry* found) override;
 
  private:
     using Time = std::chrono::steady_clock::time_point;
@@ -37,6 +40,7 @@ class EtcdStorage : public MetadataStorage {
     EtcdStorage(const std::string& scheme, const std::vector<StoreEndpoint>& endpoints,
                 EtcdAccess access, const StoreLimits& limits);
 
+    Result find(const std::string& key, std::string* value, std::string* revision);
     Result request(const char* operation, const std::string& key, const std::string& body,
                    std::string* answer);
     Status exchange(const std::string& server, const char* operation, const std::string& body,
@@ -49,6 +53,7 @@ class EtcdStorage : public MetadataStorage {
     std::mutex mutex_;
     std::string token_;  // guarded by mutex_; empty: to be asked for
     HttpClient client_;
+    StoreHealth health_;
     // Where the last answer came from. Relaxed: a hint, any value is right.
     std::atomic<size_t> preferred_{0};
 };

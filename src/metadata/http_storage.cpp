@@ -3,7 +3,9 @@
 
 #include <utility>
 
+#include "metadata_keys.h"
 #include "store_retry.h"
+#include "versioned_exchange.h"
 
 namespace mooncake {
 
@@ -24,39 +26,83 @@ Status HttpStorage::create(const std::string& url, const StoreLimits& limits,
 }
 
 MetadataStorage::Result HttpStorage::get(const std::string& key, std::string* value) {
-    return request(HttpMethod::kGet, key, std::string(), value);
+    HttpResponse response;
+    Result result = request(HttpMethod::kGet, key, "", "", &response);
+    if (result.ok()) *value = std::move(response.body);
+    return result;
 }
 
 MetadataStorage::Result HttpStorage::set(const std::string& key, const std::string& value) {
-    return request(HttpMethod::kPut, key, value, nullptr);
+    HttpResponse response;
+    return request(HttpMethod::kPut, key, value, "", &response);
 }
 
 MetadataStorage::Result HttpStorage::remove(const std::string& key) {
-    return request(HttpMethod::kDelete, key, std::string(), nullptr);
+    HttpResponse response;
+    return request(HttpMethod::kDelete, key, "", "", &response);
+}
+
+MetadataStorage::Result HttpStorage::exchange(const std::string& key, const Entry& expected,
+                                              const Entry& desired, Entry* found) {
+    const auto look = [&](Entry* now, std::string* tag) {
+        HttpResponse response;
+        Result result = request(HttpMethod::kGet, key, "", "", &response);
+        if (!result.ok()) return result;
+        *now = std::move(response.body);
+        *tag = std::move(response.etag);
+        return result;
+    };
+    const auto change = [&](const Entry& now, const std::string& tag) {
+        std::string condition;
+        if (!now) condition = "If-None-Match: *";
+        // A weak tag never matches.
+        if (tag.starts_with('"')) condition = "If-Match: " + tag;
+        HttpResponse response;
+        if (!desired) return request(HttpMethod::kDelete, key, "", condition, &response);
+        Result result = request(HttpMethod::kPut, key, *desired, condition, &response);
+        if (result.outcome != Outcome::kRefused || !now || !tag.empty() || !isAddressKey(key)) {
+            return result;
+        }
+        return replaceWriteOnce(key, *now, *desired, std::move(result));
+    };
+    return exchangeByVersion<std::string>(key, expected, desired, found, look, change);
+}
+
+// Some servers take the address of a node once, and refuse another until it is removed. Where they
+// refuse it even then, they get back what they had.
+MetadataStorage::Result HttpStorage::replaceWriteOnce(const std::string& key,
+                                                      const std::string& before,
+                                                      const std::string& value, Result refusal) {
+    const Result removed = remove(key);
+    if (!removed.ok() && removed.outcome != Outcome::kNotFound) return refusal;
+    Result result = set(key, value);
+    if (!result.ok()) set(key, before);
+    return result;
 }
 
 MetadataStorage::Result HttpStorage::request(HttpMethod method, const std::string& key,
-                                             const std::string& body, std::string* value) {
+                                             const std::string& body, const std::string& condition,
+                                             HttpResponse* response) {
     const std::string url = url_ + "?key=" + percentEncode(key);
-    return withRetries(limits_, [&](std::chrono::milliseconds time) -> StoreAttempt {
-        HttpResponse response;
-        const Status status = client_.request(method, url, body, time, &response);
+    return withRetries(limits_, &health_, [&](std::chrono::milliseconds time) -> StoreAttempt {
+        const Status status = client_.request(method, url, body, time, response, "", condition);
         if (!status.ok()) {
             return {{Outcome::kFailed, std::string(status.message())}, status.IsSocket()};
         }
-        if (response.status == 200 || (method != HttpMethod::kGet && response.status / 100 == 2)) {
-            if (value != nullptr) *value = std::move(response.body);
+        if (response->status == 200 ||
+            (method != HttpMethod::kGet && response->status / 100 == 2)) {
             return {};
         }
         std::string error = std::string(httpMethodName(method)) + " " + url +
-                            ": the server answered " + std::to_string(response.status);
-        if (method != HttpMethod::kPut && response.status == 404) {
+                            ": the server answered " + std::to_string(response->status);
+        if (method != HttpMethod::kPut && response->status == 404) {
             return {{Outcome::kNotFound, std::move(error)}};
         }
-        if (!response.body.empty()) error += " (" + logExcerpt(response.body) + ")";
-        if (response.status / 100 == 3) error += "; redirects are not followed";
-        const bool passing = isPassing(response.status);
-        const bool refused = response.status / 100 == 4 && !passing;
+        if (!condition.empty() && response->status == 412) return {conflict(key)};
+        if (!response->body.empty()) error += " (" + logExcerpt(response->body) + ")";
+        if (response->status / 100 == 3) error += "; redirects are not followed";
+        const bool passing = isPassing(response->status);
+        const bool refused = response->status / 100 == 4 && !passing;
         return {{refused ? Outcome::kRefused : Outcome::kFailed, std::move(error)}, passing};
     });
 }

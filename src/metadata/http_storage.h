@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metadata on an HTTP server: one URL, the key in its query, the value in the body.
+// Metadata on an HTTP server: one URL, the key in its query, the value in the body. A server that
+// answers entity tags is taken to keep to If-Match and If-None-Match (RFC 9110).
 #pragma once
 
 #include "http_client.h"
 #include "metadata_storage.h"
+#include "store_health.h"
 
 namespace mooncake {
 
@@ -16,17 +18,22 @@ class HttpStorage : public MetadataStorage {
     Result get(const std::string& key, std::string* value) override;
     Result set(const std::string& key, const std::string& value) override;
     Result remove(const std::string& key) override;
+    Result exchange(const std::string& key, const Entry& expected, const Entry& desired,
+                    Entry* found) override;
 
  private:
     HttpStorage(std::string url, const StoreLimits& limits)
         : url_(std::move(url)), limits_(limits), client_(limits) {}
 
     Result request(HttpMethod method, const std::string& key, const std::string& body,
-                   std::string* value);
+                   const std::string& condition, HttpResponse* response);
+    Result replaceWriteOnce(const std::string& key, const std::string& before,
+                            const std::string& value, Result refusal);
 
     const std::string url_;
     const StoreLimits limits_;
     HttpClient client_;
+    StoreHealth health_;
 };
 
 }  // namespace mooncake

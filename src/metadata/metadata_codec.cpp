@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata_codec.h"
 
+#include <chrono>
+#include <cstdio>
+#include <ctime>
 #include <limits>
 #include <string_view>
 #include <unordered_set>
@@ -139,6 +142,19 @@ Status readFileBuffers(const Json::Value& root,
 
 }  // namespace
 
+std::string publicationTime() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+    const auto seconds = static_cast<std::time_t>(micros / 1000000);
+    std::tm utc = {};
+    gmtime_r(&seconds, &utc);
+    char date[32] = {};
+    std::strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &utc);
+    char text[48] = {};
+    std::snprintf(text, sizeof(text), "%s.%06dZ", date, static_cast<int>(micros % 1000000));
+    return text;
+}
+
 std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
                               const std::string& timestamp) {
     Json::Value root(Json::objectValue);
@@ -146,6 +162,7 @@ std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
     root["protocol"] = desc.protocol;
     root["tcp_data_port"] = desc.tcp_data_port;
     root["timestamp"] = timestamp;
+    if (!desc.incarnation.empty()) root["incarnation"] = desc.incarnation;
     if (desc.protocol == kNvmeofGeneric) {
         Json::Value& trid = root["nvmeof_generic_trid"];
         trid["trtype"] = desc.nvmeof_generic_trid.trtype;
@@ -176,6 +193,10 @@ Status decodeSegmentDesc(const std::string& text, TransferMetadata::SegmentDesc*
     if (status.ok()) {
         status = readString(root, "timestamp", Need::kOptional, kMaxTextBytes, &desc->timestamp);
     }
+    if (status.ok()) {
+        status =
+            readString(root, "incarnation", Need::kOptional, kMaxTextBytes, &desc->incarnation);
+    }
     if (status.ok()) status = readInt(root, "tcp_data_port", &desc->tcp_data_port);
     if (status.ok() && desc->protocol == kNvmeofGeneric) {
         status = readTrid(root, &desc->nvmeof_generic_trid);
@@ -188,6 +209,7 @@ std::string encodeRpcMeta(const TransferMetadata::RpcMetaDesc& desc) {
     Json::Value root(Json::objectValue);
     root["ip_or_host_name"] = desc.ip_or_host_name;
     root["rpc_port"] = desc.rpc_port;
+    if (!desc.incarnation.empty()) root["incarnation"] = desc.incarnation;
     return writeJson(root);
 }
 
@@ -202,6 +224,10 @@ Status decodeRpcMeta(const std::string& text, TransferMetadata::RpcMetaDesc* des
     if (status.ok()) {
         status = readUnsigned(root, "rpc_port", Need::kRequired, 0,
                               std::numeric_limits<uint16_t>::max(), &port);
+    }
+    if (status.ok()) {
+        status =
+            readString(root, "incarnation", Need::kOptional, kMaxTextBytes, &desc->incarnation);
     }
     desc->rpc_port = static_cast<uint16_t>(port);
     return status;

@@ -16,6 +16,10 @@ inline constexpr size_t kMaxDescriptorBytes = size_t{8} << 20;
 inline constexpr size_t kMaxFileBuffers = 65536;
 inline constexpr size_t kMaxJsonDepth = 16;
 
+// The wall clock now, for a descriptor's timestamp: "2025-01-31 23:59:59.000000Z". In UTC: nodes of
+// several time zones share a store.
+std::string publicationTime();
+
 // The text to publish. `timestamp` is the text of its member of that name.
 std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
                               const std::string& timestamp);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata_keys.h"
 
-#include <string_view>
-
 namespace mooncake {
 
 namespace {
@@ -49,6 +47,10 @@ Status checkServerName(const std::string& name) {
         status = Status::InvalidArgument("the server name '" + name + "' holds a slash");
     }
     return status;
+}
+
+bool isAddressKey(std::string_view key) {
+    return key.substr(0, key.rfind('/') + 1).ends_with("/rpc_meta/");
 }
 
 Status MetadataKeys::create(const char* cluster_id, MetadataKeys* keys) {

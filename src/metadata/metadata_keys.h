@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/base/status.h"
 
@@ -15,6 +16,9 @@ Status checkSegmentName(const std::string& name);
 
 // The same for the name of a node, which moreover holds no slash at all.
 Status checkServerName(const std::string& name);
+
+// Whether a key is that of a node's address, not of a segment.
+bool isAddressKey(std::string_view key);
 
 class MetadataKeys {
  public:

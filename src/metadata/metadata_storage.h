@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/status.h"
@@ -19,6 +20,7 @@ class MetadataStorage {
         kOk,
         kNotFound,  // the store answered: there is no such key
         kRefused,   // the store answered: it will not do that
+        kConflict,  // the store answered: something else is there than was expected
         kFailed,    // no answer, or none that makes sense
     };
 
@@ -30,12 +32,26 @@ class MetadataStorage {
         bool ok() const { return outcome == Outcome::kOk; }
     };
 
+    // What lies under a key: bytes, or nothing.
+    using Entry = std::optional<std::string>;
+
     virtual ~MetadataStorage() = default;
 
     // `value` receives the bytes that were set; unchanged unless the outcome is kOk.
     virtual Result get(const std::string& key, std::string* value) = 0;
     virtual Result set(const std::string& key, const std::string& value) = 0;
     virtual Result remove(const std::string& key) = 0;
+
+    // Makes `desired` lie under `key` (nothing: removes it) if `expected` lies there. The store
+    // compares and changes in one step, except for an HTTP server that answers no entity tags: what
+    // comes between the two is lost there. kOk also where `desired` lies there already, so that an
+    // attempt whose answer got lost can be repeated; kConflict, with what does lie there in *found,
+    // where it is neither.
+    virtual Result exchange(const std::string& key, const Entry& expected, const Entry& desired,
+                            Entry* found) = 0;
+    static Result conflict(const std::string& key) {
+        return {Outcome::kConflict, "the entry '" + key + "' is not what it was"};
+    }
 
     // Where the nodes themselves are the store: begins to answer the others at `host` and *port; 0
     // takes a free port, which *port receives. Does nothing the second time, and for other stores.

@@ -10,6 +10,7 @@
 #include "common.h"
 #include "deadline_socket.h"
 #include "metadata_codec.h"
+#include "metadata_keys.h"
 
 namespace mooncake {
 
@@ -21,11 +22,6 @@ constexpr char kNothing[] = "null";
 
 std::string_view nameIn(std::string_view key) {
     return key.substr(key.rfind('/') + 1);
-}
-
-bool isAddressKey(std::string_view key) {
-    key.remove_suffix(nameIn(key).size());
-    return key.ends_with("/rpc_meta/");
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -74,6 +70,15 @@ MetadataStorage::Result P2pStorage::remove(const std::string& key) {
     return {};
 }
 
+// Nobody but this process writes here.
+MetadataStorage::Result P2pStorage::exchange(const std::string& key, const Entry& expected,
+                                             const Entry& desired, Entry* found) {
+    (void)expected, (void)found;
+    if (desired) return set(key, *desired);
+    remove(key);
+    return {};
+}
+
 MetadataStorage::Result P2pStorage::get(const std::string& key, std::string* value) {
     {
         std::lock_guard lock(mutex_);
@@ -93,7 +98,7 @@ MetadataStorage::Result P2pStorage::get(const std::string& key, std::string* val
         *value = encodeRpcMeta(desc);
         return {};
     }
-    return withRetries(limits_,
+    return withRetries(limits_, nullptr,
                        [&](std::chrono::milliseconds time) { return ask(nodes[0], time, value); });
 }
 
@@ -108,7 +113,7 @@ StoreAttempt P2pStorage::ask(const StoreEndpoint& node, std::chrono::millisecond
             TransferMetadata::SegmentDesc desc;
             desc.name = own_address_;
             desc.protocol = "nvmeof_generic";
-            own = encodeSegmentDesc(desc, getCurrentDateTime());
+            own = encodeSegmentDesc(desc, publicationTime());
         }
     }
     const auto now = std::chrono::steady_clock::now();

@@ -25,6 +25,8 @@ class P2pStorage : public MetadataStorage {
     // Makes `value` what this node answers from now on. kRefused where a message cannot hold it.
     Result set(const std::string& key, const std::string& value) override;
     Result remove(const std::string& key) override;
+    Result exchange(const std::string& key, const Entry& expected, const Entry& desired,
+                    Entry* found) override;
     Result listen(const std::string& host, uint16_t* port) override;
     bool outlivesProcess() const override { return false; }
 

@@ -17,6 +17,25 @@ namespace {
 constexpr uint16_t kDefaultPort = 6379;
 constexpr int kMaxDatabase = 255;
 
+// MetadataStorage::exchange, which the server does in one step: KEYS[1] is the key, ARGV[1] and [2]
+// what is expected there, [3] and [4] what is to be there; the first of each pair is 1 for the
+// bytes in the second, 0 for nothing. 1, or what is there instead.
+constexpr char kExchange[] = R"(
+local now = redis.call('GET', KEYS[1])
+local function has(flag, value)
+    if flag == '1' then return now == value end
+    return not now
+end
+if has(ARGV[3], ARGV[4]) then return 1 end
+if not has(ARGV[1], ARGV[2]) then return now end
+if ARGV[3] == '1' then
+    redis.call('SET', KEYS[1], ARGV[4])
+else
+    redis.call('DEL', KEYS[1])
+end
+return 1
+)";
+
 std::string environment(const char* name) {
     const char* text = std::getenv(name);
     return text == nullptr ? "" : text;
@@ -82,7 +101,7 @@ Status RedisStorage::create(const std::string& server, const RedisLogin& login,
 
 MetadataStorage::Result RedisStorage::get(const std::string& key, std::string* value) {
     RedisReply reply;
-    Result result = command({"GET", key}, &reply);
+    Result result = command(key, {"GET", key}, &reply);
     if (!result.ok()) return result;
     const std::string what = "Redis GET of '" + key + "' at " + server_.text() + ": ";
     if (reply->type == REDIS_REPLY_NIL) return {Outcome::kNotFound, what + "there is no such key"};
@@ -93,7 +112,7 @@ MetadataStorage::Result RedisStorage::get(const std::string& key, std::string* v
 
 MetadataStorage::Result RedisStorage::set(const std::string& key, const std::string& value) {
     RedisReply reply;
-    Result result = command({"SET", key, value}, &reply);
+    Result result = command(key, {"SET", key, value}, &reply);
     if (result.ok() && reply->type != REDIS_REPLY_STATUS) {
         return {Outcome::kFailed,
                 "Redis SET of '" + key + "' at " + server_.text() + ": the reply is not OK"};
@@ -103,13 +122,37 @@ MetadataStorage::Result RedisStorage::set(const std::string& key, const std::str
 
 MetadataStorage::Result RedisStorage::remove(const std::string& key) {
     RedisReply reply;
-    Result result = command({"DEL", key}, &reply);
+    Result result = command(key, {"DEL", key}, &reply);
     if (!result.ok()) return result;
     const std::string what = "Redis DEL of '" + key + "' at " + server_.text() + ": ";
     if (reply->type != REDIS_REPLY_INTEGER)
         return {Outcome::kFailed, what + "the reply is no number"};
     if (reply->integer == 0) return {Outcome::kNotFound, what + "there is no such key"};
     return {};
+}
+
+MetadataStorage::Result RedisStorage::exchange(const std::string& key, const Entry& expected,
+                                               const Entry& desired, Entry* found) {
+    const auto flag = [](const Entry& entry) { return std::string(entry ? "1" : "0"); };
+    RedisReply reply;
+    Result result = command(key,
+                            {"EVAL", kExchange, "1", key, flag(expected), expected.value_or(""),
+                             flag(desired), desired.value_or("")},
+                            &reply);
+    if (!result.ok()) return result;
+    switch (reply->type) {
+        case REDIS_REPLY_INTEGER:
+            return {};
+        case REDIS_REPLY_NIL:
+            found->reset();
+            return conflict(key);
+        case REDIS_REPLY_STRING:
+            *found = textOf(*reply);
+            return conflict(key);
+        default:
+            return {Outcome::kFailed, "Redis EVAL of '" + key + "' at " + server_.text() +
+                                          ": the reply is neither a number nor a value"};
+    }
 }
 
 // A connection that is logged in. InvalidArgument where the server says that it is not to be.
@@ -142,11 +185,11 @@ Status RedisStorage::open(RedisConnection::Time deadline,
     return status;
 }
 
-MetadataStorage::Result RedisStorage::command(const std::vector<std::string>& words,
+MetadataStorage::Result RedisStorage::command(const std::string& key,
+                                              const std::vector<std::string>& words,
                                               RedisReply* reply) {
-    const std::string what =
-        "Redis " + words[0] + " of '" + words[1] + "' at " + server_.text() + ": ";
-    return withRetries(limits_, [&](std::chrono::milliseconds time) -> StoreAttempt {
+    const std::string what = "Redis " + words[0] + " of '" + key + "' at " + server_.text() + ": ";
+    return withRetries(limits_, &health_, [&](std::chrono::milliseconds time) -> StoreAttempt {
         const auto deadline = std::chrono::steady_clock::now() + time;
         std::unique_ptr<RedisConnection> connection = idle_.take();
         const bool kept = connection != nullptr;
@@ -170,6 +213,11 @@ MetadataStorage::Result RedisStorage::command(const std::vector<std::string>& wo
             const bool passing = isPassing(error);
             std::string text = what + logExcerpt(error);
             if (error.starts_with("NOAUTH")) text += "; set MC_REDIS_PASSWORD";
+            if (error.starts_with("NOPERM")) {
+                text +=
+                    "; the user needs the commands get, set, del and eval on keys that begin "
+                    "with mooncake/";
+            }
             return {{passing ? Outcome::kFailed : Outcome::kRefused, std::move(text)}, passing};
         }
         return {};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metadata in Redis: one string per key, with GET, SET and DEL.
+// Metadata in Redis: one string per key, with GET, SET, DEL and, for what is done on condition,
+// EVAL.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include "idle_pool.h"
 #include "metadata_storage.h"
 #include "redis_connection.h"
+#include "store_health.h"
 
 namespace mooncake {
 
@@ -32,18 +34,22 @@ class RedisStorage : public MetadataStorage {
     Result get(const std::string& key, std::string* value) override;
     Result set(const std::string& key, const std::string& value) override;
     Result remove(const std::string& key) override;
+    Result exchange(const std::string& key, const Entry& expected, const Entry& desired,
+                    Entry* found) override;
 
  private:
     RedisStorage(StoreEndpoint server, RedisLogin login, const StoreLimits& limits)
         : server_(std::move(server)), login_(std::move(login)), limits_(limits) {}
 
-    Result command(const std::vector<std::string>& words, RedisReply* reply);
+    Result command(const std::string& key, const std::vector<std::string>& words,
+                   RedisReply* reply);
     Status open(RedisConnection::Time deadline, std::unique_ptr<RedisConnection>* connection);
 
     const StoreEndpoint server_;
     const RedisLogin login_;
     const StoreLimits limits_;
     IdlePool<RedisConnection> idle_;
+    StoreHealth health_;
 };
 
 }  // namespace mooncake

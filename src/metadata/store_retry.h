@@ -3,13 +3,12 @@
 // be repeated: a value is written as a whole, and an entry that is removed twice is gone.
 #pragma once
 
-#include <glog/logging.h>
-
 #include <chrono>
 #include <string>
 #include <thread>
 
 #include "metadata_storage.h"
+#include "store_health.h"
 #include "store_limits.h"
 
 namespace mooncake {
@@ -20,11 +19,12 @@ struct StoreAttempt {
     bool again = false;
 };
 
-// Calls attempt(milliseconds left for it) until it has an answer or the limits are reached. Each
-// failure that is followed by a retry is in the log, and the last one is the result, with their
-// number.
+// Calls attempt(milliseconds left for it) until it has an answer or the limits are reached. The
+// last failure is the result, with their number. `health` is told the result; null where it says
+// nothing about a store that is always the same.
 template <typename Attempt>
-MetadataStorage::Result withRetries(const StoreLimits& limits, const Attempt& attempt) {
+MetadataStorage::Result withRetries(const StoreLimits& limits, StoreHealth* health,
+                                    const Attempt& attempt) {
     using Clock = std::chrono::steady_clock;
     using std::chrono::milliseconds;
     const Clock::time_point end = Clock::now() + limits.total;
@@ -39,9 +39,9 @@ MetadataStorage::Result withRetries(const StoreLimits& limits, const Attempt& at
             if (!tried.result.ok() && number > 1) {
                 tried.result.error += " (after " + std::to_string(number) + " attempts)";
             }
+            if (health != nullptr) health->note(tried.result);
             return std::move(tried.result);
         }
-        LOG(WARNING) << tried.result.error << "; trying again";
         std::this_thread::sleep_for(pause);
         pause *= 2;
     }

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <unordered_set>
 #include <utility>
 
+#include "incarnation.h"
+#include "log_pace.h"
 #include "metadata_codec.h"
 #include "metadata_keys.h"
 #include "metadata_storage.h"
@@ -25,40 +28,37 @@ std::unique_ptr<const MetadataKeys> makeKeys(Status* status) {
 
 constexpr std::chrono::seconds kCheckInterval(5);
 
-// A store that comes back with a copy of earlier days has an older record. Garbage is nobody's.
-bool recordGivesWay(const std::string& found, const std::string& own) {
-    SegmentDesc found_desc;
-    SegmentDesc own_desc;
-    if (decodeSegmentDesc(own, &own_desc).ok()) {
-        return !decodeSegmentDesc(found, &found_desc).ok() ||
-               found_desc.timestamp < own_desc.timestamp;
-    }
-    TransferMetadata::RpcMetaDesc address;
-    return !decodeRpcMeta(found, &address).ok();
-}
+// Of the calling thread.
+thread_local TransferMetadata::Gathering* innermost_gathering = nullptr;
 
 }  // namespace
 
-TransferMetadata::TransferMetadata(const std::string& conn_string) : keys_(makeKeys(&status_)) {
+TransferMetadata::TransferMetadata(const std::string& conn_string)
+    : incarnation_(newIncarnation()),
+      keys_(makeKeys(&status_)),
+      lookups_(std::make_unique<NamedLogPace>()) {
     if (status_.ok()) status_ = createMetadataStorage(conn_string, StoreLimits(), &storage_);
     if (!status_.ok()) {
         LOG(ERROR) << "No metadata store: " << status_.message();
         return;
     }
     keeper_ =
-        std::make_unique<RecordKeeper>(storage_, kCheckInterval, &publish_mutex_, recordGivesWay);
+        std::make_unique<RecordKeeper>(storage_, kCheckInterval, &publish_mutex_, incarnation_);
 }
 
 TransferMetadata::TransferMetadata(std::shared_ptr<MetadataStorage> storage,
                                    std::chrono::milliseconds check_interval)
-    : storage_(std::move(storage)), keys_(makeKeys(&status_)) {
+    : incarnation_(newIncarnation()),
+      storage_(std::move(storage)),
+      keys_(makeKeys(&status_)),
+      lookups_(std::make_unique<NamedLogPace>()) {
     if (!status_.ok()) {
         storage_.reset();
         LOG(ERROR) << "No metadata store: " << status_.message();
         return;
     }
     keeper_ =
-        std::make_unique<RecordKeeper>(storage_, check_interval, &publish_mutex_, recordGivesWay);
+        std::make_unique<RecordKeeper>(storage_, check_interval, &publish_mutex_, incarnation_);
 }
 
 TransferMetadata::~TransferMetadata() = default;
@@ -119,21 +119,26 @@ std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDesc(const std::string&
         LOG(ERROR) << "No segment descriptor is fetched: " << status.message();
         return nullptr;
     }
+    // Who waits for a node that is away asks all the time.
+    const auto complain = [&](const std::string& what) {
+        if (const auto left_out = lookups_->admit(segment_name)) {
+            LOG(ERROR) << "The descriptor of segment '" << segment_name << "' " << what
+                       << leftOutText(*left_out);
+        }
+    };
     std::string text;
     const auto result = storage_->get(keys_->segment(segment_name), &text);
     if (!result.ok()) {
-        LOG(ERROR) << "The descriptor of segment '" << segment_name << "' "
-                   << (result.outcome == Outcome::kNotFound
-                           ? "is not in the metadata store; is its target running? "
-                           : "cannot be fetched: ")
-                   << result.error;
+        complain((result.outcome == Outcome::kNotFound
+                      ? "is not in the metadata store; is its target running? "
+                      : "cannot be fetched: ") +
+                 result.error);
         return nullptr;
     }
     auto desc = std::make_shared<SegmentDesc>();
     status = decodeSegmentDesc(text, desc.get());
     if (!status.ok()) {
-        LOG(ERROR) << "The descriptor of segment '" << segment_name
-                   << "' is malformed: " << status.message();
+        complain("is malformed: " + std::string(status.message()));
         return nullptr;
     }
     return desc;
@@ -200,8 +205,10 @@ int TransferMetadata::addLocalSegment(SegmentID segment_id, const std::string& s
     // A copy of our own: the caller may be a plugin, and the code that frees its object is unloaded
     // with it.
     auto own = std::make_shared<SegmentDesc>(*desc);
+    own->incarnation = incarnation_;
     desc.reset();
     std::unique_lock lock(segment_lock_);
+    ++changes_;
     // An id and a name belong together; whatever else either of them stood for goes.
     if (auto old = segments_.find(segment_id); old != segments_.end()) {
         segment_ids_.erase(old->second.name);
@@ -232,17 +239,33 @@ int TransferMetadata::updateLocalSegmentDesc(SegmentID segment_id) {
 
 // With publish_mutex_ held: the state is taken under it, so what is published later is never older.
 int TransferMetadata::publish(SegmentID segment_id, bool insist) {
-    const std::shared_ptr<SegmentDesc> desc = localDesc(segment_id);
+    std::shared_ptr<SegmentDesc> desc;
+    uint64_t changes = 0;
+    {
+        std::shared_lock lock(segment_lock_);
+        const auto found = segments_.find(segment_id);
+        if (found != segments_.end()) desc = found->second.desc;
+        changes = changes_;
+    }
     if (!desc) {
         LOG(ERROR) << "Segment " << segment_id << " is not published: there is no such segment";
         return ERR_INVALID_ARGUMENT;
     }
-    return publishDesc(desc->name, *desc, insist);
+    const int rc = publishDesc(desc->name, *desc, insist);
+    if (rc == 0 && segment_id == static_cast<SegmentID>(LOCAL_SEGMENT_ID)) published_ = changes;
+    return rc;
+}
+
+// With publish_mutex_ held. Another thread may have published this change with its own.
+int TransferMetadata::publishUpTo(uint64_t change, bool insist) {
+    return published_ >= change ? 0 : publish(LOCAL_SEGMENT_ID, insist);
 }
 
 int TransferMetadata::updateSegmentDesc(const std::string& segment_name, const SegmentDesc& desc) {
+    SegmentDesc own = desc;
+    own.incarnation = incarnation_;
     std::lock_guard publishing(publish_mutex_);
-    return publishDesc(segment_name, desc, true);
+    return publishDesc(segment_name, own, true);
 }
 
 // `insist`: whether what cannot be published now is to be, once the store answers again.
@@ -257,20 +280,22 @@ int TransferMetadata::publishDesc(const std::string& segment_name, const Segment
                                          " are allowed");
     }
     if (status.ok()) {
-        text = encodeSegmentDesc(desc, getCurrentDateTime());
+        text = encodeSegmentDesc(desc, publicationTime());
         if (text.size() > kMaxDescriptorBytes) {
             status = Status::InvalidArgument("it has " + std::to_string(text.size()) +
                                              " bytes; at most " +
                                              std::to_string(kMaxDescriptorBytes) + " are allowed");
         }
     }
-    if (!status.ok()) {
+    refused_ = !status.ok();
+    if (refused_) {
         LOG(ERROR) << "The descriptor of segment '" << segment_name
                    << "' is not published: " << status.message();
         return ERR_METADATA;
     }
     const auto result = keeper_->set(keys_->segment(segment_name), text, insist);
     if (result.ok()) return 0;
+    refused_ = result.outcome != Outcome::kFailed;
     LOG(ERROR) << "The descriptor of segment '" << segment_name
                << "' is not published: " << result.error;
     return ERR_METADATA;
@@ -282,7 +307,7 @@ int TransferMetadata::removeKey(const std::string& key, const std::string& what)
         return ERR_METADATA;
     }
     const auto result = keeper_->remove(key);
-    if (!result.ok() && result.outcome != Outcome::kNotFound) {
+    if (!result.ok()) {
         LOG(ERROR) << what << " is not removed from the metadata store: " << result.error;
         return ERR_METADATA;
     }
@@ -311,9 +336,9 @@ int TransferMetadata::removePublished() {
 
 // Readers hold descriptors without a lock, so a change replaces the local one. `change` gets a copy
 // and returns 0, or an error that leaves the local segment as it is; it is called again if somebody
-// else was faster.
+// else was faster. *number receives which change of the local segment it was.
 template <typename Change>
-int TransferMetadata::changeLocalDesc(const Change& change) {
+int TransferMetadata::changeLocalDesc(const Change& change, uint64_t* number) {
     for (;;) {
         const std::shared_ptr<SegmentDesc> before = localDesc(LOCAL_SEGMENT_ID);
         if (!before) {
@@ -326,6 +351,8 @@ int TransferMetadata::changeLocalDesc(const Change& change) {
         auto local = segments_.find(LOCAL_SEGMENT_ID);
         if (local != segments_.end() && local->second.desc == before) {
             local->second.desc = std::move(after);
+            ++changes_;
+            if (number != nullptr) *number = changes_;
             return 0;
         }
     }
@@ -337,43 +364,108 @@ int TransferMetadata::addFileBuffer(const FileBufferDesc& buffer_desc, bool upda
                    << " is not added: its id is 0 or its path holds a zero byte";
         return ERR_INVALID_ARGUMENT;
     }
-    // Over the publication too: it is taken back if that fails, and nobody must have published it
-    // meanwhile.
-    std::unique_lock publishing(publish_mutex_, std::defer_lock);
-    if (update_metadata) publishing.lock();
     const auto sameId = [&](const FileBufferDesc& file) { return file.id == buffer_desc.id; };
-    int rc = changeLocalDesc([&](SegmentDesc* desc) {
+    const auto add = [&](SegmentDesc* desc) {
         if (std::any_of(desc->file_buffers.begin(), desc->file_buffers.end(), sameId)) {
             LOG(ERROR) << "File buffer " << buffer_desc.id << " is there already";
             return ERR_ADDRESS_OVERLAPPED;
         }
         desc->file_buffers.push_back(buffer_desc);
         return 0;
-    });
+    };
+    uint64_t change = 0;
+    int rc = changeLocalDesc(add, &change);
     if (rc != 0 || !update_metadata) return rc;
-    rc = publish(LOCAL_SEGMENT_ID, false);
-    if (rc != 0) {
-        changeLocalDesc([&](SegmentDesc* desc) {
-            std::erase_if(desc->file_buffers, sameId);
-            return 0;
-        });
+    if (Gathering* const mine = gathering()) {
+        mine->added_.push_back(buffer_desc);
+        mine->changed_ = true;
+        return 0;
     }
+    // Threads that come here together are served by one publication. Where it fails each takes its
+    // own file back before the next one publishes.
+    std::lock_guard publishing(publish_mutex_);
+    rc = publishUpTo(change, false);
+    if (rc != 0) takeBack({buffer_desc});
     return rc;
 }
 
-int TransferMetadata::removeFileBuffer(FileBufferID id, bool update_metadata) {
-    std::unique_lock publishing(publish_mutex_, std::defer_lock);
-    if (update_metadata) publishing.lock();
-    const int rc = changeLocalDesc([id](SegmentDesc* desc) {
-        const auto removed = std::erase_if(
-            desc->file_buffers, [id](const FileBufferDesc& file) { return file.id == id; });
-        return removed == 0 ? ERR_ADDRESS_NOT_REGISTERED : 0;
+void TransferMetadata::takeBack(const std::vector<FileBufferDesc>& files) {
+    std::unordered_set<FileBufferID> ids;
+    for (const FileBufferDesc& file : files) ids.insert(file.id);
+    changeLocalDesc([&](SegmentDesc* desc) {
+        std::erase_if(desc->file_buffers,
+                      [&](const FileBufferDesc& file) { return ids.count(file.id) != 0; });
+        return 0;
     });
-    if (rc != 0 || !update_metadata) return rc;
-    return publish(LOCAL_SEGMENT_ID, true);
 }
 
-int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc) {
+int TransferMetadata::removeFileBuffer(FileBufferID id, bool update_metadata) {
+    return removeFileBuffers({id}, update_metadata);
+}
+
+int TransferMetadata::removeFileBuffers(const std::vector<FileBufferID>& ids,
+                                        bool update_metadata) {
+    const std::unordered_set<FileBufferID> gone(ids.begin(), ids.end());
+    const auto isGone = [&](const FileBufferDesc& file) { return gone.count(file.id) != 0; };
+    uint64_t change = 0;
+    const auto take = [&](SegmentDesc* desc) {
+        return std::erase_if(desc->file_buffers, isGone) == 0 ? ERR_ADDRESS_NOT_REGISTERED : 0;
+    };
+    const int rc = changeLocalDesc(take, &change);
+    if (rc != 0 || !update_metadata) return rc;
+    if (Gathering* const mine = gathering()) {
+        std::erase_if(mine->added_, isGone);
+        mine->changed_ = true;
+        return 0;
+    }
+    std::lock_guard publishing(publish_mutex_);
+    return publishUpTo(change, true);
+}
+
+TransferMetadata::Gathering* TransferMetadata::gathering() {
+    for (Gathering* one = innermost_gathering; one != nullptr; one = one->outer_) {
+        if (&one->metadata_ == this && one->open_) return one;
+    }
+    return nullptr;
+}
+
+TransferMetadata::Gathering::Gathering(TransferMetadata& metadata)
+    : metadata_(metadata), outer_(innermost_gathering) {
+    innermost_gathering = this;
+}
+
+TransferMetadata::Gathering::~Gathering() {
+    std::vector<FileBufferID> refused;
+    publish(&refused);
+    innermost_gathering = outer_;
+}
+
+int TransferMetadata::Gathering::publish(std::vector<FileBufferID>* refused) {
+    refused->clear();
+    if (!open_) return 0;
+    open_ = false;
+    return changed_ ? metadata_.publishGathered(added_, refused) : 0;
+}
+
+// What the store does not take as a whole it is given file by file.
+int TransferMetadata::publishGathered(const std::vector<FileBufferDesc>& added,
+                                      std::vector<FileBufferID>* refused) {
+    {
+        std::lock_guard publishing(publish_mutex_);
+        const int rc = publish(LOCAL_SEGMENT_ID, true);
+        if (rc == 0 || !refused_) return rc;
+        takeBack(added);
+    }
+    for (const FileBufferDesc& file : added) {
+        if (addFileBuffer(file, true) != 0) refused->push_back(file.id);
+    }
+    // What is published again later is what there is now.
+    std::lock_guard publishing(publish_mutex_);
+    return refused->empty() ? 0 : publish(LOCAL_SEGMENT_ID, true);
+}
+
+int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc,
+                                      NameInUse name_in_use) {
     Status status = storage_ ? checkServerName(server_name) : status_;
     if (!status.ok()) {
         LOG(ERROR) << "The address of this node is not published: " << status.message();
@@ -386,33 +478,18 @@ int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDes
         return ERR_SOCKET;
     }
     const std::string key = keys_->rpcMeta(server_name);
-    const std::string text = encodeRpcMeta(desc);
+    RpcMetaDesc own = desc;
+    own.incarnation = incarnation_;
     {
         std::unique_lock lock(segment_lock_);
         local_rpc_meta_ = desc;
     }
-    result = keeper_->set(key, text, true);
-    if (result.outcome == Outcome::kRefused) {
-        // A store with write-once entries, and a predecessor that crashed. What it left may say
-        // just the same.
-        std::string stored;
-        RpcMetaDesc found;
-        if (storage_->get(key, &stored).ok() && decodeRpcMeta(stored, &found).ok() &&
-            found.ip_or_host_name == desc.ip_or_host_name && found.rpc_port == desc.rpc_port) {
-            // As the store has it: other engines order and space the members in other ways.
-            keeper_->confirm(key, stored);
-            return 0;
-        }
-        LOG(WARNING) << "Replacing what an earlier process left in the metadata store under '"
-                     << key << "': " << result.error;
-        const auto removed = storage_->remove(key);
-        if (removed.ok() || removed.outcome == Outcome::kNotFound)
-            result = keeper_->set(key, text, true);
-    }
+    keeper_->takeOver(name_in_use == NameInUse::kTakeOver);
+    result = keeper_->set(key, encodeRpcMeta(own), true);
     if (result.ok()) return 0;
     LOG(ERROR) << "The address of this node is not published as '" << server_name
                << "': " << result.error;
-    return ERR_METADATA;
+    return result.outcome == Outcome::kConflict ? ERR_ADDRESS_OVERLAPPED : ERR_METADATA;
 }
 
 int TransferMetadata::removeRpcMetaEntry(const std::string& server_name) {

@@ -13,11 +13,12 @@ using nvmeof_generic::inQuotes;
 
 namespace {
 
-enum Option { kHelp = 'h', kConfig = 256, kCheck, kVersion };
+enum Option { kHelp = 'h', kConfig = 256, kCheck, kTakeover, kVersion };
 
 const option kOptions[] = {{"help", no_argument, nullptr, kHelp},
                            {"config", required_argument, nullptr, kConfig},
                            {"check", no_argument, nullptr, kCheck},
+                           {"takeover", no_argument, nullptr, kTakeover},
                            {"version", no_argument, nullptr, kVersion},
                            {nullptr, 0, nullptr, 0}};
 
@@ -28,7 +29,7 @@ Error usageError(const std::string& what) {
 }  // namespace
 
 std::string helpText() {
-    return std::string(R"(transfer_engine_file_server [--config=<file>] [--check]
+    return std::string(R"(transfer_engine_file_server [--config=<file>] [--check] [--takeover]
 
 Serves the files of its configuration to other nodes over NVMe-oF until SIGTERM or SIGINT. SIGHUP
 has it read the configuration again: new files are served, those that are gone are taken back,
@@ -38,6 +39,7 @@ those that stay are not disturbed.
            FILE_SERVER_DEFAULT_CONFIG + R"()
 --check          only say whether the configuration is right, and which of its files cannot be
                  served; exports nothing
+--takeover       take the segment's name over from a process that runs, as takeover = yes does
 --help           this text
 --version        the version
 
@@ -63,6 +65,9 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
                 return line;
             case kCheck:
                 line.action = CommandLine::Action::kCheck;
+                break;
+            case kTakeover:
+                line.takeover = true;
                 break;
             case kConfig:
                 line.config = optarg;

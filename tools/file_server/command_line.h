@@ -12,7 +12,8 @@ struct CommandLine {
     enum class Action { kServe, kCheck, kHelp, kVersion };
 
     Action action = Action::kServe;
-    std::string config;  ///< path of the configuration file
+    std::string config;     ///< path of the configuration file
+    bool takeover = false;  ///< as the setting of that name
 };
 
 /// All there is to know about the program's usage.

@@ -17,6 +17,21 @@ bool EngineRegistry::remove(const std::string& path) {
     return engine_.unregisterLocalFile(path) == 0;
 }
 
+void EngineRegistry::withdraw(const std::vector<std::string>& paths) {
+    engine_.withdrawLocalFiles(paths);
+}
+
+void EngineRegistry::beginBatch() {
+    batch_.emplace(engine_);
+}
+
+std::vector<std::string> EngineRegistry::endBatch() {
+    std::vector<std::string> refused;
+    if (batch_) batch_->publish(&refused);
+    batch_.reset();
+    return refused;
+}
+
 bool EngineRegistry::serves(FileBufferID id) {
     // The transport takes a file that it has lost out of the descriptor.
     const auto metadata = engine_.getMetadata();

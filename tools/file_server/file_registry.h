@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "config_sections.h"
 #include "transfer_engine.h"
@@ -19,12 +21,18 @@ class FileRegistry {
     virtual Result<FileBufferID> add(const std::string& path, uint64_t size) = 0;
     /// @return false, with the cause in the log, where the file is still served or held
     virtual bool remove(const std::string& path) = 0;
+    /// Takes files that are to be removed out of the published record, all at once.
+    virtual void withdraw(const std::vector<std::string>& paths) = 0;
+    /// What is added until endBatch() is published all at once, by that.
+    virtual void beginBatch() = 0;
+    /// @return paths of added files that are not served after all, with the cause in the log
+    virtual std::vector<std::string> endBatch() = 0;
     /// Whether the transport serves it still, which it does not after the file was truncated,
     /// replaced or the like.
     virtual bool serves(FileBufferID id) = 0;
 };
 
-/// The engine's thread rules hold.
+/// The engine's thread rules hold, but for batches: one thread uses them.
 class EngineRegistry : public FileRegistry {
  public:
     /// @param engine  with a transport that serves files; must outlive this object
@@ -32,10 +40,14 @@ class EngineRegistry : public FileRegistry {
 
     Result<FileBufferID> add(const std::string& path, uint64_t size) override;
     bool remove(const std::string& path) override;
+    void withdraw(const std::vector<std::string>& paths) override;
+    void beginBatch() override;
+    std::vector<std::string> endBatch() override;
     bool serves(FileBufferID id) override;
 
  private:
     TransferEngine& engine_;
+    std::optional<TransferEngine::FileBatch> batch_;
 };
 
 }  // namespace mooncake::file_server

@@ -33,7 +33,7 @@ int run(int argc, char** argv) {
     }
     ServiceSignals signals;
     ServiceNotice notice = ServiceNotice::fromEnvironment();
-    return serve(line.value().config, signals, notice);
+    return serve(line.value().config, line.value().takeover, signals, notice);
 }
 
 }  // namespace

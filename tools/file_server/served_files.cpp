@@ -18,15 +18,30 @@ ServedFiles::Outcome ServedFiles::apply(const std::vector<FileEntry>& wanted,
     for (const Entry& entry : files_) served.push_back({entry.file, !registry_.serves(entry.id)});
     const FilePlan plan = planFiles(served, wanted);
     Outcome outcome;
+    if (stop()) return outcome;
+    if (!plan.remove.empty()) registry_.withdraw(plan.remove);
     for (const std::string& path : plan.remove) {
         if (stop()) return outcome;
         remove(path, outcome);
     }
-    for (const FileEntry& file : plan.add) {
-        if (stop()) return outcome;
+    if (!plan.add.empty()) addAll(plan.add, stop, outcome);
+    return outcome;
+}
+
+void ServedFiles::addAll(const std::vector<FileEntry>& files, const std::function<bool()>& stop,
+                         Outcome& outcome) {
+    registry_.beginBatch();
+    for (const FileEntry& file : files) {
+        if (stop()) break;
         add(file, outcome);
     }
-    return outcome;
+    for (const std::string& path : registry_.endBatch()) {
+        LOG(ERROR) << "file " << inQuotes(path)
+                   << " is not served: the log above says why; a reload (SIGHUP) tries it again";
+        std::erase_if(files_, [&](const Entry& entry) { return entry.file.path == path; });
+        --outcome.added;
+        ++outcome.failed;
+    }
 }
 
 void ServedFiles::remove(const std::string& path, Outcome& outcome) {

@@ -37,6 +37,8 @@ class ServedFiles {
         FileBufferID id;
     };
 
+    void addAll(const std::vector<FileEntry>& files, const std::function<bool()>& stop,
+                Outcome& outcome);
     void add(const FileEntry& file, Outcome& outcome);
     void remove(const std::string& path, Outcome& outcome);
 

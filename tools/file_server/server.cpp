@@ -76,7 +76,16 @@ class Server {
 
 bool Server::start() {
     notice_.status("joining the metadata service");
-    if (const int rc = engine_.init(config_.metadata, config_.segment); rc != 0) {
+    const auto nameInUse =
+        config_.takeover ? TransferEngine::NameInUse::kTakeOver : TransferEngine::NameInUse::kRefuse;
+    const int rc = engine_.init(config_.metadata, config_.segment, "", 12345, nameInUse);
+    if (rc == ERR_ADDRESS_OVERLAPPED) {
+        LOG(ERROR) << "segment " << inQuotes(config_.segment)
+                   << " is another process's, which runs: the log above says whose; end that one, "
+                      "name this segment otherwise, or take the name over with --takeover";
+        return false;
+    }
+    if (rc != 0) {
         LOG(ERROR) << "cannot join the metadata service as " << inQuotes(config_.segment)
                    << " (error " << rc << "): the log above says why";
         return false;
@@ -143,13 +152,16 @@ ExitStatus check(const std::string& configPath, std::ostream& out, std::ostream&
     return failed != 0 && config.value().strict ? kFailed : kDone;
 }
 
-ExitStatus serve(const std::string& configPath, ServiceSignals& signals, ServiceNotice& notice) {
+ExitStatus serve(const std::string& configPath, bool takeover, ServiceSignals& signals,
+                 ServiceNotice& notice) {
     auto config = readConfig(configPath);
     if (!config.ok()) {
         LOG(ERROR) << config.error().message;
         return kWrongConfig;
     }
-    Server server(config.take(), signals, notice);
+    ServerConfig wanted = config.take();
+    wanted.takeover = wanted.takeover || takeover;
+    Server server(std::move(wanted), signals, notice);
     if (!server.start()) return kFailed;
     while (signals.wait() == ServiceSignals::Request::kReload) server.reload(configPath);
     return server.end() ? kDone : kFailed;

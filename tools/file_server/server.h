@@ -18,8 +18,10 @@ enum ExitStatus { kDone = 0, kFailed = 1, kWrongConfig = 2 };
 ExitStatus check(const std::string& configPath, std::ostream& out, std::ostream& err);
 
 /// Serves until it is asked to stop; reads the configuration again whenever it is asked to.
+/// @param takeover  as the setting of that name, whatever that says
 /// @return kWrongConfig; kFailed, with the cause in the log, where it cannot start, or has left
 ///     something behind at the end
-ExitStatus serve(const std::string& configPath, ServiceSignals& signals, ServiceNotice& notice);
+ExitStatus serve(const std::string& configPath, bool takeover, ServiceSignals& signals,
+                 ServiceNotice& notice);
 
 }  // namespace mooncake::file_server

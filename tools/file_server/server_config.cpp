@@ -146,6 +146,7 @@ Result<> takeServer(const ConfigSection& section, ServerConfig& config) {
          [&](const auto& value) { return takePath(value, config.allowedHostsFile); }},
         {"dhchap_keys", [&](const auto& value) { return takePath(value, config.dhchapKeys); }},
         {"strict", [&](const auto& value) { return takeSwitch(value, config.strict); }},
+        {"takeover", [&](const auto& value) { return takeSwitch(value, config.takeover); }},
     };
     return takeSettings(section, "the server (the part before the first [file ...])", setters);
 }

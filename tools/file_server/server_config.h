@@ -30,6 +30,7 @@ struct ServerConfig {
     std::string allowedHostsFile;
     std::string dhchapKeys;
     bool strict = false;
+    bool takeover = false;  ///< of the segment's name, from a process that runs
     std::vector<FileEntry> files;
 
     bool operator==(const ServerConfig&) const = default;

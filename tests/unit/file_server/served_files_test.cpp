@@ -28,11 +28,23 @@ class FakeRegistry : public FileRegistry {
         calls.push_back("remove " + path);
         return !stuck.contains(path);
     }
+    void withdraw(const std::vector<std::string>& paths) override {
+        std::string call = "withdraw";
+        for (const std::string& path : paths) call += " " + path;
+        publications.push_back(call);
+    }
+    void beginBatch() override { publications.push_back("begin"); }
+    std::vector<std::string> endBatch() override {
+        publications.push_back("end");
+        return std::exchange(refused, {});
+    }
     bool serves(FileBufferID id) override { return !withdrawn.contains(id); }
 
     std::vector<std::string> take() { return std::exchange(calls, {}); }
 
     std::vector<std::string> calls;
+    std::vector<std::string> publications;
+    std::vector<std::string> refused;
     std::set<std::string> failing, stuck;
     std::set<FileBufferID> withdrawn;
 
@@ -62,6 +74,29 @@ TEST_F(ServedFilesTest, ComesAndGoes) {
     EXPECT_EQ(files_.count(), 2u);
     apply({b_, c_});
     EXPECT_THAT(registry_.take(), IsEmpty());
+}
+
+// However many files: each publication writes the record as a whole.
+TEST_F(ServedFilesTest, PublishesOnceWhatComesAndOnceWhatGoes) {
+    apply({a_, b_, c_});
+    EXPECT_THAT(std::exchange(registry_.publications, {}), ElementsAre("begin", "end"));
+    apply({{"/d", 1}});
+    EXPECT_THAT(std::exchange(registry_.publications, {}),
+                ElementsAre("withdraw /a /b /c", "begin", "end"));
+    apply({{"/d", 1}});
+    EXPECT_THAT(registry_.publications, IsEmpty());
+}
+
+// A record that is too large for its store.
+TEST_F(ServedFilesTest, WhatCannotBePublishedIsNotServedAndIsTriedAgain) {
+    registry_.refused = {"/b"};
+    const auto outcome = apply({a_, b_, c_});
+    EXPECT_EQ(outcome.added, 2u);
+    EXPECT_EQ(outcome.failed, 1u);
+    EXPECT_EQ(files_.count(), 2u);
+    registry_.take();
+    EXPECT_EQ(apply({a_, b_, c_}).added, 1u);
+    EXPECT_THAT(registry_.take(), ElementsAre("add /b 2"));
 }
 
 // One bad file costs itself alone, and is tried again.

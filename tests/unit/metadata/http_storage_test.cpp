@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <vector>
 
 #include "scripted_server.h"
@@ -115,6 +116,120 @@ TEST(HttpStorageTest, TellsAbsentFromRefusedFromFailed) {
     }
     status = "400 Bad Request";
     EXPECT_THAT(storage->set("k", "v").error, HasSubstr("because.")) << "and no control character";
+}
+
+// A server of others: it keeps values, answers no entity tags, and ignores conditions; with
+// `write_once` it takes each key once, until it is removed.
+class PlainServer {
+ public:
+    explicit PlainServer(bool write_once) : write_once_(write_once) {}
+
+    std::string url() const { return server_.url(); }
+    std::map<std::string, std::string> values;  // by the query's key, as it is encoded
+    std::string requests;                       // the methods, in order
+
+ private:
+    void answer(int fd) {
+        const std::string request = Server::receiveRequest(fd);
+        const std::string method = request.substr(0, request.find(' '));
+        const size_t begin = request.find("?key=") + 5;
+        const std::string key = request.substr(begin, request.find(' ', begin) - begin);
+        requests += method + " ";
+        const auto found = values.find(key);
+        if (method == "PUT") {
+            const std::string body = request.substr(request.find("\r\n\r\n") + 4);
+            if (body == refused || (write_once_ && found != values.end())) {
+                Server::sendText(fd, answerOf("400 Bad Request", "duplicate"));
+                return;
+            }
+            values[key] = body;
+        } else if (found == values.end()) {
+            Server::sendText(fd, answerOf("404 Not Found", ""));
+            return;
+        }
+        const std::string body = method == "GET" ? found->second : "ok";
+        if (method == "DELETE") values.erase(found);
+        Server::sendText(fd, answerOf("200 OK", body));
+    }
+
+    const bool write_once_;
+
+ public:
+    std::string refused = "no such value";
+
+ private:
+    Server server_{[this](int fd) { answer(fd); }};
+};
+
+TEST(HttpStorageTest, DoesItsBestOnAServerWithoutEntityTags) {
+    PlainServer server(false);
+    auto storage = storageAt(server.url(), patient());
+    MetadataStorage::Entry found;
+    EXPECT_TRUE(storage->exchange("k", std::nullopt, "1", &found).ok());
+    EXPECT_EQ(storage->exchange("k", std::nullopt, "2", &found).outcome, Outcome::kConflict);
+    EXPECT_EQ(found, "1");
+    EXPECT_EQ(storage->exchange("k", "0", "2", &found).outcome, Outcome::kConflict);
+    EXPECT_EQ(storage->exchange("k", "0", std::nullopt, &found).outcome, Outcome::kConflict);
+    EXPECT_EQ(server.values["k"], "1");
+    EXPECT_TRUE(storage->exchange("k", "1", "2", &found).ok());
+    EXPECT_EQ(server.values["k"], "2");
+    EXPECT_TRUE(storage->exchange("k", "2", std::nullopt, &found).ok());
+    EXPECT_TRUE(server.values.empty());
+    EXPECT_EQ(storage->exchange("k", "2", "3", &found).outcome, Outcome::kConflict);
+    EXPECT_EQ(found, std::nullopt);
+}
+
+// Case 46: some stores refuse to overwrite an address once it is set.
+TEST(HttpStorageTest, ReplacesAnAddressInAWriteOnceStore) {
+    PlainServer server(true);
+    auto storage = storageAt(server.url(), patient());
+    const std::string key = "mooncake/rpc_meta/node", encoded = "mooncake%2Frpc_meta%2Fnode";
+    MetadataStorage::Entry found;
+    EXPECT_TRUE(storage->exchange(key, std::nullopt, "crashed", &found).ok());
+    EXPECT_TRUE(storage->exchange(key, "crashed", "successor", &found).ok());
+    EXPECT_EQ(server.values[encoded], "successor");
+    // The same again: nothing needs to be replaced.
+    server.requests.clear();
+    EXPECT_TRUE(storage->exchange(key, "crashed", "successor", &found).ok());
+    EXPECT_EQ(server.requests, "GET ");
+    // What the store takes not even then leaves what was there.
+    server.refused = "bad";
+    EXPECT_EQ(storage->exchange(key, "successor", "bad", &found).outcome, Outcome::kRefused);
+    EXPECT_EQ(server.values[encoded], "successor");
+    // A descriptor that it refuses is too large, or the like; it is not removed for that.
+    EXPECT_TRUE(storage->exchange("mooncake/ram/node", std::nullopt, "1", &found).ok());
+    server.requests.clear();
+    EXPECT_EQ(storage->exchange("mooncake/ram/node", "1", "2", &found).outcome, Outcome::kRefused);
+    EXPECT_EQ(server.requests, "GET PUT ");
+}
+
+// The answer to the change gets lost, and the next attempt is told that the entry has changed.
+TEST(HttpStorageTest, ItsOwnChangeIsNoConflict) {
+    int puts = 0;
+    std::string value = "before";
+    std::string conditions;
+    Server server([&](int fd) {
+        const std::string request = Server::receiveRequest(fd);
+        const std::string tag = "ETag: \"" + std::to_string(puts) + "\"\r\n";
+        if (request.starts_with("GET")) {
+            Server::sendText(fd, "HTTP/1.1 200 OK\r\n" + tag + "Content-Length: " +
+                                     std::to_string(value.size()) + "\r\n\r\n" + value);
+            return;
+        }
+        const size_t at = request.find("If-Match: ");
+        if (at != std::string::npos) conditions += request.substr(at, request.find('\r', at) - at);
+        if (++puts > 1) {
+            Server::sendText(fd, answerOf("412 Precondition Failed", ""));
+        } else {
+            value = request.substr(request.find("\r\n\r\n") + 4);
+        }
+    });
+    auto storage = storageAt(server.url(), patient());
+    MetadataStorage::Entry found;
+    const auto result = storage->exchange("k", "before", "after", &found);
+    EXPECT_TRUE(result.ok()) << result.error;
+    EXPECT_EQ(puts, 2);
+    EXPECT_EQ(conditions, "If-Match: \"0\"If-Match: \"0\"");
 }
 
 void expectFailure(const std::string& url, const StoreLimits& limits, const std::string& cause) {
@@ -284,7 +399,7 @@ TEST(StoreRetryTest, AllAttemptsShareOneTime) {
         left.push_back(time);
         return {{Outcome::kFailed, "again"}, left.size() < 8};
     };
-    EXPECT_EQ(withRetries(limits, fail).error, "again (after 3 attempts)");
+    EXPECT_EQ(withRetries(limits, nullptr, fail).error, "again (after 3 attempts)");
     ASSERT_EQ(left.size(), 3u);
     EXPECT_LE(left[0], limits.total);
     EXPECT_LT(left[1], left[0]);
@@ -292,7 +407,7 @@ TEST(StoreRetryTest, AllAttemptsShareOneTime) {
     left.clear();
     limits.total = std::chrono::seconds(1);
     limits.pause = std::chrono::seconds(2);
-    EXPECT_EQ(withRetries(limits, fail).error, "again");
+    EXPECT_EQ(withRetries(limits, nullptr, fail).error, "again");
     EXPECT_EQ(left.size(), 1u);
 }
 

@@ -2,6 +2,8 @@
 // A metadata store in memory, which can be told to fail or to block.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -17,6 +19,9 @@ class MemoryStorage : public MetadataStorage {
     // Called before each operation, without a lock; what is not kOk is the operation's result.
     std::function<Result(const char* operation, const std::string& key)> hook =
         [](const char*, const std::string&) { return Result{}; };
+
+    size_t limit = SIZE_MAX;                 // of a value, in exchange
+    std::atomic<bool> loses_answers{false};  // exchange does what it is to do, and says it failed
 
     Result get(const std::string& key, std::string* value) override {
         if (Result result = hook("get", key); !result.ok()) return result;
@@ -39,6 +44,28 @@ class MemoryStorage : public MetadataStorage {
         if (Result result = hook("remove", key); !result.ok()) return result;
         std::lock_guard lock(mutex_);
         return values_.erase(key) != 0 ? Result{} : Result{Outcome::kNotFound, "no " + key};
+    }
+
+    // The hook sees it as what it would do.
+    Result exchange(const std::string& key, const Entry& expected, const Entry& desired,
+                    Entry* found) override {
+        if (Result result = hook(desired ? "set" : "remove", key); !result.ok()) return result;
+        std::lock_guard lock(mutex_);
+        const auto there = values_.find(key);
+        const Entry now = there == values_.end() ? Entry() : Entry(there->second);
+        if (now == desired) return {};
+        if (now != expected) {
+            *found = now;
+            return conflict(key);
+        }
+        if (desired && desired->size() > limit) return {Outcome::kRefused, "too large"};
+        if (desired) {
+            values_[key] = *desired;
+            history_.push_back(*desired);
+        } else {
+            values_.erase(key);
+        }
+        return loses_answers ? Result{Outcome::kFailed, "no answer"} : Result{};
     }
 
     std::map<std::string, std::string> values() const {

@@ -264,6 +264,129 @@ TYPED_TEST(MetadataServerBackendTest, KeepsEveryByteOfKeysAndValues) {
     EXPECT_EQ(storage->remove(key).outcome, Outcome::kNotFound);
 }
 
+// What lies there, and that alone, decides whether it is changed.
+TYPED_TEST(MetadataServerBackendTest, ExchangesOnlyWhatIsAsExpected) {
+    const auto storage = this->backend_.storage();
+    const std::string key = "mooncake/ram/exchange";
+    std::string bytes;
+    for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+    using Entry = MetadataStorage::Entry;
+    Entry found = "untouched";
+    const auto lies = [&](const Entry& wanted) {
+        std::string value;
+        const auto result = storage->get(key, &value);
+        return wanted ? result.ok() && value == *wanted : result.outcome == Outcome::kNotFound;
+    };
+    for (const Entry& value : {Entry(bytes), Entry(""), Entry("1")}) {
+        EXPECT_EQ(storage->exchange(key, "other", value, &found).outcome, Outcome::kConflict);
+        EXPECT_EQ(found, std::nullopt);
+        EXPECT_TRUE(lies(std::nullopt));
+        auto result = storage->exchange(key, std::nullopt, value, &found);
+        ASSERT_TRUE(result.ok()) << result.error;
+        EXPECT_TRUE(lies(value));
+        EXPECT_TRUE(storage->exchange(key, std::nullopt, value, &found).ok()) << "it is there";
+        EXPECT_EQ(storage->exchange(key, std::nullopt, "2", &found).outcome, Outcome::kConflict);
+        EXPECT_EQ(found, value);
+        EXPECT_EQ(storage->exchange(key, "2", std::nullopt, &found).outcome, Outcome::kConflict);
+        EXPECT_EQ(storage->exchange(key, "2", "3", &found).outcome, Outcome::kConflict);
+        EXPECT_TRUE(lies(value));
+        result = storage->exchange(key, value, "4", &found);
+        EXPECT_TRUE(result.ok()) << result.error;
+        EXPECT_TRUE(lies("4"));
+        result = storage->exchange(key, "4", std::nullopt, &found);
+        EXPECT_TRUE(result.ok()) << result.error;
+        EXPECT_TRUE(lies(std::nullopt));
+        EXPECT_TRUE(storage->exchange(key, "4", std::nullopt, &found).ok()) << "it is gone";
+    }
+}
+
+// One step: of many that count up what they saw, none loses another's count.
+TYPED_TEST(MetadataServerBackendTest, ConcurrentExchangesLoseNone) {
+    constexpr int kThreads = 4, kCounts = 20;
+    const std::string key = "mooncake/ram/count";
+    ASSERT_TRUE(this->backend_.storage()->set(key, "0").ok());
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+        threads.emplace_back([&, t] {
+            const auto storage = this->backend_.storage();
+            MetadataStorage::Entry seen = "0";
+            for (int left = kCounts; left > 0;) {
+                // Unlike what any other thread writes, which would count for done.
+                const std::string next = std::to_string(std::stoi(*seen) + 1) + "-" +
+                                         std::to_string(t) + "-" + std::to_string(left);
+                const auto result = storage->exchange(key, seen, next, &seen);
+                if (result.ok()) {
+                    seen = next;
+                    --left;
+                } else if (result.outcome != Outcome::kConflict &&
+                           result.error.find("changes all the time") == std::string::npos) {
+                    ADD_FAILURE() << result.error;
+                    return;
+                }
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    std::string value;
+    ASSERT_TRUE(this->backend_.storage()->get(key, &value).ok());
+    EXPECT_EQ(std::stoi(value), kThreads * kCounts);
+}
+
+// A rolling upgrade that wants no gap: the new process starts, then the old one stops.
+TYPED_TEST(MetadataServerBackendTest, WhoLeavesLeavesTheSuccessorsRecords) {
+    const std::string name = this->backend_.newName();
+    auto initiator = this->node(this->backend_.newName());
+    auto old = this->node(name, "nqn.test:old");
+    auto successor = this->node(name, "nqn.test:new");
+    EXPECT_EQ(old.metadata.addFileBuffer({1, "/a", 4096, 0}, true), ERR_METADATA)
+        << "the name is the successor's";
+    EXPECT_EQ(old.metadata.removeSegmentDesc(name), 0);
+    EXPECT_EQ(old.metadata.removePublished(), 0);
+    const auto desc = initiator.metadata.getSegmentDesc(name);
+    ASSERT_TRUE(desc);
+    EXPECT_EQ(desc->nvmeof_generic_trid.subnqn, "nqn.test:new");
+    TransferMetadata::RpcMetaDesc rpc;
+    EXPECT_EQ(initiator.metadata.getRpcMetaEntry(name, rpc), 0);
+    EXPECT_EQ(rpc.incarnation, desc->incarnation);
+    EXPECT_EQ(successor.metadata.removePublished(), 0);
+    EXPECT_FALSE(initiator.metadata.getSegmentDesc(name));
+}
+
+// Two processes of one name, in two time zones, with clocks hours apart: the first to publish does
+// not come back over the second, and where the second leaves the first has its name again.
+TYPED_TEST(MetadataServerBackendTest, NoClockDecidesWhoseTheNameIs) {
+    const std::string name = this->backend_.newName();
+    auto initiator = this->node(this->backend_.newName());
+    const auto nqn = [&] {
+        const auto desc = initiator.metadata.getSegmentDesc(name);
+        return desc ? desc->nvmeof_generic_trid.subnqn : "(none)";
+    };
+    for (const char* zones : {"EU", "UE"}) {
+        const auto start = [&](char zone, const std::string& node_nqn) {
+            return std::make_unique<test_support::ChildProcess>(
+                std::vector<std::string>{METADATA_NODE_PROGRAM, this->backend_.connString(), name,
+                                         node_nqn, "1", "20"},
+                std::vector<std::string>{zone == 'E' ? "TZ=<+12>-12" : "TZ=<-12>12"});
+        };
+        auto first = start(zones[0], "nqn.test:first");
+        ASSERT_EQ(first->waitForLine("ready"), "ready") << first->output();
+        auto second = start(zones[1], "nqn.test:second");
+        ASSERT_EQ(second->waitForLine("ready"), "ready") << second->output();
+        EXPECT_NE(first->waitForLine("Another process has published"), "") << first->output();
+        // It has looked again and again since.
+        for (int i = 0; i < 100; ++i) {
+            ASSERT_EQ(nqn(), "nqn.test:second");
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+        second->signal(SIGTERM);
+        EXPECT_EQ(second->wait(), 0) << second->output();
+        EXPECT_TRUE(comesTrue([&] { return nqn() == "nqn.test:first"; }));
+        first->signal(SIGTERM);
+        EXPECT_EQ(first->wait(), 0) << first->output();
+        EXPECT_EQ(nqn(), "(none)");
+    }
+}
+
 // Case 45: the server is killed in the middle and comes back with nothing, then with what it had.
 TYPED_TEST(MetadataServerBackendTest, AServerThatForgetsIsToldAgain) {
     const std::string name = this->backend_.newName();

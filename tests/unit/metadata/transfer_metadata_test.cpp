@@ -175,6 +175,9 @@ TEST_F(TransferMetadataTest, AnOlderFetchDoesNotReplaceANewerOne) {
         }
         Result set(const std::string&, const std::string&) override { return {}; }
         Result remove(const std::string&) override { return {}; }
+        Result exchange(const std::string&, const Entry&, const Entry&, Entry*) override {
+            return {};
+        }
         std::atomic<bool> first{false};
         std::promise<void> entered;
         std::promise<void> go_on;
@@ -280,6 +283,138 @@ TEST_F(TransferMetadataTest, RefusesToPublishWhatNobodyCouldRead) {
     EXPECT_EQ(storage_->history().size(), 1u);
 }
 
+// Each publication writes the record as a whole, and etcd keeps them all.
+TEST_F(TransferMetadataTest, GathersWhatOneThreadAddsAndTakesOutManyAtOnce) {
+    addLocal();
+    ASSERT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+    std::vector<uint32_t> refused, gone;
+    {
+        TransferMetadata::Gathering gathering(metadata_);
+        for (uint32_t id = 1; id <= 1024; ++id) {
+            ASSERT_EQ(metadata_.addFileBuffer({id, "/f", 1, 0}, true), 0);
+        }
+        ASSERT_EQ(metadata_.removeFileBuffer(1, true), 0);
+        EXPECT_EQ(storage_->history().size(), 1u);
+        // Another thread's promise stays what it is.
+        std::thread([&] {
+            EXPECT_EQ(metadata_.addFileBuffer({2000, "/g", 1, 0}, true), 0);
+        }).join();
+        EXPECT_EQ(storage_->history().size(), 2u);
+        EXPECT_EQ(gathering.publish(&refused), 0);
+        EXPECT_EQ(storage_->history().size(), 3u);
+        ASSERT_EQ(metadata_.addFileBuffer({3000, "/h", 1, 0}, true), 0);
+        EXPECT_EQ(storage_->history().size(), 4u) << "what comes after it is published at once";
+    }
+    EXPECT_EQ(storage_->history().size(), 4u);
+    EXPECT_THAT(refused, IsEmpty());
+    EXPECT_EQ(filesIn(storage_->values()[kLocal]).size(), 1025u);
+    for (uint32_t id = 2; id <= 501; ++id) gone.push_back(id);
+    gone.push_back(9999);
+    ASSERT_EQ(metadata_.removeFileBuffers(gone), 0);
+    EXPECT_EQ(storage_->history().size(), 5u);
+    EXPECT_EQ(filesIn(storage_->values()[kLocal]).size(), 525u);
+    EXPECT_EQ(metadata_.removeFileBuffers(gone), ERR_ADDRESS_NOT_REGISTERED);
+    // Forgotten by a program that returns early.
+    {
+        TransferMetadata::Gathering gathering(metadata_);
+        metadata_.addFileBuffer({1, "/f", 1, 0}, true);
+    }
+    EXPECT_EQ(filesIn(storage_->values()[kLocal]).size(), 526u);
+}
+
+// The files are exported: what cannot be said now is said later.
+TEST(TransferMetadata, WhatWasGatheredIsPublishedWhenTheStoreIsBack) {
+    const auto storage = std::make_shared<MemoryStorage>();
+    std::atomic<bool> away{false};
+    storage->hook = [&](const char*, const std::string&) {
+        return away ? Result{Outcome::kFailed, "told to fail"} : Result{};
+    };
+    TransferMetadata metadata(storage, std::chrono::milliseconds(1));
+    auto desc = std::make_shared<SegmentDesc>();
+    desc->name = "local";
+    desc->protocol = "p";
+    ASSERT_EQ(metadata.addLocalSegment(LOCAL_SEGMENT_ID, "local", std::move(desc)), 0);
+    ASSERT_EQ(metadata.updateLocalSegmentDesc(), 0);
+    away = true;
+    std::vector<uint32_t> refused;
+    {
+        TransferMetadata::Gathering gathering(metadata);
+        ASSERT_EQ(metadata.addFileBuffer({1, "/a", 1, 0}, true), 0);
+        EXPECT_EQ(gathering.publish(&refused), ERR_METADATA);
+    }
+    EXPECT_THAT(refused, IsEmpty());
+    EXPECT_EQ(metadata.getSegmentDescByID(LOCAL_SEGMENT_ID)->file_buffers.size(), 1u);
+    away = false;
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (storage->values()[kLocal].find("/a") == std::string::npos &&
+           std::chrono::steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_THAT(storage->values()[kLocal], HasSubstr("/a"));
+}
+
+// A record that is too large for its store goes as far as it goes.
+TEST_F(TransferMetadataTest, WhatTheStoreRefusesAsAWholeItIsGivenOneByOne) {
+    addLocal();
+    ASSERT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+    storage_->limit = storage_->values()[kLocal].size() + 150;  // two files and not three
+    std::vector<uint32_t> refused;
+    TransferMetadata::Gathering gathering(metadata_);
+    for (uint32_t id = 1; id <= 5; ++id) {
+        ASSERT_EQ(metadata_.addFileBuffer({id, "/" + std::string(20, 'f'), 1, 0}, true), 0);
+    }
+    EXPECT_EQ(gathering.publish(&refused), 0);
+    EXPECT_EQ(refused, (std::vector<uint32_t>{3, 4, 5}));
+    EXPECT_EQ(localFiles(), (std::vector<uint32_t>{1, 2}));
+    EXPECT_EQ(filesIn(storage_->values()[kLocal]), (std::vector<uint32_t>{1, 2}));
+}
+
+// Threads that register at a time share publications: while one is under way, all others wait for
+// one.
+TEST_F(TransferMetadataTest, ConcurrentRegistrationsShareAPublication) {
+    addLocal();
+    ASSERT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+    constexpr uint32_t kThreads = 64;
+    std::promise<void> entered, go_on;
+    std::atomic<bool> first{true};
+    storage_->hook = [&](const char*, const std::string&) {
+        if (first.exchange(false)) {
+            entered.set_value();
+            go_on.get_future().wait();
+        }
+        return Result{};
+    };
+    std::vector<std::thread> threads;
+    const auto add = [&](uint32_t id) {
+        threads.emplace_back([this, id] {
+            EXPECT_EQ(metadata_.addFileBuffer({id, "/f", 1, 0}, true), 0);
+        });
+    };
+    add(1);
+    entered.get_future().wait();
+    for (uint32_t id = 2; id <= kThreads; ++id) add(id);
+    while (localFiles().size() < kThreads) std::this_thread::yield();
+    go_on.set_value();
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(filesIn(storage_->values()[kLocal]).size(), kThreads);
+    EXPECT_EQ(storage_->history().size(), 3u) << "the first file, and all others";
+}
+
+// Each takes back its own file only.
+TEST_F(TransferMetadataTest, AFailedPublicationOfSeveralThreadsLeavesNoneOfTheirFiles) {
+    addLocal();
+    ASSERT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+    failAll("set");
+    std::vector<std::thread> threads;
+    for (uint32_t id = 1; id <= 16; ++id) {
+        threads.emplace_back([this, id] {
+            EXPECT_EQ(metadata_.addFileBuffer({id, "/f", 1, 0}, true), ERR_METADATA);
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_THAT(localFiles(), IsEmpty());
+}
+
 // Case 44: an older state is never published after a newer one.
 TEST_F(TransferMetadataTest, PublicationsAreInOrder) {
     addLocal();
@@ -324,60 +459,24 @@ TEST_F(TransferMetadataTest, RemovesFromTheStoreOnlyWhatItPublished) {
     EXPECT_EQ(storage_->values().count(kLocal), 1u);
 }
 
-// Case 46: some stores refuse to overwrite an address once it is set.
-TEST_F(TransferMetadataTest, ReplacesAnAddressInAWriteOnceStore) {
+// Case 46, and garbage is replaced as well.
+TEST_F(TransferMetadataTest, ReplacesAnAddressThatACrashedProcessLeft) {
     constexpr char kKey[] = "mooncake/rpc_meta/node";
-    const auto writeOnce = [this](const char* operation, const std::string& key) {
-        if (std::string(operation) == "set" && storage_->values().count(key) != 0) {
-            return Result{Outcome::kRefused, "duplicate"};
-        }
-        return Result{};
-    };
-    storage_->set(kKey, R"({"ip_or_host_name":"crashed","rpc_port":1})");
-    storage_->hook = writeOnce;
-    TransferMetadata::RpcMetaDesc rpc{"h", 2, -1};
-    EXPECT_EQ(metadata_.addRpcMetaEntry("node", rpc), 0);
-    EXPECT_EQ(storage_->values()[kKey], encodeRpcMeta(rpc));
-    // The same again: nothing needs to be replaced.
-    bool removed = false;
-    storage_->hook = [&](const char* operation, const std::string& key) {
-        removed = removed || std::string(operation) == "remove";
-        return writeOnce(operation, key);
-    };
-    EXPECT_EQ(metadata_.addRpcMetaEntry("node", rpc), 0);
-    EXPECT_FALSE(removed);
-    // Garbage is replaced as well.
-    failNothing();
-    storage_->set(kKey, "garbage");
-    storage_->hook = writeOnce;
-    EXPECT_EQ(metadata_.addRpcMetaEntry("node", rpc), 0);
-    TransferMetadata::RpcMetaDesc found;
-    EXPECT_EQ(metadata_.getRpcMetaEntry("node", found), 0);
-    EXPECT_EQ(found.rpc_port, 2);
+    for (const char* left : {R"({"ip_or_host_name":"crashed","rpc_port":1})", "garbage",
+                             R"({"ip_or_host_name":"h","rpc_port":2,"incarnation":"other"})"}) {
+        storage_->set(kKey, left);
+        TransferMetadata metadata(storage_);
+        TransferMetadata::RpcMetaDesc rpc{"h", 2, -1}, found;
+        EXPECT_EQ(metadata.addRpcMetaEntry("node", rpc), 0) << left;
+        EXPECT_EQ(metadata_.getRpcMetaEntry("node", found), 0) << left;
+        EXPECT_EQ(found.rpc_port, 2);
+        EXPECT_FALSE(found.incarnation.empty());
+        EXPECT_NE(found.incarnation, "other");
+    }
     // A store that refuses for good.
     failAll("set", Outcome::kRefused);
-    rpc.rpc_port = 3;
+    TransferMetadata::RpcMetaDesc rpc{"h", 3, -1};
     EXPECT_EQ(metadata_.addRpcMetaEntry("node", rpc), ERR_METADATA);
-}
-
-// Case 46: what a predecessor left, and says just what this node has to say, is this node's then.
-TEST(TransferMetadata, LooksAfterAnAddressThatWasThereBefore) {
-    constexpr char kKey[] = "mooncake/rpc_meta/node";
-    const auto storage = std::make_shared<MemoryStorage>();
-    TransferMetadata::RpcMetaDesc rpc{"h", 2, -1};
-    storage->set(kKey, encodeRpcMeta(rpc));
-    storage->hook = [&](const char* operation, const std::string& key) {
-        const bool refused = std::string(operation) == "set" && storage->values().count(key) != 0;
-        return refused ? Result{Outcome::kRefused, "duplicate"} : Result{};
-    };
-    TransferMetadata metadata(storage, std::chrono::milliseconds(1));
-    ASSERT_EQ(metadata.addRpcMetaEntry("node", rpc), 0);
-    ASSERT_TRUE(storage->remove(kKey).ok());  // the store loses it
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (storage->values().count(kKey) == 0 && std::chrono::steady_clock::now() < limit) {
-        std::this_thread::yield();
-    }
-    EXPECT_EQ(storage->values()[kKey], encodeRpcMeta(rpc));
 }
 
 TEST_F(TransferMetadataTest, SetsClustersApart) {
