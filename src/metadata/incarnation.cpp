@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "incarnation.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <optional>
 #include <random>
 #include <sstream>
 #include <vector>
+
+#include "common.h"
 
 namespace mooncake {
 
@@ -93,10 +97,10 @@ std::string newIncarnation() {
 bool hasEnded(const std::string& incarnation) {
     const auto place = placeIn(incarnation);
     if (!place || place->kernel != thisKernel()) return false;
-    // Where /proc hides the processes of others, it still shows one's own; then nothing is known.
-    if (access(("/proc/" + place->process).c_str(), F_OK) != 0) {
-        return access("/proc/1/stat", R_OK) == 0;
-    }
+    const auto process = parseFromString<pid_t>(place->process);
+    if (!process || *process <= 0) return false;
+    // The kernel tells that there is none even where it hides the processes of others.
+    if (kill(*process, 0) != 0 && errno == ESRCH) return true;
     const auto found = stateOf(place->process);
     if (!found) return false;
     return found->start != place->start || found->state == "Z" || found->state == "X";

@@ -57,6 +57,19 @@ class TransferEngineTest : public ::testing::Test {
         return ids;
     }
 
+    // How many values the server has taken, up to this one of its entries: the end of its tag.
+    int publications(const std::string& key) {
+        HttpClient client{StoreLimits()};
+        HttpResponse response;
+        EXPECT_TRUE(client
+                        .request(HttpMethod::kGet, server_.url() + "?key=" + percentEncode(key), "",
+                                 std::chrono::seconds(10), &response)
+                        .ok());
+        const size_t dash = response.etag.rfind('-');
+        if (dash == std::string::npos) return -1;
+        return std::atoi(response.etag.c_str() + dash + 1);
+    }
+
     ServerThread server_;
     std::unique_ptr<MetadataStorage> storage_;
     FixtureControl control_;  // outlives the engines of a test
@@ -103,6 +116,88 @@ TEST_F(TransferEngineTest, TransfersToAFileOfAnotherEngine) {
     EXPECT_EQ(initiator_control.destroyed, 1);
 }
 
+// Each publication writes the record of all files, and some stores keep every one.
+TEST_F(TransferEngineTest, ManyFilesCostAHandfulOfPublications) {
+    constexpr char kKey[] = "mooncake/ram/target";
+    auto target = makeEngine("target");
+    ASSERT_NE(install(*target, &control_), nullptr);
+    const int before = publications(kKey);
+    std::vector<std::string> paths, refused{"x"};
+    {
+        TransferEngine::FileBatch batch(*target);
+        for (int i = 0; i < 1024; ++i) {
+            FileBufferID id = 0;
+            paths.push_back("/data/a-file-with-a-name-of-forty-bytes-" + std::to_string(i));
+            ASSERT_EQ(target->registerLocalFile(paths.back(), 8192, id), 0);
+        }
+        EXPECT_EQ(batch.publish(&refused), 0);
+    }
+    EXPECT_THAT(refused, IsEmpty());
+    EXPECT_EQ(publishedFiles("target").size(), 1024u);
+    EXPECT_LE(publications(kKey) - before, 2);
+    // A reload that removes 500.
+    paths.resize(500);
+    EXPECT_EQ(target->withdrawLocalFiles(paths), 0);
+    EXPECT_EQ(publishedFiles("target").size(), 524u);
+    for (const std::string& path : paths) EXPECT_EQ(target->unregisterLocalFile(path), 0);
+    EXPECT_LE(publications(kKey) - before, 3);
+    EXPECT_EQ(control_.files.size() - 500, 524u) << "the others are served";
+    EXPECT_EQ(target->withdrawLocalFiles(paths), 0) << "they are out";
+    // A single call keeps its promise.
+    FileBufferID id = 0;
+    EXPECT_EQ(target->registerLocalFile("/data/one", 8192, id), 0);
+    EXPECT_EQ(publishedFiles("target").size(), 525u);
+    // So does a batch that ends by itself.
+    {
+        TransferEngine::FileBatch batch(*target);
+        EXPECT_EQ(target->registerLocalFile("/data/two", 8192, id), 0);
+    }
+    EXPECT_EQ(publishedFiles("target").size(), 526u);
+}
+
+// What was registered before its transport came is published at once, too.
+TEST_F(TransferEngineTest, ATransportThatComesLaterPublishesOnce) {
+    auto target = makeEngine("target");
+    ASSERT_NE(install(*target, &control_), nullptr);
+    {
+        TransferEngine::FileBatch batch(*target);
+        for (int i = 0; i < 100; ++i) {
+            FileBufferID id = 0;
+            ASSERT_EQ(target->registerLocalFile("/data/" + std::to_string(i), 1, id), 0);
+        }
+    }
+    EXPECT_EQ(publishedFiles("target").size(), 100u);
+    TransferEngine::FileBatch none(*target);
+    std::vector<std::string> refused;
+    const int before = publications("mooncake/ram/target");
+    EXPECT_EQ(none.publish(&refused), 0);
+    EXPECT_EQ(publications("mooncake/ram/target"), before) << "nothing was to be published";
+}
+
+TEST_F(TransferEngineTest, ANameInUseIsTakenOverOrRefused) {
+    auto first = makeEngine("target");
+    ASSERT_NE(install(*first, &control_), nullptr);
+    FileBufferID id = 0;
+    ASSERT_EQ(first->registerLocalFile("/a", 1, id), 0);
+    TransferEngine refused;
+    EXPECT_EQ(refused.init(server_.url(), "target", "", 1, TransferEngine::NameInUse::kRefuse),
+              ERR_ADDRESS_OVERLAPPED);
+    EXPECT_EQ(publishedFiles("target").size(), 1u);
+    // As Mooncake does it, and without a wait.
+    FixtureControl second_control;
+    auto second = makeEngine("target");
+    ASSERT_NE(install(*second, &second_control), nullptr);
+    EXPECT_THAT(publishedFiles("target"), IsEmpty());
+    EXPECT_EQ(first->registerLocalFile("/b", 1, id), ERR_METADATA) << "nobody would find it";
+    EXPECT_EQ(first->freeEngine(), 0);
+    EXPECT_TRUE(isPublished("mooncake/ram/target"));
+    EXPECT_TRUE(isPublished("mooncake/rpc_meta/target"));
+    EXPECT_EQ(second->freeEngine(), 0);
+    EXPECT_FALSE(isPublished("mooncake/ram/target"));
+    EXPECT_FALSE(isPublished("mooncake/rpc_meta/target"));
+    EXPECT_EQ(refused.init(server_.url(), "target", "", 1, TransferEngine::NameInUse::kRefuse), 0);
+}
+
 TEST_F(TransferEngineTest, CallsBeforeInitAndAfterFreeAreErrors) {
     const auto expectErrors = [&](TransferEngine& engine) {
         FileBufferID id = 77;
@@ -121,6 +216,9 @@ TEST_F(TransferEngineTest, CallsBeforeInitAndAfterFreeAreErrors) {
         EXPECT_EQ(engine.registerLocalFile("/x", 1, id), ERR_NOT_IMPLEMENTED);
         EXPECT_EQ(id, 77u);
         EXPECT_NE(engine.unregisterLocalFile("/x"), 0);
+        EXPECT_NE(engine.withdrawLocalFiles({"/x"}), 0);
+        std::vector<std::string> refused;
+        EXPECT_NE(TransferEngine::FileBatch(engine).publish(&refused), 0);
         EXPECT_EQ(engine.allocateBatchID(1), Transport::INVALID_BATCH_ID);
         EXPECT_FALSE(engine.freeBatchID(1).ok());
         EXPECT_FALSE(engine.submitTransfer(1, {TransferRequest{}}).ok());

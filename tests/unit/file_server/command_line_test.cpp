@@ -27,6 +27,8 @@ TEST(CommandLine, TakesWhatTheHelpSays) {
     const auto line = parse({"--check", "--config=/b"});
     EXPECT_EQ(line.value().config, "/b");
     EXPECT_EQ(line.value().action, Action::kCheck);
+    EXPECT_FALSE(line.value().takeover);
+    EXPECT_TRUE(parse({"--takeover"}).value().takeover);
     EXPECT_EQ(parse({"--check", "--help"}).value().action, Action::kHelp);
     EXPECT_EQ(parse({"-h"}).value().action, Action::kHelp);
     EXPECT_EQ(parse({"--version"}).value().action, Action::kVersion);

@@ -38,6 +38,7 @@ TEST(Config, LeastOfAll) {
     EXPECT_EQ(config.value().metadata, "http://127.0.0.1:8080/metadata");
     EXPECT_TRUE(config.value().files.empty());
     EXPECT_FALSE(config.value().strict);
+    EXPECT_FALSE(config.value().takeover);
     EXPECT_EQ(transportArguments(config.value()),
               "trtype=tcp adrfam=ipv4 traddr=192.0.2.10 trsvcid=4420");
 }
@@ -51,6 +52,7 @@ TEST(Config, Everything) {
         "allowed_hosts = nqn.2026-01.org.example:a, nqn.2026-01.org.example:b\n"
         "dhchap_keys = /etc/nvme/keys\n"
         "strict = yes\n"
+        "takeover = yes\n"
         "\n"
         "[file /data/a file # with blanks]\n"
         "; and a size\n"
@@ -61,6 +63,7 @@ TEST(Config, Everything) {
     ASSERT_TRUE(config.ok()) << config.error().message;
     EXPECT_EQ(config.value().segment, "[fd00::1]:12345");
     EXPECT_TRUE(config.value().strict);
+    EXPECT_TRUE(config.value().takeover);
     EXPECT_THAT(config.value().files,
                 ElementsAre(FileEntry{"/data/a file # with blanks", uint64_t{10} << 30},
                             FileEntry{"/data/b/", {}}, FileEntry{"/dev/disk/by-id/c", 4096}));

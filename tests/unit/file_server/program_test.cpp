@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program as far as it comes without nvmet.
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <fstream>
 
@@ -61,6 +62,37 @@ TEST_F(ProgramTest, ChecksAConfiguration) {
     configure("strict = yes\n" + bad);
     expectRun({"--check", option}, 1, complaints);
 }
+
+#ifdef METADATA_NODE_PROGRAM
+// Two servers of one name: the second is a mistake, unless the operator says that it is none.
+TEST_F(ProgramTest, LeavesTheNameOfAProcessThatRunsAlone) {
+    ChildProcess metadata({METADATA_SERVER_PROGRAM, "--host=127.0.0.1", "--port=0"});
+    const std::string listening = metadata.waitForLine("http://");
+    const std::string url = listening.substr(listening.find("http://"));
+    const auto configureAt = [&](const std::string& rest) {
+        std::ofstream(config_) << "segment = node\nmetadata = " << url
+                               << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n"
+                               << rest;
+    };
+    ChildProcess node({METADATA_NODE_PROGRAM, url, "node", "nqn.test:1", "1", "20"});
+    ASSERT_EQ(node.waitForLine("ready"), "ready") << node.output();
+    configureAt("");
+    const std::string option = "--config=" + config_;
+    const auto refusal = HasSubstr("segment 'node' is another process's, which runs");
+    expectRun({option}, 1, AllOf(refusal, HasSubstr("--takeover")));
+    // As far as it comes here: it takes the name, cannot serve, and leaves in order.
+    expectRun({option, "--takeover"}, 1, AllOf(Not(refusal), HasSubstr("it is taken over")));
+    EXPECT_NE(node.waitForLine("is no more in the metadata store"), "") << node.output();
+    configureAt("takeover = yes\n");
+    expectRun({option}, 1, AllOf(Not(refusal), HasSubstr("it is taken over")));
+    // Case 46: it need not be told that a process has crashed.
+    EXPECT_NE(node.waitForLine("is no more in the metadata store"), "") << node.output();
+    node.signal(SIGKILL);
+    node.wait();
+    configureAt("");
+    expectRun({option}, 1, AllOf(Not(refusal), HasSubstr("has ended; it is replaced")));
+}
+#endif
 
 // Case 45: no metadata service at the start; nothing listens on port 1.
 TEST_F(ProgramTest, SaysThatItCannotStart) {

@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+
 #include <random>
 
 namespace mooncake {
@@ -33,6 +37,39 @@ std::string replaced(std::string text, const std::string& from, const std::strin
     const size_t at = text.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     return text.replace(at, from.size(), to);
+}
+
+// Members that Mooncake's nodes have not, and ignore.
+TEST(SegmentCodecTest, CarriesTheIncarnation) {
+    TransferMetadata::SegmentDesc desc, found;
+    desc.name = "n";
+    desc.protocol = "p";
+    EXPECT_EQ(encodeSegmentDesc(desc, "t").find("incarnation"), std::string::npos);
+    desc.incarnation = "0123@boot:1:2:3";
+    ASSERT_TRUE(decodeSegmentDesc(encodeSegmentDesc(desc, "t"), &found).ok());
+    EXPECT_EQ(found.incarnation, desc.incarnation);
+    EXPECT_FALSE(decodeSegmentDesc(R"({"name":"n","protocol":"p","incarnation":1})", &found).ok());
+    TransferMetadata::RpcMetaDesc rpc{"h", 1, -1, "x"}, found_rpc;
+    ASSERT_TRUE(decodeRpcMeta(encodeRpcMeta(rpc), &found_rpc).ok());
+    EXPECT_EQ(found_rpc.incarnation, "x");
+}
+
+// Whatever the process's time zone: nodes of several share a store.
+TEST(SegmentCodecTest, WritesTheTimeInUtc) {
+    setenv("TZ", "<+05>-5", 1);
+    tzset();
+    const auto before = std::chrono::system_clock::now() - std::chrono::seconds(1);
+    const std::string text = publicationTime();
+    const auto after = std::chrono::system_clock::now() + std::chrono::seconds(1);
+    unsetenv("TZ");
+    tzset();
+    ASSERT_EQ(text.size(), 27u) << text;
+    EXPECT_EQ(text.back(), 'Z');
+    std::tm time = {};
+    ASSERT_NE(strptime(text.c_str(), "%Y-%m-%d %H:%M:%S", &time), nullptr) << text;
+    const auto said = std::chrono::system_clock::from_time_t(timegm(&time));
+    EXPECT_GE(said, before - std::chrono::seconds(1));
+    EXPECT_LE(said, after);
 }
 
 TEST(SegmentCodecTest, ReadsWhatOtherNodesPublish) {
