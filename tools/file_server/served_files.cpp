@@ -18,7 +18,6 @@ ServedFiles::Outcome ServedFiles::apply(const std::vector<FileEntry>& wanted,
     for (const Entry& entry : files_) served.push_back({entry.file, !registry_.serves(entry.id)});
     const FilePlan plan = planFiles(served, wanted);
     Outcome outcome;
-    if (stop()) return outcome;
     if (!plan.remove.empty()) registry_.withdraw(plan.remove);
     for (const std::string& path : plan.remove) {
         if (stop()) return outcome;

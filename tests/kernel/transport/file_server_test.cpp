@@ -11,6 +11,7 @@
 
 #include "child_process.h"
 #include "cluster.h"
+#include "http_client.h"
 #include "kernel_state.h"
 #include "transfer_metadata.h"
 
@@ -150,6 +151,103 @@ TEST(FileServer, OneBadFileAndStrictness) {
     EXPECT_NE(lenient.waitForLine("serving 1 of 2 files"), "") << lenient.output();
     lenient.signal(SIGINT);
     EXPECT_EQ(lenient.wait(), 0) << lenient.output();
+    EXPECT_EQ(nvmetObjects(), before);
+}
+
+// The second is a mistake, unless its operator says that it is to replace the first. Then the new
+// one starts before the old one stops, and no initiator finds the name empty.
+TEST(FileServer, TwoOfOneName) {
+    const auto before = nvmetObjects();
+    MetadataServer metadata;
+    const std::string folder = testFolder(), old = folder + "/old", next = folder + "/next";
+    const auto options = [&](const std::string& file) {
+        makeFile(file, kSize);
+        std::ofstream(file + ".conf") << "segment = server\nmetadata = " << metadata.url()
+                                      << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n[file "
+                                      << file << "]\n";
+        return "--config=" + file + ".conf";
+    };
+    ChildProcess first({"transfer_engine_file_server", options(old)});
+    ASSERT_NE(first.waitForLine("serving 1 of 1 files"), "") << first.output();
+    Node initiator(metadata, "initiator");
+    const SegmentID segment = initiator.engine().openSegment("server");
+    AlignedBuffer buffer(kSize);
+    const auto serves = [&](const std::string& file) {
+        const auto record = initiator.engine().getMetadata()->getSegmentDescByID(segment, true);
+        return record && record->file_buffers.size() == 1 && record->file_buffers[0].path == file;
+    };
+    EXPECT_TRUE(serves(old));
+    ChildProcess mistake({"transfer_engine_file_server", options(next)});
+    EXPECT_EQ(mistake.wait(), 1) << mistake.output();
+    EXPECT_NE(mistake.output().find("with --takeover"), std::string::npos) << mistake.output();
+    EXPECT_TRUE(serves(old));
+    {
+        ChildProcess second({"transfer_engine_file_server", options(next), "--takeover"});
+        ASSERT_NE(second.waitForLine("serving 1 of 1 files"), "") << second.output();
+        EXPECT_TRUE(serves(next));
+        EXPECT_NE(first.waitForLine("Another process has published"), "") << first.output();
+        first.signal(SIGTERM);
+        EXPECT_EQ(first.wait(), 0) << first.output();
+        EXPECT_TRUE(serves(next)) << "the old one took the new one's record away";
+        const auto record = initiator.engine().getMetadata()->getSegmentDescByID(segment, true);
+        ASSERT_TRUE(record);
+        EXPECT_TRUE(eventually([&] {
+            return initiator.read(segment, record->file_buffers[0].id, 0, buffer.data(), kSize);
+        }));
+        second.signal(SIGKILL);
+        second.wait();
+    }
+    // Case 46: what a crash left keeps nobody.
+    ChildProcess successor({"transfer_engine_file_server", options(next)});
+    ASSERT_NE(successor.waitForLine("serving 1 of 1 files"), "") << successor.output();
+    EXPECT_NE(successor.output().find("has ended; it is replaced"), std::string::npos);
+    successor.signal(SIGTERM);
+    EXPECT_EQ(successor.wait(), 0) << successor.output();
+    Node late(metadata, "late");
+    EXPECT_EQ(late.engine().openSegment("server"), static_cast<SegmentID>(-1));
+    EXPECT_EQ(nvmetObjects(), before);
+}
+
+// However many files: the record, which holds all of them, is written a few times.
+TEST(FileServer, ManyFilesAreAFewPublications) {
+    const auto before = nvmetObjects();
+    constexpr int kFiles = 40;
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    std::string files;
+    for (int i = 0; i < kFiles; ++i) {
+        const std::string file = folder + "/many" + std::to_string(i);
+        makeFile(file, 4096);
+        files += "[file " + file + "]\n";
+    }
+    const auto configure = [&](const std::string& sections) {
+        std::ofstream(config) << "segment = server\nmetadata = " << metadata.url()
+                              << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n"
+                              << sections;
+    };
+    // The metadata server numbers what it takes; the number is the end of an entry's tag.
+    const auto taken = [&] {
+        HttpClient client{StoreLimits()};
+        HttpResponse response;
+        EXPECT_TRUE(client
+                        .request(HttpMethod::kGet, metadata.url() + "?key=mooncake%2Fram%2Fserver",
+                                 "", std::chrono::seconds(10), &response)
+                        .ok());
+        const size_t dash = response.etag.rfind('-');
+        return dash == std::string::npos ? -1 : std::atoi(response.etag.c_str() + dash + 1);
+    };
+    configure(files);
+    ChildProcess server({"transfer_engine_file_server", "--config=" + config});
+    ASSERT_NE(server.waitForLine("serving 40 of 40 files"), "") << server.output();
+    const int after_start = taken();
+    EXPECT_GE(after_start, 3) << "an address, an empty segment, and one with files";
+    EXPECT_LE(after_start, 5);
+    configure("");
+    server.signal(SIGHUP);
+    ASSERT_NE(server.waitForLine("40 taken back, 0 failed"), "") << server.output();
+    EXPECT_LE(taken() - after_start, 2);
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
     EXPECT_EQ(nvmetObjects(), before);
 }
 

@@ -85,10 +85,13 @@ TEST_F(ProgramTest, LeavesTheNameOfAProcessThatRunsAlone) {
     EXPECT_NE(node.waitForLine("is no more in the metadata store"), "") << node.output();
     configureAt("takeover = yes\n");
     expectRun({option}, 1, AllOf(Not(refusal), HasSubstr("it is taken over")));
-    // Case 46: it need not be told that a process has crashed.
-    EXPECT_NE(node.waitForLine("is no more in the metadata store"), "") << node.output();
+    // Case 46: nobody need be told that a process has crashed.
     node.signal(SIGKILL);
     node.wait();
+    ChildProcess crashes({METADATA_NODE_PROGRAM, url, "node", "nqn.test:2", "1"});
+    ASSERT_EQ(crashes.waitForLine("ready"), "ready") << crashes.output();
+    crashes.signal(SIGKILL);
+    crashes.wait();
     configureAt("");
     expectRun({option}, 1, AllOf(Not(refusal), HasSubstr("has ended; it is replaced")));
 }
