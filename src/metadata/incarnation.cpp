@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kShownDigits = 8;
 
 struct Place {
-    std::string kernel;  // boot id and PID namespace
+    std::string kernel;  // boot id, and the namespaces in which processes are numbered and timed
     std::string process;
     std::string start;
 };
@@ -33,10 +33,15 @@ std::string firstLine(const std::string& path) {
     return line;
 }
 
-// proc_pid_stat(5): the 3rd field is the state, the 22nd the start; the 2nd may hold anything.
+// proc_pid_stat(5): the 3rd field is the state, the 20th the number of threads, the 22nd the start;
+// the 2nd may hold anything.
 struct ProcessState {
     std::string state;
+    std::string threads;
     std::string start;
+
+    // A process whose first thread has ended looks like one, and has others.
+    bool isZombie() const { return state == "Z" && (threads == "1" || threads == "0"); }
 };
 
 std::optional<ProcessState> stateOf(const std::string& process) {
@@ -47,21 +52,27 @@ std::optional<ProcessState> stateOf(const std::string& process) {
     ProcessState found;
     std::string skipped;
     rest >> found.state;
-    for (int field = 4; field < 22; ++field) rest >> skipped;
-    rest >> found.start;
+    for (int field = 4; field < 20; ++field) rest >> skipped;
+    rest >> found.threads >> skipped >> found.start;
     if (found.start.empty()) return std::nullopt;
     return found;
 }
 
+std::string namespaceNumber(const std::string& kind) {
+    char name[64] = {};
+    const ssize_t size = readlink(("/proc/self/ns/" + kind).c_str(), name, sizeof(name) - 1);
+    std::string digits;
+    std::copy_if(name, name + std::max<ssize_t>(size, 0), std::back_inserter(digits),
+                 [](char c) { return c >= '0' && c <= '9'; });
+    return digits;
+}
+
 std::string thisKernel() {
     const std::string boot = firstLine("/proc/sys/kernel/random/boot_id");
-    char name[64] = {};
-    const ssize_t size = readlink("/proc/self/ns/pid", name, sizeof(name) - 1);
-    if (boot.empty() || size <= 0) return "";
-    std::string digits;
-    std::copy_if(name, name + size, std::back_inserter(digits),
-                 [](char c) { return c >= '0' && c <= '9'; });
-    return boot + ":" + digits;
+    const std::string numbers = namespaceNumber("pid");
+    if (boot.empty() || numbers.empty()) return "";
+    const std::string times = namespaceNumber("time");  // from Linux 5.6 on
+    return boot + ":" + numbers + (times.empty() ? "" : "." + times);
 }
 
 std::optional<Place> placeIn(const std::string& incarnation) {
@@ -103,7 +114,7 @@ bool hasEnded(const std::string& incarnation) {
     if (kill(*process, 0) != 0 && errno == ESRCH) return true;
     const auto found = stateOf(place->process);
     if (!found) return false;
-    return found->start != place->start || found->state == "Z" || found->state == "X";
+    return found->start != place->start || found->isZombie();
 }
 
 std::string shortIncarnation(const std::string& incarnation) {

@@ -7,8 +7,8 @@
 namespace mooncake {
 
 // A new one for this process: 32 random hexadecimal digits, then "@" and where it runs: boot id of
-// the kernel, PID namespace, process id, and the process's start in ticks since the boot, apart by
-// colons. The second part is missing where /proc does not tell. Thread-safe.
+// the kernel, PID and time namespace, process id, and the process's start in ticks since the boot,
+// apart by colons. The second part is missing where /proc does not tell. Thread-safe.
 std::string newIncarnation();
 
 // Whether the process that made `incarnation` has ended for certain: it ran under this boot of this
