@@ -51,12 +51,21 @@ if(TARGET transfer_engine_file_server)
   endif()
   install(FILES ${PROJECT_SOURCE_DIR}/packaging/transfer_engine_file_server.conf
           DESTINATION ${configuration_folder} COMPONENT tools)
+  install(FILES ${PROJECT_SOURCE_DIR}/packaging/needrestart.conf
+          DESTINATION ${configuration_folder}/needrestart/conf.d RENAME transfer_engine_file_server.conf COMPONENT tools)
   install(FILES ${PROJECT_SOURCE_DIR}/packaging/man/transfer_engine_file_server.conf.5
           DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPONENT tools)
   configure_file(${PROJECT_SOURCE_DIR}/packaging/transfer_engine_file_server.service.in
                  ${PROJECT_BINARY_DIR}/transfer_engine_file_server.service @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/transfer_engine_file_server.service
           DESTINATION lib/systemd/system COMPONENT tools)
+endif()
+
+if(TARGET nvmeof_generic_loop_id)
+  install(TARGETS nvmeof_generic_loop_id RUNTIME DESTINATION lib/udev COMPONENT tools)
+  install(FILES ${PROJECT_SOURCE_DIR}/packaging/udev/59-nvmeof-generic.rules
+                ${PROJECT_SOURCE_DIR}/packaging/udev/61-nvmeof-generic.rules
+          DESTINATION lib/udev/rules.d COMPONENT tools)
 endif()
 
 install(EXPORT TransferEngineTargets NAMESPACE TransferEngine:: DESTINATION ${package_folder})

@@ -17,6 +17,7 @@
 #include "memory_location.h"
 #include "multi_transport.h"
 #include "transfer_metadata.h"
+#include "transport/local_file_options.h"
 #include "transport/transport.h"
 
 namespace mooncake {
@@ -143,6 +144,10 @@ class TransferEngine {
     // error. With 0 the file is exported, and the record that others find it by is published. That
     // record holds all files and is written as a whole: see FileBatch for many files.
     int registerLocalFile(const std::string& path, size_t size, FileBufferID& id);
+    // The same with options, such as read-only; an addition to Mooncake's interface.
+    // ERR_NOT_IMPLEMENTED where a transport that serves files knows no options.
+    int registerLocalFile(const std::string& path, size_t size, FileBufferID& id,
+                          const LocalFileOptions& options);
     // `path` as given to registerLocalFile or any spelling of it. ERR_ADDRESS_NOT_REGISTERED where
     // it is not, or not yet, registered. After another error the file is still registered.
     int unregisterLocalFile(const std::string& path);
@@ -206,11 +211,13 @@ class TransferEngine {
         FileBufferID id;
         std::string path;  // as it was given
         size_t size;
+        LocalFileOptions options;
         bool settled;  // as above
     };
 
     bool isReady(const char* what_not);
     std::vector<Transport*> fileTransports();
+    static int exportFile(Transport* transport, const LocalFile& file);
     int replayRegistrations(Transport* transport);
     int reserveRegions(const std::vector<BufferEntry>& buffers, const std::string& location,
                        bool remote_accessible);

@@ -118,6 +118,14 @@ bool supportFileBuffer(transfer_engine_t engine);
  * that requests name it by, 1 or more; it is unchanged on failure. ERR_ADDRESS_OVERLAPPED for a
  * file that is registered, ERR_NOT_IMPLEMENTED without a transport that serves files. */
 int registerLocalFile(transfer_engine_t engine, const char* path, size_t size, file_id_t* id);
+/* The same with options, which are added up: LOCAL_FILE_READ_ONLY has the kernel fail every remote
+ * write; LOCAL_FILE_UNCHECKED_PATH takes a path that other users than root and the process's could
+ * change. ERR_INVALID_ARGUMENT for another bit; ERR_NOT_IMPLEMENTED also where the transport knows
+ * no options. */
+#define LOCAL_FILE_READ_ONLY 1u
+#define LOCAL_FILE_UNCHECKED_PATH 2u
+int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, size_t size,
+                                 unsigned options, file_id_t* id);
 /* ERR_ADDRESS_NOT_REGISTERED where `path` is not registered. */
 int unregisterLocalFile(transfer_engine_t engine, const char* path);
 

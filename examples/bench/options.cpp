@@ -79,6 +79,7 @@ MaybeFailure checkAddress(const FlagValues& flags, Options& options) {
     }
     options.targetAddress = "trtype=" + flags.trtype + " adrfam=" + flags.adrfam +
                             " traddr=" + flags.traddr + " trsvcid=" + std::to_string(port);
+    if (!flags.advertise.empty()) options.targetAddress += " advertise=" + flags.advertise;
     return std::nullopt;
 }
 

@@ -52,6 +52,7 @@ struct FlagValues {
     std::string adrfam = "ipv4";
     std::string traddr = "127.0.0.1";
     std::string trsvcid = "4420";
+    std::string advertise;
     std::string files;
     bool verify = false;
     uint64_t verifySeed = 1;

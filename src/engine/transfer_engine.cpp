@@ -196,7 +196,7 @@ int TransferEngine::replayRegistrations(Transport* transport) {
     if (!transport->supportFileBuffer()) return 0;
     TransferMetadata::Gathering gathering(*metadata_);
     for (const auto& [path, file] : local_files_) {
-        if (const int rc = transport->registerLocalFile(file.id, file.path, file.size); rc != 0) {
+        if (const int rc = exportFile(transport, file); rc != 0) {
             LOG(ERROR) << "Transport " << transport->getName() << " does not take the file '"
                        << file.path << "' registered before it: error " << rc;
             return rc;
@@ -396,7 +396,21 @@ bool TransferEngine::supportFileBuffer() {
     return !fileTransports().empty();
 }
 
+int TransferEngine::exportFile(Transport* transport, const LocalFile& file) {
+    if (file.options.check_path && !file.options.read_only) {
+        return transport->registerLocalFile(file.id, file.path, file.size);
+    }
+    auto* exporter = dynamic_cast<FileExporter*>(transport);
+    if (exporter == nullptr) return ERR_NOT_IMPLEMENTED;
+    return exporter->exportLocalFile(file.id, file.path, file.size, file.options);
+}
+
 int TransferEngine::registerLocalFile(const std::string& path, size_t size, FileBufferID& id) {
+    return registerLocalFile(path, size, id, LocalFileOptions{});
+}
+
+int TransferEngine::registerLocalFile(const std::string& path, size_t size, FileBufferID& id,
+                                      const LocalFileOptions& options) {
     std::shared_lock setup(setup_mutex_);
     if (path.empty() || path.find('\0') != std::string::npos) {
         LOG(ERROR) << "No file is registered: its path is empty or holds a zero byte";
@@ -409,7 +423,7 @@ int TransferEngine::registerLocalFile(const std::string& path, size_t size, File
         return ERR_NOT_IMPLEMENTED;
     }
     const std::string key = normalised(path);
-    LocalFile file{0, path, size, false};
+    LocalFile file{0, path, size, options, false};
     {
         // The entry keeps others from the path; the transports take their time without the lock.
         std::lock_guard lock(mutex_);
@@ -429,7 +443,7 @@ int TransferEngine::registerLocalFile(const std::string& path, size_t size, File
     const int rc = addToAll(
         transports,
         [&file](Transport* transport) {
-            const int one = transport->registerLocalFile(file.id, file.path, file.size);
+            const int one = exportFile(transport, file);
             LOG_IF(ERROR, one != 0) << "File '" << file.path << "' is not registered: transport "
                                     << transport->getName() << " failed with " << one;
             return one;

@@ -151,9 +151,17 @@ bool supportFileBuffer(transfer_engine_t engine) {
 }
 
 int registerLocalFile(transfer_engine_t engine, const char* path, size_t size, file_id_t* id) {
+    return registerLocalFileWithOptions(engine, path, size, 0, id);
+}
+
+int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, size_t size,
+                                 unsigned options, file_id_t* id) {
     return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
-        if (id == nullptr) return ERR_INVALID_ARGUMENT;
-        return native.registerLocalFile(text(path), size, *id);
+        constexpr unsigned kKnown = LOCAL_FILE_READ_ONLY | LOCAL_FILE_UNCHECKED_PATH;
+        if (id == nullptr || (options & ~kKnown) != 0) return ERR_INVALID_ARGUMENT;
+        return native.registerLocalFile(text(path), size, *id,
+                                        {(options & LOCAL_FILE_READ_ONLY) != 0,
+                                         (options & LOCAL_FILE_UNCHECKED_PATH) == 0});
     });
 }
 

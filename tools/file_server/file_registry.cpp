@@ -6,9 +6,10 @@
 
 namespace mooncake::file_server {
 
-Result<FileBufferID> EngineRegistry::add(const std::string& path, uint64_t size) {
+Result<FileBufferID> EngineRegistry::add(const std::string& path, uint64_t size,
+                                         const LocalFileOptions& options) {
     FileBufferID id = 0;
-    const int rc = engine_.registerLocalFile(path, size, id);
+    const int rc = engine_.registerLocalFile(path, size, id, options);
     if (rc != 0) return Error{EIO, "the log above says why (error " + std::to_string(rc) + ")"};
     return id;
 }

@@ -18,7 +18,8 @@ class FileRegistry {
 
     /// @param size  bytes
     /// @return the file's number; or EIO, with the cause in the log already
-    virtual Result<FileBufferID> add(const std::string& path, uint64_t size) = 0;
+    virtual Result<FileBufferID> add(const std::string& path, uint64_t size,
+                                     const LocalFileOptions& options) = 0;
     /// @return false, with the cause in the log, where the file is still served or held
     virtual bool remove(const std::string& path) = 0;
     /// Takes files that are to be removed out of the published record, all at once.
@@ -38,7 +39,8 @@ class EngineRegistry : public FileRegistry {
     /// @param engine  with a transport that serves files; must outlive this object
     explicit EngineRegistry(TransferEngine& engine) : engine_(engine) {}
 
-    Result<FileBufferID> add(const std::string& path, uint64_t size) override;
+    Result<FileBufferID> add(const std::string& path, uint64_t size,
+                             const LocalFileOptions& options) override;
     bool remove(const std::string& path) override;
     void withdraw(const std::vector<std::string>& paths) override;
     void beginBatch() override;

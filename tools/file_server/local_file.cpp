@@ -37,4 +37,20 @@ Result<uint64_t> physicalSize(const std::string& path) {
     return size;
 }
 
+Result<> checkMounted(const std::string& folder) {
+    const std::string what = "nothing is mounted at " + inQuotes(folder);
+    struct statx info = {};
+    // An automounter mounts what belongs there.
+    if (::statx(AT_FDCWD, folder.c_str(), 0, STATX_BASIC_STATS, &info) != 0) {
+        return makeError(errno, what);
+    }
+    if ((info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) == 0) {
+        return makeError(EOPNOTSUPP, what, "this kernel cannot tell: it takes Linux 5.8");
+    }
+    if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) {
+        return makeError(ENODEV, what, "mount it, or change the file's setting mount");
+    }
+    return {};
+}
+
 }  // namespace mooncake::file_server

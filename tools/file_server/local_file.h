@@ -12,4 +12,8 @@ namespace mooncake::file_server {
 /// @return ENOENT, EACCES ...; EINVAL for another kind of file and for an empty one
 Result<uint64_t> physicalSize(const std::string& path);
 
+/// Whether a file system is mounted at a folder.
+/// @return ENOENT, ENODEV (nothing is mounted there) ...
+Result<> checkMounted(const std::string& folder);
+
 }  // namespace mooncake::file_server

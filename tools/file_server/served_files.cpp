@@ -61,9 +61,13 @@ void ServedFiles::add(const FileEntry& file, Outcome& outcome) {
                     [&](const Entry& entry) { return entry.file.path == file.path; })) {
         return;
     }
-    Result<uint64_t> size = file.size ? Result<uint64_t>(*file.size) : physicalSize(file.path);
+    Result<> mounted = file.mount.empty() ? Result<>() : checkMounted(file.mount);
+    Result<uint64_t> size = !mounted.ok() ? Result<uint64_t>(mounted.error())
+                            : file.size   ? Result<uint64_t>(*file.size)
+                                          : physicalSize(file.path);
     Result<FileBufferID> id =
-        size.ok() ? registry_.add(file.path, size.value()) : Result<FileBufferID>(size.error());
+        size.ok() ? registry_.add(file.path, size.value(), {file.readOnly, file.pathCheck})
+                  : Result<FileBufferID>(size.error());
     if (!id.ok()) {
         LOG(ERROR) << "file " << inQuotes(file.path) << " is not served: " << id.error().message
                    << "; a reload (SIGHUP) tries it again";
@@ -72,7 +76,7 @@ void ServedFiles::add(const FileEntry& file, Outcome& outcome) {
     }
     files_.push_back({file, id.value()});
     LOG(INFO) << "file " << inQuotes(file.path) << " is served with number " << id.value()
-              << " and " << size.value() << " bytes";
+              << " and " << size.value() << " bytes" << (file.readOnly ? ", read-only" : "");
     ++outcome.added;
 }
 

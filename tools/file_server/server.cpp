@@ -27,6 +27,9 @@ std::string summary(const ServerConfig& config, const ServedFiles& files) {
 }
 
 Result<> checkFile(const FileEntry& file) {
+    if (!file.mount.empty()) {
+        if (auto mounted = checkMounted(file.mount); !mounted.ok()) return mounted;
+    }
     auto size = physicalSize(file.path);
     if (!size.ok()) return size.error();
     if (file.size && *file.size > size.value()) {

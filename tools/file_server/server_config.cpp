@@ -15,6 +15,7 @@
 
 #include "metadata_keys.h"
 #include "metadata_storage.h"
+#include "transport/nvmeof_generic_transport/common/advertised_address.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
@@ -70,6 +71,15 @@ Result<> takePath(const std::string& value, std::string& path) {
         return expected("an absolute path without blanks");
     }
     path = value;
+    return {};
+}
+
+Result<> takeMount(const std::string& value, const std::string& file, std::string& mount) {
+    mount = std::filesystem::path(value).lexically_normal().string();
+    while (mount.size() > 1 && mount.ends_with('/')) mount.pop_back();
+    if (!mount.starts_with('/') || !file.starts_with(mount == "/" ? mount : mount + "/")) {
+        return expected("a folder above the file");
+    }
     return {};
 }
 
@@ -139,12 +149,14 @@ Result<> takeServer(const ConfigSection& section, ServerConfig& config) {
         {"adrfam", text(address.adrfam)},
         {"traddr", text(address.traddr)},
         {"trsvcid", text(address.trsvcid)},
+        {"advertise", text(config.advertise)},
         {"allow_any_host",
          [&](const auto& value) { return takeSwitch(value, config.allowAnyHost); }},
         {"allowed_hosts", [&](const auto& value) { return takeHosts(value, config.allowedHosts); }},
         {"allowed_hosts_file",
          [&](const auto& value) { return takePath(value, config.allowedHostsFile); }},
         {"dhchap_keys", [&](const auto& value) { return takePath(value, config.dhchapKeys); }},
+        {"path_check", [&](const auto& value) { return takeSwitch(value, config.pathCheck); }},
         {"strict", [&](const auto& value) { return takeSwitch(value, config.strict); }},
         {"takeover", [&](const auto& value) { return takeSwitch(value, config.takeover); }},
     };
@@ -161,7 +173,8 @@ Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
     if (given[0] != '/' || given.size() >= PATH_MAX) {
         return complain(section.line, "file " + inQuotes(given) + ": expected an absolute path");
     }
-    FileEntry entry{std::filesystem::path(given).lexically_normal().string(), {}};
+    FileEntry entry;
+    entry.path = std::filesystem::path(given).lexically_normal().string();
     const auto same = [&](const FileEntry& other) { return other.path == entry.path; };
     if (std::any_of(files.begin(), files.end(), same)) {
         return complain(section.line, "file " + inQuotes(entry.path) + " was named before already");
@@ -171,7 +184,10 @@ Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
                                           " files of one segment");
     }
     const Setters setters = {
-        {"size", [&](const auto& value) { return takeSize(value, entry.size); }}};
+        {"size", [&](const auto& value) { return takeSize(value, entry.size); }},
+        {"read_only", [&](const auto& value) { return takeSwitch(value, entry.readOnly); }},
+        {"path_check", [&](const auto& value) { return takeSwitch(value, entry.pathCheck); }},
+        {"mount", [&](const auto& value) { return takeMount(value, entry.path, entry.mount); }}};
     if (auto taken = takeSettings(section, "[" + section.name + "]", setters); !taken.ok()) {
         return taken;
     }
@@ -188,6 +204,10 @@ Result<> checkWhole(const ServerConfig& config) {
     if (config.metadata.empty()) return lacks("metadata, such as http://192.0.2.1:8080/metadata");
     if (config.address.traddr.empty()) return lacks("traddr, the address of this node to serve at");
     if (auto checked = nvmeof_generic::checkAddress(config.address); !checked.ok()) return checked;
+    if (auto published = nvmeof_generic::publishedAddress(config.address, config.advertise);
+        !published.ok()) {
+        return published.error();
+    }
     const int lists = !config.allowedHosts.empty() + !config.allowedHostsFile.empty();
     if (lists == 2) {
         return Error{EINVAL,
@@ -256,11 +276,13 @@ Result<ServerConfig> readConfig(const std::string& path) {
 
 std::string transportArguments(const ServerConfig& config) {
     std::string text = nvmeof_generic::toString(config.address);
+    if (!config.advertise.empty()) text += " advertise=" + config.advertise;
     std::string hosts;
     for (const std::string& host : config.allowedHosts) hosts += (hosts.empty() ? "" : ",") + host;
     if (!hosts.empty()) text += " allowed_hosts=" + hosts;
     if (!config.allowedHostsFile.empty()) text += " allowed_hosts_file=" + config.allowedHostsFile;
     if (!config.dhchapKeys.empty()) text += " dhchap_keys=" + config.dhchapKeys;
+    if (!config.pathCheck) text += " path_check=off";
     return text;
 }
 
@@ -271,6 +293,8 @@ std::optional<std::string> findFixedChange(const ServerConfig& old, const Server
                        : old.address.adrfam != wanted.address.adrfam     ? "adrfam"
                        : old.address.traddr != wanted.address.traddr     ? "traddr"
                        : old.address.trsvcid != wanted.address.trsvcid   ? "trsvcid"
+                       : old.advertise != wanted.advertise               ? "advertise"
+                       : old.pathCheck != wanted.pathCheck               ? "path_check"
                        : old.allowAnyHost != wanted.allowAnyHost         ? "allow_any_host"
                        : old.allowedHosts != wanted.allowedHosts         ? "allowed_hosts"
                        : old.allowedHostsFile != wanted.allowedHostsFile ? "allowed_hosts_file"

@@ -17,6 +17,9 @@ namespace mooncake::file_server {
 struct FileEntry {
     std::string path;              ///< absolute and normalised
     std::optional<uint64_t> size;  ///< bytes; none: the whole file
+    bool readOnly = false;
+    bool pathCheck = true;
+    std::string mount;  ///< the mount point that must be mounted; empty: none
 
     bool operator==(const FileEntry&) const = default;
 };
@@ -25,10 +28,12 @@ struct ServerConfig {
     std::string segment;
     std::string metadata;
     nvmeof_generic::TransportAddress address;
+    std::string advertise;
     bool allowAnyHost = false;
     std::vector<std::string> allowedHosts;
     std::string allowedHostsFile;
     std::string dhchapKeys;
+    bool pathCheck = true;
     bool strict = false;
     bool takeover = false;  ///< of the segment's name, from a process that runs
     std::vector<FileEntry> files;

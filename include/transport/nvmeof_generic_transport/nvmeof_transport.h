@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/transport_stats.h"
+#include "transport/local_file_options.h"
 #include "transport/progress_source.h"
 #include "transport/transport.h"
 
@@ -16,7 +17,10 @@ namespace mooncake {
 
 /// Joins the three parts (target, initiator, io) and speaks the engine's Transport interface. The
 /// engine makes and destroys it; users reach it through TransferEngine. Thread-safe once installed.
-class NVMeoFGenericTransport : public Transport, public ProgressSource, public SubmitStatsSource {
+class NVMeoFGenericTransport : public Transport,
+                               public ProgressSource,
+                               public SubmitStatsSource,
+                               public FileExporter {
  public:
     NVMeoFGenericTransport();
 
@@ -61,6 +65,10 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource, public S
 
     SubmitStats submitStats() const override;
 
+    /// As registerLocalFile(), with options.
+    int exportLocalFile(FileBufferID id, const std::string& path, size_t size,
+                        const LocalFileOptions& options) override;
+
  protected:
     /// As installWithArgs() without arguments: an initiator that exports nothing.
     int install(std::string& local_server_name, std::shared_ptr<TransferMetadata> meta,
@@ -68,7 +76,8 @@ class NVMeoFGenericTransport : public Transport, public ProgressSource, public S
 
     /// @param args  nullptr: an initiator that exports nothing; else args[0] is the `char*` to the
     ///     target's address, "trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address>
-    ///     trsvcid=<port>", with allowed_hosts=, allowed_hosts_file= and dhchap_keys= beside it.
+    ///     trsvcid=<port>", with advertise=, allowed_hosts=, allowed_hosts_file=, dhchap_keys=
+    ///     and path_check= beside it.
     ///     Not used afterwards.
     /// @return 0, ERR_INVALID_ARGUMENT (address, an MC_NVMEOF_GENERIC_* variable, installed
     /// already),

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "transport/nvmeof_generic_transport/common/advertised_address.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -41,8 +42,15 @@ Result<> takePath(std::string_view value, std::string& path) {
     return {};
 }
 
-Result<TransportAddress> readArguments(std::string_view text, TargetOptions& target) {
+Result<> takePathCheck(std::string_view value, PathCheck& check) {
+    if (value != "on" && value != "off") return Error{EINVAL, "one of: off, on"};
+    check = value == "on" ? PathCheck::kOn : PathCheck::kOff;
+    return {};
+}
+
+Result<TargetAddresses> readArguments(std::string_view text, TargetOptions& target) {
     TargetOptions options = target;
+    std::string advertise;
     const std::map<std::string_view, std::function<Result<>(std::string_view)>> readers = {
         {"allowed_hosts",
          [&](std::string_view value) { return takeHostList(value, options.allowedHosts); }},
@@ -50,6 +58,13 @@ Result<TransportAddress> readArguments(std::string_view text, TargetOptions& tar
          [&](std::string_view value) { return takePath(value, options.allowedHostsFile); }},
         {"dhchap_keys",
          [&](std::string_view value) { return takePath(value, options.dhchapKeys); }},
+        {"path_check",
+         [&](std::string_view value) { return takePathCheck(value, options.pathCheck); }},
+        {"advertise",
+         [&](std::string_view value) -> Result<> {
+             advertise = value;
+             return value.empty() ? Result<>(Error{EINVAL, "an address"}) : Result<>();
+         }},
     };
     std::string address;
     std::set<std::string_view> seen;
@@ -80,8 +95,10 @@ Result<TransportAddress> readArguments(std::string_view text, TargetOptions& tar
         return Error{parsed.error().code,
                      parsed.error().message + ", and as further arguments" + names.substr(1)};
     }
+    auto published = publishedAddress(parsed.value(), advertise);
+    if (!published.ok()) return published.error();
     target = std::move(options);
-    return parsed;
+    return TargetAddresses{parsed.take(), published.take()};
 }
 
 }  // namespace mooncake::nvmeof_generic

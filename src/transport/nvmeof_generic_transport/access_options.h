@@ -20,10 +20,20 @@ Result<> takeHostList(std::string_view value, std::vector<std::string>& hosts);
 /// @return EINVAL; the message says what is expected
 Result<> takePath(std::string_view value, std::string& path);
 
+struct TargetAddresses {
+    TransportAddress listen;
+    TransportAddress published;
+};
+
 /// Reads the transport's argument string: the address (see parseAddress()) and, in any order among
-/// its fields, allowed_hosts=, allowed_hosts_file= and dhchap_keys=. A value cannot hold a blank.
+/// its fields, advertise= (see publishedAddress()), allowed_hosts=, allowed_hosts_file=,
+/// dhchap_keys= and path_check=<on|off>. A value cannot hold a blank.
 /// @param target  what is given here replaces what it holds
 /// @return EINVAL that names the argument, its value and what it takes; `target` is unchanged then
-Result<TransportAddress> readArguments(std::string_view text, TargetOptions& target);
+Result<TargetAddresses> readArguments(std::string_view text, TargetOptions& target);
+
+/// Takes "on" or "off".
+/// @return EINVAL; the message says what is expected
+Result<> takePathCheck(std::string_view value, PathCheck& check);
 
 }  // namespace mooncake::nvmeof_generic

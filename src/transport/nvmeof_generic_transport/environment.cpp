@@ -135,6 +135,12 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
         {"DHCHAP_KEY_FILE", path(initiator.keyFile)},
         {"EXPORT_BUSY_DEVICES",
          choice<bool>({{"on", true}, {"off", false}}, options.target.exportBusyDevices)},
+        {"PATH_CHECK",
+         [&options](std::string_view value) {
+             auto taken = takePathCheck(value, options.target.pathCheck);
+             options.initiator.pathCheck = options.target.pathCheck;
+             return taken;
+         }},
         {"ALLOWED_NETWORKS", networks(options.allowedNetworks)},
         {"STATS_FILE", absolutePath(options.statsFile)},
         {"STATS_INTERVAL", seconds(3600, options.statsInterval)},

@@ -104,6 +104,7 @@ struct NVMeoFGenericTransport::Parts {
                 int retries);
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
     void withdraw(FileBufferID id);
+    bool usesNoSegment() const;
     TransportStats stats() const;
     SubmitStats submits() const;
     void writeStats() const;
@@ -154,6 +155,11 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
                          "is its node running, and is the metadata service reachable?");
     }
     return checkDescriptor(*descriptor, options.allowedNetworks);
+}
+
+bool NVMeoFGenericTransport::Parts::usesNoSegment() const {
+    std::shared_lock lock(mutex);
+    return segments.empty();
 }
 
 SubmitStats NVMeoFGenericTransport::Parts::submits() const {
@@ -269,6 +275,9 @@ void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fil
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
 
 NVMeoFGenericTransport::~NVMeoFGenericTransport() {
+    // A metadata service that is away holds up what follows, and nobody may write meanwhile. With
+    // segments in use the target comes later: one of them may be this node's own.
+    if (parts_ && parts_->target && parts_->usesNoSegment()) parts_->target->cutOff();
     // What is published after this would never be withdrawn.
     if (parts_) parts_->lostFiles.stop();
     // Withdrawn first, so that nobody comes to a target that is about to go.
@@ -308,16 +317,16 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
     descriptor->tcp_data_port = 0;
     const bool exports = args != nullptr && args[0] != nullptr;
     if (exports) {
-        auto address = readArguments(static_cast<const char*>(args[0]), parts->options.target);
-        if (!address.ok()) return report("target arguments", address.error());
+        auto addresses = readArguments(static_cast<const char*>(args[0]), parts->options.target);
+        if (!addresses.ok()) return report("target arguments", addresses.error());
         parts->options.target.segment = local_server_name_;
         parts->options.target.fileLost = [withdrawals = &parts->lostFiles](uint32_t nsid) {
             withdrawals->add(nsid);
         };
-        auto target = Target::start(address.value(), parts->options.target);
+        auto target = Target::start(addresses.value().listen, parts->options.target);
         if (!target.ok()) return report("target", target.error());
         parts->target = target.take();
-        const TransportAddress& at = address.value();
+        const TransportAddress& at = addresses.value().published;
         descriptor->nvmeof_generic_trid = {at.trtype, at.adrfam, at.traddr, at.trsvcid,
                                            parts->target->subsystemNqn()};
     }
@@ -462,12 +471,19 @@ Status NVMeoFGenericTransport::getTransferStatus(BatchID batch_id, size_t task_i
 
 int NVMeoFGenericTransport::registerLocalFile(FileBufferID id, const std::string& path,
                                               size_t size) {
+    return exportLocalFile(id, path, size, LocalFileOptions{});
+}
+
+int NVMeoFGenericTransport::exportLocalFile(FileBufferID id, const std::string& path, size_t size,
+                                            const LocalFileOptions& options) {
     if (!parts_ || !parts_->target) {
         return report("register " + path,
                       makeError(EINVAL, "this node exports nothing",
                                 "give installTransport the address to export at in args[0]"));
     }
-    auto exported = parts_->target->addFile(id, path, size);
+    const FileRules rules{options.read_only,
+                          options.check_path ? PathCheck::kOn : PathCheck::kOff};
+    auto exported = parts_->target->addFile(id, path, size, rules);
     if (!exported.ok()) return report("register " + path, exported.error());
     const ExportedFile& file = exported.value();
     if (int error = metadata_->addFileBuffer({id, path, file.size, file.blockSize}, true);

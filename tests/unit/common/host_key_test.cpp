@@ -76,7 +76,7 @@ class KeyFileTest : public testing::Test {
         const std::string path = folder_ + "/key";
         std::ofstream(path) << content;
         EXPECT_EQ(chmod(path.c_str(), mode), 0);
-        return readKeyFile(path);
+        return readKeyFile(path, PathCheck::kOn);
     }
     std::string folder_;
 };

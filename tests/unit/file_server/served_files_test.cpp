@@ -19,7 +19,8 @@ using testing::IsEmpty;
 /// Writes down what it is asked for.
 class FakeRegistry : public FileRegistry {
  public:
-    Result<FileBufferID> add(const std::string& path, uint64_t size) override {
+    Result<FileBufferID> add(const std::string& path, uint64_t size,
+                             const LocalFileOptions&) override {
         calls.push_back("add " + path + " " + std::to_string(size));
         if (failing.contains(path)) return Error{EIO, "it fails"};
         return ++last_;

@@ -19,8 +19,34 @@ TEST(Arguments, AnAddressAlone) {
     target.allowedHosts = {"nqn.2026-01.org.example:environment"};
     const auto address = readArguments(kAddress, target);
     ASSERT_TRUE(address.ok()) << address.error().message;
-    EXPECT_EQ(address.value(), (TransportAddress{"tcp", "ipv4", "127.0.0.1", "4420"}));
+    EXPECT_EQ(address.value().listen, (TransportAddress{"tcp", "ipv4", "127.0.0.1", "4420"}));
     EXPECT_THAT(target.allowedHosts, ElementsAre("nqn.2026-01.org.example:environment"));
+}
+
+TEST(Arguments, AnAddressToPublish) {
+    TargetOptions target;
+    const auto plain = readArguments(kAddress, target);
+    ASSERT_TRUE(plain.ok());
+    EXPECT_EQ(plain.value().published, plain.value().listen);
+    const auto other = readArguments(
+        "advertise=[2001:db8::10]:30420 trtype=tcp adrfam=ipv6 traddr=fe80::1%eth0", target);
+    ASSERT_TRUE(other.ok()) << other.error().message;
+    EXPECT_EQ(other.value().listen, (TransportAddress{"tcp", "ipv6", "fe80::1%eth0", "4420"}));
+    EXPECT_EQ(other.value().published, (TransportAddress{"tcp", "ipv6", "2001:db8::10", "30420"}));
+    for (const std::string text : {"trtype=tcp traddr=0.0.0.0", "advertise= trtype=tcp traddr=::1",
+                                   "advertise=1.2.3.4 advertise=1.2.3.4 trtype=tcp traddr=10.0.0.1",
+                                   "advertise=host trtype=tcp traddr=10.0.0.1"}) {
+        EXPECT_FALSE(readArguments(text, target).ok()) << text;
+    }
+}
+
+TEST(Arguments, TheCheckOfPaths) {
+    TargetOptions target;
+    ASSERT_TRUE(readArguments(std::string(kAddress) + " path_check=off", target).ok());
+    EXPECT_EQ(target.pathCheck, PathCheck::kOff);
+    ASSERT_TRUE(readArguments(std::string(kAddress) + " path_check=on", target).ok());
+    EXPECT_EQ(target.pathCheck, PathCheck::kOn);
+    EXPECT_FALSE(readArguments(std::string(kAddress) + " path_check=no", target).ok());
 }
 
 TEST(Arguments, WhoMayConnectAmongTheFieldsOfTheAddress) {
@@ -31,7 +57,7 @@ TEST(Arguments, WhoMayConnectAmongTheFieldsOfTheAddress) {
         "traddr=10.0.0.1  trsvcid=4421",
         target);
     ASSERT_TRUE(address.ok()) << address.error().message;
-    EXPECT_EQ(address.value(), (TransportAddress{"rdma", "ipv4", "10.0.0.1", "4421"}));
+    EXPECT_EQ(address.value().listen, (TransportAddress{"rdma", "ipv4", "10.0.0.1", "4421"}));
     EXPECT_THAT(target.allowedHosts,
                 ElementsAre("nqn.2026-01.org.example:a", "nqn.2026-01.org.example:b"));
 

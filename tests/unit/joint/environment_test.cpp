@@ -37,6 +37,7 @@ TEST(Environment, ReadsEveryVariable) {
         "MC_NVMEOF_GENERIC_BOUNCE_MIB=5",
         "MC_NVMEOF_GENERIC_DURABLE_WRITES=on",
         "MC_NVMEOF_GENERIC_EXPORT_BUSY_DEVICES=on",
+        "MC_NVMEOF_GENERIC_PATH_CHECK=off",
         "MC_NVMEOF_GENERIC_CONNECT_TIMEOUT=7",
         "MC_NVMEOF_GENERIC_KEEP_ALIVE=4",
         "MC_NVMEOF_GENERIC_RECONNECT_DELAY=5",
@@ -75,6 +76,8 @@ TEST(Environment, ReadsEveryVariable) {
     EXPECT_EQ(read.initiator.queueDepth, 64u);
     EXPECT_EQ(read.initiator.hostNqn, "nqn.2026-01.org.example:me");
     EXPECT_TRUE(read.target.exportBusyDevices);
+    EXPECT_EQ(read.target.pathCheck, PathCheck::kOff);
+    EXPECT_EQ(read.initiator.pathCheck, PathCheck::kOff);
     EXPECT_EQ(read.target.allowedHosts,
               (std::vector<std::string>{"nqn.2026-01.org.example:a", "nqn.2026-01.org.example:b"}));
     EXPECT_TRUE(read.allowedNetworks.contains({"tcp", "ipv4", "10.9.9.9", "4420"}));
@@ -106,6 +109,7 @@ TEST(Environment, RefusesMalformedValues) {
              "BOUNCE_MIB=0",
              "DURABLE_WRITES=1",
              "EXPORT_BUSY_DEVICES=yes",
+             "PATH_CHECK=no",
              "CONNECT_TIMEOUT=0",
              "KEEP_ALIVE=0",
              "KEEP_ALIVE=3601",

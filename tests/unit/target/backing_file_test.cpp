@@ -27,7 +27,7 @@ class BackingFileTest : public testing::Test {
     std::string at(const std::string& name) { return dir_.path() + "/" + name; }
 
     void expectRefused(const std::string& path, int code, const std::string& why) {
-        const auto opened = BackingFile::open(path, false);
+        const auto opened = BackingFile::open(path, {});
         ASSERT_FALSE(opened.ok()) << path;
         EXPECT_EQ(opened.error().code, code) << opened.error().message;
         EXPECT_THAT(opened.error().message, HasSubstr(path.substr(0, path.find('\0'))));
@@ -74,7 +74,7 @@ TEST_F(BackingFileTest, RefusesFilesWithoutPermission) {
     const pid_t child = fork();
     if (child == 0) {
         if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(1);
-        const auto opened = BackingFile::open(path, false);
+        const auto opened = BackingFile::open(path, {});
         _exit(!opened.ok() && opened.error().code == EACCES &&
                       opened.error().message.find("permitted") != std::string::npos
                   ? 0
@@ -89,7 +89,7 @@ TEST_F(BackingFileTest, KnowsAFileByItsInode) {
     const std::string path = dir_.file("file", 5000);
     std::filesystem::create_hard_link(path, at("hard"));
     std::filesystem::create_symlink(path, at("soft"));
-    const auto file = BackingFile::open(path, false);
+    const auto file = BackingFile::open(path, {});
     ASSERT_TRUE(file.ok()) << file.error().message;
     EXPECT_EQ(file.value().path(), path);
     EXPECT_EQ(file.value().geometry().size, 5000u);
@@ -97,16 +97,16 @@ TEST_F(BackingFileTest, KnowsAFileByItsInode) {
     for (const std::string& name :
          {at("hard"), at("soft"),
           at("../") + std::filesystem::path(dir_.path()).filename().string() + "/./file"}) {
-        const auto other = BackingFile::open(name, false);
+        const auto other = BackingFile::open(name, {});
         ASSERT_TRUE(other.ok()) << other.error().message;
         EXPECT_EQ(other.value().identity(), file.value().identity()) << name;
     }
-    const auto different = BackingFile::open(dir_.file("other", 5000), false);
+    const auto different = BackingFile::open(dir_.file("other", 5000), {});
     EXPECT_NE(different.value().identity(), file.value().identity());
 }
 
 TEST_F(BackingFileTest, AsksTheFileSystemForItsBlocks) {
-    const auto file = BackingFile::open(dir_.file("file", 5000), false);
+    const auto file = BackingFile::open(dir_.file("file", 5000), {});
     ASSERT_TRUE(file.ok());
     struct stat status;
     ASSERT_EQ(fstat(file.value().fd(), &status), 0);
@@ -116,14 +116,14 @@ TEST_F(BackingFileTest, AsksTheFileSystemForItsBlocks) {
 // Case 13: what was judged is found again, whatever has its name now.
 TEST_F(BackingFileTest, ProcPathLeadsToTheOpenFile) {
     const std::string path = dir_.file("file", 8192);
-    const auto file = BackingFile::open(path, false);
+    const auto file = BackingFile::open(path, {});
     ASSERT_TRUE(file.ok());
     std::filesystem::rename(path, at("moved"));
     dir_.file("file", 4096);
-    const auto found = BackingFile::open(procPath(file.value().fd()), false);
+    const auto found = BackingFile::open(procPath(file.value().fd()), {.pathCheck = PathCheck::kOff});
     ASSERT_TRUE(found.ok());
     EXPECT_EQ(found.value().identity(), file.value().identity());
-    EXPECT_NE(BackingFile::open(path, false).value().identity(), file.value().identity());
+    EXPECT_NE(BackingFile::open(path, {}).value().identity(), file.value().identity());
 }
 
 // Case 13: what is judged first, the kind and the identity, and the file behind the descriptor are
@@ -140,7 +140,7 @@ TEST_F(BackingFileTest, IsOneFileFromTheFirstLookOn) {
         }
     });
     for (int i = 0; i < 2000; ++i) {
-        const auto file = BackingFile::open(name, false);
+        const auto file = BackingFile::open(name, {});
         ASSERT_TRUE(file.ok()) << file.error().message;
         struct stat status;
         ASSERT_EQ(fstat(file.value().fd(), &status), 0);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/secret.h"
 
@@ -16,11 +17,13 @@ enum class FileGuard {
 };
 
 /// Reads a whole regular file that belongs to us or to root and that its mode keeps from group and
-/// others. What is judged is what is read: the file is opened once.
+/// others. The folders on the way are judged, too (openPath()). What is judged is what is read.
 /// @param path  absolute, or relative to the working directory
 /// @param limit  bytes at most
+/// @param check  kOff: of the folders, not of the file itself
 /// @return ENOENT, EACCES (owner or mode), EINVAL (another kind of file), ELOOP (a symbolic link),
 ///     EFBIG; the message names the file and never its content
-Result<Secret> readGuardedFile(const std::string& path, FileGuard guard, size_t limit);
+Result<Secret> readGuardedFile(const std::string& path, FileGuard guard, size_t limit,
+                               PathCheck check);
 
 }  // namespace mooncake::nvmeof_generic

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/secret.h"
 
@@ -28,6 +29,6 @@ Result<> checkDhchapKey(std::string_view key);
 /// "hash=" (sha256, sha384, sha512; optional), "dhgroup=" (null, ffdhe2048 to ffdhe8192; optional),
 /// '#' for comments. Both ends can use the same file: hash and dhgroup count on the target.
 /// @return EINVAL that names file and line, and what readGuardedFile() gives; never any content
-Result<HostKey> readKeyFile(const std::string& path);
+Result<HostKey> readKeyFile(const std::string& path, PathCheck check);
 
 }  // namespace mooncake::nvmeof_generic

@@ -26,6 +26,12 @@ struct TransportAddress {
 /// @return EINVAL that names the field, its value and what is allowed
 Result<> checkAddress(const TransportAddress& address);
 
+/// Whether it stands for every address of the host (0.0.0.0, ::).
+bool isUnspecified(const TransportAddress& address);
+
+/// Whether it names an interface of its host (fe80::1%eth0), which means nothing on another.
+bool isScoped(const TransportAddress& address);
+
 /// Takes the first word off an argument string: what stands between blanks and tabs.
 /// @param text  what is left of the string; begins behind the word afterwards
 /// @return the word, a part of what `text` shows; empty where there is none left

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 
 namespace mooncake::nvmeof_generic {
@@ -31,6 +32,7 @@ struct InitiatorOptions {
     /// Absolute path of this host's key file (readKeyFile()), with which it proves who it is where
     /// a target asks (DH-HMAC-CHAP); read at each connect, never kept. Empty: it has none.
     std::string keyFile;
+    PathCheck pathCheck = PathCheck::kOn;  ///< of the way to keyFile
     std::string sysRoot = "/sys";  ///< another folder in unit tests
     std::string devRoot = "/dev";
     std::string etcRoot = "/etc";

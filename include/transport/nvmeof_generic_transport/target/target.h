@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 
@@ -29,6 +30,9 @@ struct TargetOptions {
     std::string dhchapKeys;
     /// Export block devices that are mounted, or held by LVM, RAID or swap, all the same.
     bool exportBusyDevices = false;
+    /// Whether the folders of the paths are judged (openPath()): of files, of allowedHostsFile and
+    /// of dhchapKeys.
+    PathCheck pathCheck = PathCheck::kOn;
     /// What the files belong to, for the operator's tool; may be empty.
     std::string segment;
     /// Told of a file that is exported no more because it was truncated, deleted, renamed or
@@ -40,6 +44,14 @@ struct TargetOptions {
     std::chrono::milliseconds removalLimit{10000};
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests
     std::string devRoot = "/dev";                        ///< where the loop devices are
+};
+
+/// How one file is exported.
+struct FileRules {
+    /// The kernel fails every remote write, discard and the like, and leaves the bytes alone.
+    bool readOnly = false;
+    /// Where kOff, the folders of this path are not judged, whatever TargetOptions says.
+    PathCheck pathCheck = PathCheck::kOn;
 };
 
 /// What a remote host sees of an exported file.
@@ -78,7 +90,7 @@ class Target {
 
     /// Exports a regular file or block device as namespace `nsid`. What is judged is what is
     /// exported: the file is opened once. A file may be exported once only, whatever its name. The
-    /// holes of a sparse file are filled with reserved space first. A regular file that is
+    /// holes of a sparse file are filled with reserved space first, unless it is exported read-only. A regular file that is
     /// truncated, extended, deleted, renamed or replaced later is not exported any more: this is
     /// logged, and told to options.fileLost.
     /// @param nsid  1 to 2^32-2, never exported before in this target
@@ -89,7 +101,16 @@ class Target {
     ///     nsid used), EBUSY (device in use; or the removal of another file of this target hangs),
     ///     EMFILE (1024 files), ENOSPC (disk space; inotify watches), ESTALE (file changed
     ///     meanwhile) ...; nothing is left behind
-    virtual Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) = 0;
+    virtual Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
+                                         const FileRules& rules) = 0;
+    Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) {
+        return addFile(nsid, path, size, FileRules{});
+    }
+
+    /// Ends the service: connected hosts are cut off, and none gets in again. I/O in flight ends,
+    /// files and subsystem stay until this object is destroyed. Waits for no disk. What fails is
+    /// logged.
+    virtual void cutOff() = 0;
 
     /// Takes a file back. Waits for its I/O in flight, as long as options.removalLimit; I/O on
     /// other files goes on.

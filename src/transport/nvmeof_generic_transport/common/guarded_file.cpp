@@ -12,15 +12,17 @@
 
 namespace mooncake::nvmeof_generic {
 
-Result<Secret> readGuardedFile(const std::string& path, FileGuard guard, size_t limit) {
+Result<Secret> readGuardedFile(const std::string& path, FileGuard guard, size_t limit,
+                               PathCheck check) {
     const bool secret = guard == FileGuard::kSecret;
     const std::string what = "cannot use file " + inQuotes(path);
+    const auto found =
+        openPath(path, check, secret ? LastLink::kRefuse : LastLink::kFollow, what);
+    if (!found.ok()) return found.error();
     // Not to hang on a fifo, and no terminal to become ours.
-    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (secret ? O_NOFOLLOW : 0);
-    const UniqueFd file(::open(path.c_str(), flags));
-    if (!file.valid()) {
-        return makeError(errno, what, errno == ELOOP ? "give the file itself, not a link" : "");
-    }
+    constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    const UniqueFd file(::open(procPath(found.value().get()).c_str(), kFlags));
+    if (!file.valid()) return makeError(errno, what);
     struct stat status;
     if (::fstat(file.get(), &status) != 0) return makeError(errno, what);
     if (!S_ISREG(status.st_mode)) return makeError(EINVAL, what, "it must be a regular file");

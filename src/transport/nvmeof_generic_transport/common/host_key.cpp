@@ -126,8 +126,8 @@ Result<> checkDhchapKey(std::string_view key) {
     return checked;
 }
 
-Result<HostKey> readKeyFile(const std::string& path) {
-    const auto content = readGuardedFile(path, FileGuard::kSecret, kMaxFileBytes);
+Result<HostKey> readKeyFile(const std::string& path, PathCheck check) {
+    const auto content = readGuardedFile(path, FileGuard::kSecret, kMaxFileBytes, check);
     if (!content.ok()) return content.error();
     const std::string file = "key file " + inQuotes(path);
     HostKey key;

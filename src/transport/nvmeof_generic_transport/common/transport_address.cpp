@@ -68,6 +68,23 @@ Result<> checkAddress(const TransportAddress& address) {
     return {};
 }
 
+bool isUnspecified(const TransportAddress& address) {
+    in6_addr bytes{};
+    if (address.adrfam == "ipv4") {
+        in_addr four{};
+        return inet_pton(AF_INET, address.traddr.c_str(), &four) == 1 && four.s_addr == INADDR_ANY;
+    }
+    const std::string text = address.traddr.substr(0, address.traddr.find('%'));
+    if (inet_pton(AF_INET6, text.c_str(), &bytes) != 1) return false;
+    const bool lowEmpty = std::all_of(bytes.s6_addr + 12, bytes.s6_addr + 16,
+                                      [](uint8_t byte) { return byte == 0; });
+    return IN6_IS_ADDR_UNSPECIFIED(&bytes) || (IN6_IS_ADDR_V4MAPPED(&bytes) && lowEmpty);
+}
+
+bool isScoped(const TransportAddress& address) {
+    return address.traddr.find('%') != std::string::npos;
+}
+
 std::string_view takeWord(std::string_view& text) {
     constexpr std::string_view kBlanks = " \t";
     const size_t start = std::min(text.find_first_not_of(kBlanks), text.size());

@@ -46,7 +46,7 @@ Result<> checkFabricsDevice(const std::string& path) {
 // refuse it, and newer versions of libnvme leave out what the kernel does not know.
 Result<> checkKey(const InitiatorOptions& options) {
     if (options.keyFile.empty()) return {};
-    if (auto key = readKeyFile(options.keyFile); !key.ok()) return key.error();
+    if (auto key = readKeyFile(options.keyFile, options.pathCheck); !key.ok()) return key.error();
     // What the kernel takes (Linux 5.17 and newer say it): "instance=-1,...,dhchap_secret=%s".
     const auto known = readAttribute(AT_FDCWD, options.devRoot + "/nvme-fabrics");
     if (known.ok() && known.value().find("dhchap_secret=") != std::string::npos) return {};

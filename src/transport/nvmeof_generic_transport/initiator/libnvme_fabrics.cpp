@@ -158,7 +158,7 @@ Result<std::string> connectWithLibnvme(const TransportAddress& address,
     };
     HostKey key;
     if (!options.keyFile.empty()) {
-        auto read = readKeyFile(options.keyFile);
+        auto read = readKeyFile(options.keyFile, options.pathCheck);
         if (!read.ok()) return read.error();
         key = read.take();
     }

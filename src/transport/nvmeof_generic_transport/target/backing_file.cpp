@@ -31,16 +31,8 @@ const char* kindOf(mode_t mode) {
     return "something else";
 }
 
-Error openError(int code, const std::string& path) {
-    const std::string what = "cannot open " + inQuotes(path);
+Error openError(int code, const std::string& what) {
     switch (code) {
-        case ENOENT: {
-            struct stat status;
-            if (::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
-                return makeError(code, what, "it is a symbolic link that leads nowhere");
-            }
-            return makeError(code, what);
-        }
         case EACCES:
         case EPERM:
             return makeError(code, what, "reading and writing it must be permitted");
@@ -65,25 +57,23 @@ uint32_t fileSystemBlock(int fd) {
 
 }  // namespace
 
-std::string procPath(int fd) {
-    return "/proc/self/fd/" + std::to_string(fd);
-}
-
 std::string openFileName(int fd) {
     char name[PATH_MAX];
     const ssize_t length = ::readlink(procPath(fd).c_str(), name, sizeof(name));
     return length < 0 ? "" : std::string(name, static_cast<size_t>(length));
 }
 
-Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
+Result<BackingFile> BackingFile::open(const std::string& path, const Rules& rules) {
     if (path.empty() || path.find('\0') != std::string::npos) {
         return makeError(EINVAL, "cannot export a file with the name " + inQuotes(path));
     }
+    const std::string what = "cannot open " + inQuotes(path);
     // O_PATH first: to open a tape or a watchdog for real is to do something to it.
-    UniqueFd found(::open(path.c_str(), O_PATH | O_CLOEXEC));
-    if (!found.valid()) return openError(errno, path);
+    auto way = openPath(path, rules.pathCheck, LastLink::kFollow, what);
+    if (!way.ok()) return way.error();
+    const UniqueFd found = way.take();
     struct stat status;
-    if (::fstat(found.get(), &status) != 0) return openError(errno, path);
+    if (::fstat(found.get(), &status) != 0) return openError(errno, what);
     const bool blockDevice = S_ISBLK(status.st_mode);
     if (!blockDevice && !S_ISREG(status.st_mode)) {
         return makeError(EINVAL,
@@ -97,19 +87,20 @@ Result<BackingFile> BackingFile::open(const std::string& path, bool allowBusy) {
     file.identity_ = blockDevice ? FileIdentity{true, status.st_rdev, 0}
                                  : FileIdentity{false, status.st_dev, status.st_ino};
     const std::string same = procPath(found.get());
-    constexpr int kFlags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
-    file.fd_ = UniqueFd(::open(same.c_str(), kFlags | (blockDevice ? O_EXCL : 0)));
-    if (!file.fd_.valid() && errno == EBUSY && allowBusy) {
+    const int flags = (rules.readOnly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC;
+    file.fd_ = UniqueFd(::open(same.c_str(), flags | (blockDevice ? O_EXCL : 0)));
+    if (!file.fd_.valid() && errno == EBUSY && rules.allowBusy) {
         LOG(WARNING) << "Exporting " << inQuotes(path) << " although it is in use";
-        file.fd_ = UniqueFd(::open(same.c_str(), kFlags));
+        file.fd_ = UniqueFd(::open(same.c_str(), flags));
     }
-    if (!file.fd_.valid()) return openError(errno, path);
-    if (auto judged = file.judge(); !judged.ok()) return judged.error();
+    if (!file.fd_.valid()) return openError(errno, what);
+    if (auto judged = file.judge(rules.readOnly); !judged.ok()) return judged.error();
     return file;
 }
 
 // What the descriptor says about size and blocks.
-Result<> BackingFile::judge() {
+Result<> BackingFile::judge(bool readOnly) {
+    const std::string what = "cannot open " + inQuotes(path_);
     if (identity_.blockDevice) {
         int block = 0;
         if (::ioctl(fd(), BLKGETSIZE64, &geometry_.size) != 0 ||
@@ -117,14 +108,14 @@ Result<> BackingFile::judge() {
             return makeError(errno, "cannot find out the size of " + inQuotes(path_));
         }
         geometry_.blockSize = geometry_.nvmetBlockSize = static_cast<uint32_t>(block);
-        int readOnly = 0;
-        if (::ioctl(fd(), BLKROGET, &readOnly) == 0 && readOnly != 0) {
-            return makeError(EROFS, "cannot export " + inQuotes(path_));
+        int locked = 0;
+        if (!readOnly && ::ioctl(fd(), BLKROGET, &locked) == 0 && locked != 0) {
+            return makeError(EROFS, "cannot export " + inQuotes(path_), "export it read-only");
         }
         return {};
     }
     struct stat status;
-    if (::fstat(fd(), &status) != 0) return openError(errno, path_);
+    if (::fstat(fd(), &status) != 0) return openError(errno, what);
     const uint32_t fileBlock = fileSystemBlock(fd());
     const auto preferred = static_cast<uint32_t>(
         std::clamp<uint64_t>(static_cast<uint64_t>(status.st_blksize), kMinBlock, kMaxFileBlock));
@@ -133,8 +124,8 @@ Result<> BackingFile::judge() {
     geometry_.blockSize = std::max(fileBlock, std::bit_floor(preferred));
     geometry_.nvmetBlockSize = std::min(fileBlock, std::bit_floor(preferred));
 
-    UniqueFd direct(::open(procPath(fd()).c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
-    if (!direct.valid() && errno != EINVAL) return openError(errno, path_);
+    UniqueFd direct(::open(procPath(fd()).c_str(), (readOnly ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC));
+    if (!direct.valid() && errno != EINVAL) return openError(errno, what);
     directIo_ = direct.valid();
     return {};
 }

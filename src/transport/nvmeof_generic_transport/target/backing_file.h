@@ -6,6 +6,7 @@
 #include <string>
 
 #include "export_plan.h"
+#include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
@@ -25,11 +26,15 @@ struct FileIdentity {
 /// it was asked of the descriptor, so whoever uses the descriptor gets what was judged.
 class BackingFile {
  public:
-    /// @param allowBusy  take block devices that are mounted or held by LVM, RAID or swap, too
+    struct Rules {
+        bool allowBusy = false;  ///< block devices that are mounted or held by LVM, RAID or swap
+        bool readOnly = false;   ///< opened for reading only
+        PathCheck pathCheck = PathCheck::kOn;
+    };
     /// @return EINVAL (neither regular file nor block device), EBUSY (device in use), ENOENT,
-    /// EACCES,
+    ///     EACCES (also where others than root and we have a hand in the path, see openPath()),
     ///     EROFS ...
-    static Result<BackingFile> open(const std::string& path, bool allowBusy);
+    static Result<BackingFile> open(const std::string& path, const Rules& rules);
 
     int fd() const { return fd_.get(); }
     const std::string& path() const { return path_; }  ///< as given to open()
@@ -45,7 +50,7 @@ class BackingFile {
 
  private:
     BackingFile() = default;
-    Result<> judge();
+    Result<> judge(bool readOnly);
 
     UniqueFd fd_;  // of a block device: opened exclusively, which nobody else can do meanwhile
     std::string path_;
@@ -54,10 +59,6 @@ class BackingFile {
     FileGeometry geometry_{};
     bool directIo_ = true;
 };
-
-/// How the kernel finds an open file of the calling process: the file itself, not one that has
-/// taken its name since.
-std::string procPath(int fd);
 
 /// What the kernel calls an open file of this process; "" when it cannot say.
 std::string openFileName(int fd);

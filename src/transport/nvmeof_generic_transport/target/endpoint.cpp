@@ -41,11 +41,7 @@ bool sameEndpoint(const TransportAddress& a, const TransportAddress& b) {
 
 bool collide(const TransportAddress& a, const TransportAddress& b) {
     if (a.trtype != b.trtype || a.trsvcid != b.trsvcid) return false;
-    const auto isEvery = [](const TransportAddress& address) {
-        const auto binary = toBinary(address);
-        return binary && IN6_IS_ADDR_UNSPECIFIED(&binary->bytes);
-    };
-    return isEvery(a) || isEvery(b) || sameEndpoint(a, b);
+    return isUnspecified(a) || isUnspecified(b) || sameEndpoint(a, b);
 }
 
 bool isLoopback(const TransportAddress& address) {

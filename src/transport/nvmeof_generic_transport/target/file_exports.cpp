@@ -6,7 +6,6 @@
 #include <cerrno>
 
 #include "file_space.h"
-#include "loop_device.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -36,17 +35,20 @@ FileExports::~FileExports() {
     if (remover_.joinable()) remover_.join();
 }
 
-Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, uint64_t size) {
+Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, uint64_t size,
+                                      const FileRules& rules) {
     if (nsid == 0 || nsid > kMaxNsid) {
         return makeError(
             EINVAL, "cannot export " + inQuotes(path) + " as namespace " + std::to_string(nsid));
     }
-    auto opened = BackingFile::open(path, options_.exportBusyDevices);
+    const bool judge = rules.pathCheck == PathCheck::kOn && options_.pathCheck == PathCheck::kOn;
+    auto opened = BackingFile::open(path, {options_.exportBusyDevices, rules.readOnly,
+                                           judge ? PathCheck::kOn : PathCheck::kOff});
     if (!opened.ok()) return opened.error();
     BackingFile file = opened.take();
     if (auto reserved = reserve(nsid, file); !reserved.ok()) return reserved.error();
 
-    auto served = serve(nsid, file, size);
+    auto served = serve(nsid, file, size, rules.readOnly);
     if (served.ok()) return served;
     std::unique_lock lock(mutex_);
     const auto entry = exports_.find(nsid);
@@ -92,7 +94,8 @@ void FileExports::forget(uint32_t nsid) {
     exports_.erase(entry);
 }
 
-Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64_t size) {
+Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64_t size,
+                                        bool readOnly) {
     const std::string name = inQuotes(file.path());
     auto planned = planExport(file.geometry(), size, name);
     if (!planned.ok()) return planned.error();
@@ -101,11 +104,29 @@ Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64
         LOG(WARNING) << "Of " << size << " bytes of " << name << " only " << plan.size
                      << " are exported: whole blocks of " << plan.blockSize << " bytes";
     }
-    if (!file.identity().blockDevice) {
+    if (!file.identity().blockDevice && !readOnly) {
         auto reserved = reserveSpace(file.fd(), plan.size, name);
         if (!reserved.ok()) return reserved.error();
     }
 
+    auto enabled = readOnly ? enableReadOnly(nsid, file, plan) : enable(nsid, file, plan);
+    if (!enabled.ok()) return enabled.error();
+    ExportedFile exported{nsid, file.path(), plan.size, plan.blockSize};
+    const bool throughLoop = plan.throughLoop || readOnly;
+    if (auto settled = settle(nsid, file, plan.size, throughLoop); !settled.ok()) {
+        return settled.error();
+    }
+    return exported;
+}
+
+// From now on a remote host may know the nsid, and nothing else may go by it.
+void FileExports::noteUsed(uint32_t nsid) {
+    std::lock_guard guard(mutex_);
+    used_.insert(nsid);
+}
+
+Result<> FileExports::enable(uint32_t nsid, const BackingFile& file, const ExportPlan& plan) {
+    const std::string name = inQuotes(file.path());
     Namespace::Settings settings{namespaceUuid(subsystemNqn_, nsid), procPath(file.fd()),
                                  !file.directIo(), name};
     std::optional<LoopDevice> loop;
@@ -119,15 +140,36 @@ Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64
     }
     auto made = makeNamespace(nsid, name);
     if (!made.ok()) return made.error();
-    if (auto enabled = made.value()->enable(settings); !enabled.ok()) return enabled.error();
+    auto enabled = made.value()->enable(settings);
+    if (enabled.ok()) noteUsed(nsid);
+    return enabled;
+}
+
+// nvmet opens what it exports for writing: the loop device gets its file, read-only, after that.
+Result<> FileExports::enableReadOnly(uint32_t nsid, const BackingFile& file,
+                                     const ExportPlan& plan) {
+    const std::string name = inQuotes(file.path());
+    auto reserved = LoopDevice::reserve(options_.devRoot);
+    if (!reserved.ok()) return reserved.error();
+    auto made = makeNamespace(nsid, name);
+    if (!made.ok()) return made.error();
+    Export* entry;
     {
-        // From now on a remote host may know the nsid, and nothing else may go by it.
         std::lock_guard guard(mutex_);
-        used_.insert(nsid);
+        entry = &exports_.at(nsid);
     }
-    ExportedFile exported{nsid, file.path(), plan.size, plan.blockSize};
-    if (auto settled = settle(nsid, file, plan); !settled.ok()) return settled.error();
-    return exported;
+    // If a step fails, it stays ours until the namespace is gone.
+    LoopDevice& loop = entry->emptyLoop.emplace(reserved.take());
+    auto enabled = made.value()->enable(
+        {namespaceUuid(subsystemNqn_, nsid), procPath(loop.fd()), false, name});
+    if (!enabled.ok()) return enabled;
+    noteUsed(nsid);
+    if (auto done = loop.attachReadOnly(file.fd(), plan.size, file.directIo()); !done.ok()) {
+        return done;
+    }
+    if (auto done = made.value()->refreshSize(); !done.ok()) return done;
+    entry->emptyLoop.reset();
+    return {};
 }
 
 // The namespace stays with its entry, also when what follows fails.
@@ -154,22 +196,22 @@ Result<Namespace*> FileExports::makeNamespace(uint32_t nsid, const std::string& 
 }
 
 // From here on a change of the file ends its export; one that came before is an error.
-Result<> FileExports::settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan) {
+Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size,
+                             bool throughLoop) {
     const std::string what = "cannot export " + inQuotes(file.path());
     constexpr char kRemedy[] = "; register it again when it is at rest";
     const bool regular = !file.identity().blockDevice;
     // A loop device stays as large as it is. A file that nvmet has open itself is looked at again
     // with each host that comes, and then shown as large as it is by now.
     const FileExpectation expected{file.kernelName(), file.identity(),
-                                   plan.throughLoop ? plan.size : file.geometry().size,
-                                   !plan.throughLoop};
+                                   throughLoop ? size : file.geometry().size, !throughLoop};
     if (regular) {
         auto watched = watcher_.watch(nsid, file.fd(), expected);
         if (!watched.ok()) return watched;
     } else if (!file.deviceSizeUnchanged()) {
         return makeError(ESTALE, what, std::string("its size changed in the middle") + kRemedy);
     }
-    record_.put(nsid, expected.path, plan.size);
+    record_.put(nsid, expected.path, size);
     {
         std::lock_guard guard(mutex_);
         Export& entry = exports_.at(nsid);

@@ -16,6 +16,7 @@
 #include "export_plan.h"
 #include "export_record.h"
 #include "file_watcher.h"
+#include "loop_device.h"
 #include "namespace.h"
 #include "nsid_set.h"
 #include "nvmet_tree.h"
@@ -36,7 +37,8 @@ class FileExports {
     FileExports& operator=(const FileExports&) = delete;
 
     /// See Target::addFile().
-    Result<ExportedFile> add(uint32_t nsid, const std::string& path, uint64_t size);
+    Result<ExportedFile> add(uint32_t nsid, const std::string& path, uint64_t size,
+                             const FileRules& rules);
     /// See Target::removeFile().
     Result<> remove(uint32_t nsid);
 
@@ -63,12 +65,17 @@ class FileExports {
         std::optional<Error> failure;      // of the last attempt to remove it
         std::unique_ptr<Namespace> ns;     // touched only by the thread that changes the state
         std::optional<BackingFile> claim;  // keeps a block device claimed; likewise
+        // Keeps others from a loop device that nvmet has open and that has no file; likewise.
+        std::optional<LoopDevice> emptyLoop;
     };
 
     Result<> reserve(uint32_t nsid, const BackingFile& file);
-    Result<ExportedFile> serve(uint32_t nsid, BackingFile& file, uint64_t size);
+    Result<ExportedFile> serve(uint32_t nsid, BackingFile& file, uint64_t size, bool readOnly);
+    Result<> enable(uint32_t nsid, const BackingFile& file, const ExportPlan& plan);
+    Result<> enableReadOnly(uint32_t nsid, const BackingFile& file, const ExportPlan& plan);
+    void noteUsed(uint32_t nsid);
     Result<Namespace*> makeNamespace(uint32_t nsid, const std::string& file);
-    Result<> settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan);
+    Result<> settle(uint32_t nsid, BackingFile& file, uint64_t size, bool throughLoop);
     void fileChanged(uint32_t nsid, const std::string& what);
     void removeInTurn();
 

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <glog/logging.h>
+#include <linux/falloc.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -16,6 +18,8 @@
 #include <cstring>
 #include <vector>
 
+#include "transport/nvmeof_generic_transport/common/signals.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -23,9 +27,21 @@ struct Range {
     uint64_t begin, end;  // bytes
 };
 
-// The ranges below `length` without blocks. SEEK_HOLE would not do: it also finds space that was
-// reserved, but not written yet. @return false when the file system cannot tell
-bool findHoles(int fd, uint64_t length, std::vector<Range>& holes) {
+// Where a write would take disk space.
+struct Needy {
+    std::vector<Range> holes;   // nothing is there
+    std::vector<Range> shared;  // other files (cp --reflink, snapshots) have the same blocks
+};
+
+uint64_t bytesOf(const std::vector<Range>& ranges) {
+    uint64_t bytes = 0;
+    for (const Range& range : ranges) bytes += range.end - range.begin;
+    return bytes;
+}
+
+// What of the first `length` bytes has no blocks of its own. SEEK_HOLE would not do: it also finds
+// space that was reserved, but not written yet. @return false when the file system cannot tell
+bool findNeedy(int fd, uint64_t length, Needy& needy) {
     constexpr uint32_t kExtents = 256;
     std::vector<std::byte> memory(sizeof(fiemap) + kExtents * sizeof(fiemap_extent));
     auto* map = reinterpret_cast<fiemap*>(memory.data());
@@ -34,20 +50,35 @@ bool findHoles(int fd, uint64_t length, std::vector<Range>& holes) {
         std::memset(map, 0, sizeof(fiemap));
         map->fm_start = position;
         map->fm_length = length - position;
+        map->fm_flags = FIEMAP_FLAG_SYNC;
         map->fm_extent_count = kExtents;
         if (::ioctl(fd, FS_IOC_FIEMAP, map) != 0) return false;
         if (map->fm_mapped_extents == 0) break;
-        for (uint32_t i = 0; i < map->fm_mapped_extents; ++i) {
+        for (uint32_t i = 0; i < map->fm_mapped_extents && position < length; ++i) {
             const fiemap_extent& extent = map->fm_extents[i];
-            if (extent.fe_logical > position) {
-                holes.push_back({position, std::min<uint64_t>(extent.fe_logical, length)});
+            const uint64_t begin = std::min<uint64_t>(extent.fe_logical, length);
+            const uint64_t end =
+                std::min<uint64_t>(extent.fe_logical + extent.fe_length, length);
+            if (begin > position) needy.holes.push_back({position, begin});
+            if ((extent.fe_flags & FIEMAP_EXTENT_SHARED) != 0 && end > std::max(begin, position)) {
+                needy.shared.push_back({std::max(begin, position), end});
             }
-            position = std::max<uint64_t>(position, extent.fe_logical + extent.fe_length);
-            if (position >= length) return true;
+            position = std::max(position, end);
         }
     }
-    if (position < length) holes.push_back({position, length});
+    if (position < length) needy.holes.push_back({position, length});
     return true;
+}
+
+// File systems that write to another place than where the data is, so that reserved space helps
+// only a file's first write.
+bool copiesOnWrite(int fd, const struct statfs& fileSystem) {
+    constexpr auto kZfs = 0x2fc12fc1, kBcachefs = static_cast<int>(0xca451a4e);
+    const auto type = static_cast<int>(fileSystem.f_type);
+    if (type == kZfs || type == kBcachefs) return true;
+    if (type != static_cast<int>(BTRFS_SUPER_MAGIC)) return false;
+    int flags = 0;
+    return ::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_NOCOW_FL) == 0;
 }
 
 // Gives back what a failed reservation took. A range in which somebody has put data meanwhile is
@@ -65,13 +96,30 @@ void reopenHoles(int fd, const std::vector<Range>& holes, const std::string& nam
     }
 }
 
-int reserve(int fd, uint64_t length) {
-    int result;
-    do {
-        result = ::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(length));
-    } while (result != 0 && errno == EINTR);
-    return result == 0 ? 0 : errno;
+// One call may take long, and when a signal comes it takes back what it has done (tmpfs): a program
+// with a fast timer would never see its end. So it is done in steps, without signals.
+int allocate(int fd, int mode, const Range& range) {
+    constexpr uint64_t kStep = 64 << 20;
+    for (uint64_t at = range.begin; at < range.end; at += kStep) {
+        const auto length = static_cast<off_t>(std::min(kStep, range.end - at));
+        const SignalsBlocked blocked;
+        int result;
+        do {
+            result = ::fallocate(fd, mode, static_cast<off_t>(at), length);
+        } while (result != 0 && errno == EINTR);
+        if (result != 0) return errno;
+    }
+    return 0;
 }
+
+int allocateAll(int fd, int mode, const std::vector<Range>& ranges) {
+    for (const Range& range : ranges) {
+        if (const int code = allocate(fd, mode, range); code != 0) return code;
+    }
+    return 0;
+}
+
+constexpr char kFailWhenFull[] = ": remote writes fail when the disk is full";
 
 }  // namespace
 
@@ -81,33 +129,55 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
     if (::fstat(fd, &status) != 0 || ::fstatfs(fd, &fileSystem) != 0) {
         return makeError(errno, "cannot find out the disk space of " + name);
     }
-    const uint64_t allocated = static_cast<uint64_t>(status.st_blocks) * 512;
-    const std::string what = "cannot reserve disk space for the holes of " + name;
-
-    std::vector<Range> holes;
-    const bool canUndo = findHoles(fd, length, holes);
-    uint64_t missing = length - std::min(length, allocated);
-    if (canUndo) {
-        missing = 0;
-        for (const Range& hole : holes) missing += hole.end - hole.begin;
+    if (copiesOnWrite(fd, fileSystem)) {
+        LOG(WARNING) << "The file system of " << name << " copies on write, so that space cannot "
+                     << "be reserved for good" << kFailWhenFull
+                     << " (on btrfs, 'chattr +C' of an empty file helps)";
     }
-    // Spares a nearly full disk the attempt, during which it would be quite full.
-    if (missing / static_cast<uint64_t>(fileSystem.f_bsize) > fileSystem.f_bfree) {
-        return makeError(ENOSPC, what, std::to_string(missing) + " bytes are needed");
+    Needy needy;
+    const bool known = findNeedy(fd, length, needy);
+    if (!known) {
+        // Where all of it is there, nothing changes.
+        needy = {{{0, length}}, {}};
     }
-
-    const int code = reserve(fd, length);
-    if (code == 0) return {};
-    if (code == EOPNOTSUPP || code == ENOSYS) {
-        if (missing > 0) {
-            LOG(WARNING) << "The file system of " << name << " cannot reserve space for its holes: "
-                         << "remote writes fail when the disk is full";
-        }
+    const auto swapFile = [&] {
+        return makeError(ETXTBSY, "cannot export " + name, "it is a swap file");
+    };
+    if (needy.holes.empty() && needy.shared.empty()) {
+        // Changes nothing; on a full disk XFS fails to do even that.
+        const Range block{0, std::min<uint64_t>(length, 512)};
+        if (allocate(fd, FALLOC_FL_KEEP_SIZE, block) == ETXTBSY) return swapFile();
         return {};
     }
-    if (canUndo) reopenHoles(fd, holes, name);
-    if (code == ETXTBSY) return makeError(code, "cannot export " + name, "it is a swap file");
-    return makeError(code, what, missing > 0 ? std::to_string(missing) + " bytes are needed" : "");
+    const uint64_t allocated = static_cast<uint64_t>(status.st_blocks) * 512;
+    const uint64_t missing = known ? bytesOf(needy.holes) + bytesOf(needy.shared)
+                                   : length - std::min(length, allocated);
+    const std::string what = "cannot reserve disk space for the holes of " + name;
+    const std::string needed = missing > 0 ? std::to_string(missing) + " bytes are needed" : "";
+    // Spares a nearly full disk the attempt, during which it would be quite full.
+    if (missing / static_cast<uint64_t>(fileSystem.f_bsize) > fileSystem.f_bfree) {
+        return makeError(ENOSPC, what, needed);
+    }
+    int code = allocateAll(fd, FALLOC_FL_KEEP_SIZE, needy.holes);
+    if (code != 0 && code != EOPNOTSUPP && code != ENOSYS) {
+        if (known) reopenHoles(fd, needy.holes, name);
+        if (code == ETXTBSY) return swapFile();
+        return makeError(code, what, needed);
+    }
+    if (code != 0 && missing > 0) {
+        LOG(WARNING) << "The file system of " << name << " cannot reserve space for its holes"
+                     << kFailWhenFull;
+    }
+    code = allocateAll(fd, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, needy.shared);
+    if (code == 0) return {};
+    if (code == EOPNOTSUPP || code == ENOSYS || code == EINVAL) {
+        LOG(WARNING) << "Other files share blocks with " << name
+                     << ", and its file system cannot part them" << kFailWhenFull;
+        return {};
+    }
+    if (known) reopenHoles(fd, needy.holes, name);
+    return makeError(code, "cannot reserve disk space for what " + name + " shares with other files",
+                     needed);
 }
 
 }  // namespace mooncake::nvmeof_generic

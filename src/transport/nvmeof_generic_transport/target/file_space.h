@@ -8,9 +8,11 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// Reserves disk space for the holes in the first `length` bytes of a regular file, so that no
-/// remote write meets a full disk. Neither content nor size changes. On failure the file has the
-/// holes it had before. Where the file system cannot reserve, this is logged.
+/// Reserves disk space for the holes in the first `length` bytes of a regular file, and gives it
+/// blocks of its own for those that it shares with other files (cp --reflink), so that no remote
+/// write meets a full disk. Neither content nor size changes. On failure the file has the holes it
+/// had before. Where the file system cannot do so, or copies on write and so takes new space for
+/// each write, this is logged. A remote discard gives the space back.
 /// @param fd  open for writing
 /// @param name  for errors
 /// @return ENOSPC, EDQUOT, ETXTBSY (it is a swap file) ...

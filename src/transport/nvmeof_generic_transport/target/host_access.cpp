@@ -5,12 +5,16 @@
 
 namespace mooncake::nvmeof_generic {
 
-HostAccess::HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder)
-    : tree_(tree), subsystemNqn_(std::move(subsystemNqn)), keyFolder_(std::move(keyFolder)) {}
+HostAccess::HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder,
+                       PathCheck pathCheck)
+    : tree_(tree),
+      subsystemNqn_(std::move(subsystemNqn)),
+      keyFolder_(std::move(keyFolder)),
+      pathCheck_(pathCheck) {}
 
 Result<std::unique_ptr<AllowedHost>> HostAccess::allow(const std::string& hostNqn) const {
     if (keyFolder_.empty()) return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, nullptr);
-    const auto key = readKeyFile(keyFolder_ + "/" + hostNqn);
+    const auto key = readKeyFile(keyFolder_ + "/" + hostNqn, pathCheck_);
     if (key.ok()) return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, &key.value());
     return Error{key.error().code,
                  "host " + hostNqn + " gets no access without its key: " + key.error().message};

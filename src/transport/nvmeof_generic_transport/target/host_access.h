@@ -19,7 +19,8 @@ class HostAccess {
  public:
     /// @param keyFolder  holds a key file (readKeyFile()) for each host, called by its NQN; empty:
     ///     hosts prove nothing
-    HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder);
+    HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder,
+               PathCheck pathCheck);
 
     /// Lets exactly `wanted` connect. New hosts disturb nobody. The kernel has no means to end the
     /// connection of one host: where one is taken off, the subsystem's link to `port` is taken away
@@ -38,6 +39,7 @@ class HostAccess {
 
     const NvmetTree tree_;
     const std::string subsystemNqn_, keyFolder_;
+    const PathCheck pathCheck_;
     mutable std::mutex mutex_;
     std::map<std::string, std::unique_ptr<AllowedHost>> hosts_;  // guarded by mutex_
     bool mustCut_ = false;  // hosts were taken off whose connections may still stand

@@ -48,8 +48,8 @@ Result<std::set<std::string>> parseHostFile(std::string_view text) {
     return hosts;
 }
 
-Result<std::set<std::string>> readHostFile(const std::string& path) {
-    const auto content = readGuardedFile(path, FileGuard::kUnforged, kMaxFileBytes);
+Result<std::set<std::string>> readHostFile(const std::string& path, PathCheck check) {
+    const auto content = readGuardedFile(path, FileGuard::kUnforged, kMaxFileBytes, check);
     if (!content.ok()) return content.error();
     auto hosts = parseHostFile(content.value().view());
     if (hosts.ok()) return hosts;

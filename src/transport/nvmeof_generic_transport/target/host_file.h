@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
@@ -21,7 +22,7 @@ Result<std::set<std::string>> parseHostFile(std::string_view text);
 
 /// Reads such a file, which nobody but us and root may be able to write (readGuardedFile()). An
 /// empty one lists nobody.
-Result<std::set<std::string>> readHostFile(const std::string& path);
+Result<std::set<std::string>> readHostFile(const std::string& path, PathCheck check);
 
 /// Tells of each change of a file: written and closed, or replaced by another (mv, ln -sfn).
 /// inotify watches its folder, since a replaced file is another inode. A file that is a relative

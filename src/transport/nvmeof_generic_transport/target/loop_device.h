@@ -9,10 +9,22 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// A loop device over the first bytes of a file. It detaches itself from the file when nothing has
+/// A loop device over the first bytes of a file. Discards do not reach the file. It detaches itself from the file when nothing has
 /// it open any more: neither this object nor a namespace on it, however the process ends.
 class LoopDevice {
  public:
+    /// Takes a free one, over no file yet: its size is 0, and nobody else can set it up before
+    /// attachReadOnly() does. nvmet opens devices for writing, which the kernel refuses for one
+    /// that is read-only: it has to open it before that.
+    static Result<LoopDevice> reserve(const std::string& devRoot);
+
+    /// Sets up what reserve() has taken. The kernel fails whatever would change the file
+    /// (loop_handle_cmd() in drivers/block/loop.c), however the device was opened.
+    /// @param backingFd  open for reading only
+    /// @param size  bytes, a multiple of 512, which is the block size: nvmet took over what an
+    ///     empty loop device has
+    Result<> attachReadOnly(int backingFd, uint64_t size, bool directIo);
+
     /// @param backingFd  open for reading and writing; the loop device keeps its own reference
     /// @param size  bytes, a multiple of blockSize
     /// @param blockSize  logical block size in bytes, a power of two from 512 to the page size
@@ -25,8 +37,9 @@ class LoopDevice {
     int fd() const { return fd_.get(); }
 
  private:
-    explicit LoopDevice(UniqueFd fd) : fd_(std::move(fd)) {}
+    LoopDevice(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
     UniqueFd fd_;
+    std::string path_;
 };
 
 }  // namespace mooncake::nvmeof_generic

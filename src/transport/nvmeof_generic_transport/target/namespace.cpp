@@ -58,6 +58,12 @@ Result<> Namespace::enable(const Settings& settings) {
     return code == 0 ? Result<>() : enableError(code, settings);
 }
 
+Result<> Namespace::refreshSize() {
+    const std::string attribute = path_ + "/revalidate_size";
+    const int code = tree_.files->writeFile(attribute, "1");
+    return code == 0 ? Result<>() : treeError(code, "cannot set " + attribute);
+}
+
 Result<> Namespace::removeAll(const NvmetTree& tree, const std::string& subsystemNqn,
                               const std::function<void()>& gone) {
     const std::string folder = namespacesPath(tree, subsystemNqn);

@@ -31,6 +31,9 @@ class Namespace {
     /// Puts it into service. Waits for no removal. After a failure it is still to be removed.
     Result<> enable(const Settings& settings);
 
+    /// Has the kernel look again how large the device is, and tell the hosts.
+    Result<> refreshSize();
+
     /// Removes all namespaces of a subsystem. Each waits for its I/O in flight and for RCU grace
     /// periods (30 ms in all, measured).
     /// @param gone  called after each

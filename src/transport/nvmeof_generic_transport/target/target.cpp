@@ -50,8 +50,7 @@ class NvmetTarget final : public Target {
             static_cast<void>(objects_.release());
             return;
         }
-        objects_->hostFile.reset();  // which would link the port again
-        if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
+        NvmetTarget::cutOff();
         if (const auto removed = objects_->files->removeAll(); !removed.ok()) {
             LOG(ERROR) << "Subsystem " << subsystemNqn()
                        << " is left behind for now: " << removed.error().message;
@@ -74,8 +73,13 @@ class NvmetTarget final : public Target {
     const std::string& subsystemNqn() const override { return objects_->subsystem->nqn(); }
     const TransportAddress& address() const override { return address_; }
 
-    Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) override {
-        return objects_->files->add(nsid, path, size);
+    Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
+                                 const FileRules& rules) override {
+        return objects_->files->add(nsid, path, size, rules);
+    }
+    void cutOff() override {
+        objects_->hostFile.reset();  // which would link the port again
+        if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
     bool exports(uint32_t nsid) override { return objects_->files->contains(nsid); }
@@ -109,14 +113,17 @@ Result<HostSet> checkHosts(const std::vector<std::string>& hosts) {
 // The hosts that may connect at first.
 Result<HostSet> readHosts(const TargetOptions& options) {
     if (options.allowedHostsFile.empty()) return checkHosts(options.allowedHosts);
-    if (options.allowedHosts.empty()) return readHostFile(options.allowedHostsFile);
+    if (options.allowedHosts.empty()) {
+        return readHostFile(options.allowedHostsFile, options.pathCheck);
+    }
     return makeError(EINVAL, "allowed hosts are given as a list and as a file",
                      "give one of the two");
 }
 
 // What the file's watch does at a change. @return whether there is nothing left to do
-bool readHostsAgain(const std::string& path, Objects& objects, std::string& lastFailure) {
-    const auto wanted = readHostFile(path);
+bool readHostsAgain(const std::string& path, PathCheck check, Objects& objects,
+                    std::string& lastFailure) {
+    const auto wanted = readHostFile(path, check);
     if (!wanted.ok()) {
         LOG(ERROR) << "The hosts that may connect to " << objects.subsystem->nqn()
                    << " stay as they are: " << wanted.error().message;
@@ -187,7 +194,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     objects->subsystem = subsystem.take();
     const std::string& nqn = objects->subsystem->nqn();
     if (!anyHost) {
-        objects->hosts = std::make_unique<HostAccess>(nvmet, nqn, options.dhchapKeys);
+        objects->hosts = std::make_unique<HostAccess>(nvmet, nqn, options.dhchapKeys, options.pathCheck);
         if (auto set = objects->hosts->set(hosts.value(), *objects->port); !set.ok()) {
             return set.error();
         }
@@ -203,8 +210,9 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
     if (objects->hostFile) {
         objects->hostFile->start(
-            [hostFile, &all = *objects, lastFailure = std::string()]() mutable {
-                return readHostsAgain(hostFile, all, lastFailure);
+            [hostFile, check = options.pathCheck, &all = *objects,
+             lastFailure = std::string()]() mutable {
+                return readHostsAgain(hostFile, check, all, lastFailure);
             });
     }
     return std::unique_ptr<Target>(
