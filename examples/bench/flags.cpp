@@ -39,9 +39,10 @@ DEFINE_string(trtype, "tcp", "Target: tcp or rdma");
 DEFINE_string(adrfam, "ipv4", "Target: ipv4 or ipv6");
 DEFINE_string(traddr, "127.0.0.1", "Target: address to listen on, one of this machine");
 DEFINE_string(trsvcid, "4420", "Target: port to listen on");
-DEFINE_string(advertise, "",
-              "Target: address[:port] that others use, where it is not traddr and trsvcid; IPv6 with a "
-              "port in brackets");
+DEFINE_string(
+    advertise, "",
+    "Target: address[:port] that others use, where it is not traddr and trsvcid; IPv6 with a "
+    "port in brackets");
 DEFINE_string(files, "", "Target: files and block devices to register, blanks between them");
 DEFINE_bool(verify, false,
             "Write blocks that say where they belong, read everything back and check it; with "

@@ -159,9 +159,9 @@ int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, siz
     return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
         constexpr unsigned kKnown = LOCAL_FILE_READ_ONLY | LOCAL_FILE_UNCHECKED_PATH;
         if (id == nullptr || (options & ~kKnown) != 0) return ERR_INVALID_ARGUMENT;
-        return native.registerLocalFile(text(path), size, *id,
-                                        {(options & LOCAL_FILE_READ_ONLY) != 0,
-                                         (options & LOCAL_FILE_UNCHECKED_PATH) == 0});
+        return native.registerLocalFile(
+            text(path), size, *id,
+            {(options & LOCAL_FILE_READ_ONLY) != 0, (options & LOCAL_FILE_UNCHECKED_PATH) == 0});
     });
 }
 

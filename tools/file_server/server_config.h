@@ -19,7 +19,7 @@ struct FileEntry {
     std::optional<uint64_t> size;  ///< bytes; none: the whole file
     bool readOnly = false;
     bool pathCheck = true;
-    std::string mount;  ///< the mount point that must be mounted; empty: none
+    std::string mount{};  ///< the mount point that must be mounted; empty: none
 
     bool operator==(const FileEntry&) const = default;
 };

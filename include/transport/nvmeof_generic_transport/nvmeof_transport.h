@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "transport/nvmeof_generic_transport/transport_stats.h"
 #include "transport/local_file_options.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 #include "transport/progress_source.h"
 #include "transport/transport.h"
 

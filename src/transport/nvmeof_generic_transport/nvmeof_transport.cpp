@@ -481,8 +481,7 @@ int NVMeoFGenericTransport::exportLocalFile(FileBufferID id, const std::string& 
                       makeError(EINVAL, "this node exports nothing",
                                 "give installTransport the address to export at in args[0]"));
     }
-    const FileRules rules{options.read_only,
-                          options.check_path ? PathCheck::kOn : PathCheck::kOff};
+    const FileRules rules{options.read_only, options.check_path ? PathCheck::kOn : PathCheck::kOff};
     auto exported = parts_->target->addFile(id, path, size, rules);
     if (!exported.ok()) return report("register " + path, exported.error());
     const ExportedFile& file = exported.value();

@@ -80,8 +80,7 @@ constexpr int kAttempts = 16;
 std::string nameBeside(const std::string& path) {
     uint64_t number = 0;
     if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-        number = static_cast<uint64_t>(
-            std::chrono::steady_clock::now().time_since_epoch().count());
+        number = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
     }
     return path + "." + std::to_string(number);
 }

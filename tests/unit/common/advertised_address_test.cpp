@@ -22,10 +22,10 @@ TEST(AdvertisedAddress, IsTheOneItListensAtWithoutAnother) {
 }
 
 TEST(AdvertisedAddress, MustBeGivenWhereTheListenersMeansNothingToOthers) {
-    for (const auto& [adrfam, traddr] : {std::pair("ipv4", "0.0.0.0"), std::pair("ipv6", "::"),
-                                         std::pair("ipv6", "0:0::0"), std::pair("ipv6", "::%eth0"),
-                                         std::pair("ipv6", "::ffff:0.0.0.0"),
-                                         std::pair("ipv6", "fe80::1%eth0")}) {
+    for (const auto& [adrfam, traddr] :
+         {std::pair("ipv4", "0.0.0.0"), std::pair("ipv6", "::"), std::pair("ipv6", "0:0::0"),
+          std::pair("ipv6", "::%eth0"), std::pair("ipv6", "::ffff:0.0.0.0"),
+          std::pair("ipv6", "fe80::1%eth0")}) {
         const TransportAddress listen{"tcp", adrfam, traddr, "4420"};
         const auto published = publishedAddress(listen, "");
         ASSERT_FALSE(published.ok()) << traddr;
@@ -50,11 +50,30 @@ TEST(AdvertisedAddress, TakesEitherFamilyAndAPort) {
 }
 
 TEST(AdvertisedAddress, RefusesWhatOthersCannotUse) {
-    for (const std::string_view text :
-         {"0.0.0.0", "::", "[::]:1", "fe80::1%eth0", "[fe80::1%eth0]:1", "host", "host:1",
-          "192.0.2.10:", "192.0.2.10:0", "192.0.2.10:65536", "192.0.2.10:x", "192.0.2.10 :1", ":1",
-          "[192.0.2.10]:1", "[2001:db8::10", "[2001:db8::10]1", "[2001:db8::10]:", "[", "[]", "]",
-          ":", "1.2.3", "192.0.2.10:1:2", "2001:db8::10]:1"}) {
+    for (const std::string_view text : {"0.0.0.0",
+                                        "::",
+                                        "[::]:1",
+                                        "fe80::1%eth0",
+                                        "[fe80::1%eth0]:1",
+                                        "host",
+                                        "host:1",
+                                        "192.0.2.10:",
+                                        "192.0.2.10:0",
+                                        "192.0.2.10:65536",
+                                        "192.0.2.10:x",
+                                        "192.0.2.10 :1",
+                                        ":1",
+                                        "[192.0.2.10]:1",
+                                        "[2001:db8::10",
+                                        "[2001:db8::10]1",
+                                        "[2001:db8::10]:",
+                                        "[",
+                                        "[]",
+                                        "]",
+                                        ":",
+                                        "1.2.3",
+                                        "192.0.2.10:1:2",
+                                        "2001:db8::10]:1"}) {
         const auto published = publishedAddress(kListen, text);
         ASSERT_FALSE(published.ok()) << text;
         EXPECT_EQ(published.error().code, EINVAL);

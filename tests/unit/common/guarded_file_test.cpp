@@ -34,7 +34,8 @@ class GuardedFileTest : public testing::Test {
 };
 
 TEST_F(GuardedFileTest, ReadsWhatIsOurs) {
-    const auto content = readGuardedFile(file("content\n", 0600), FileGuard::kSecret, 8, PathCheck::kOn);
+    const auto content =
+        readGuardedFile(file("content\n", 0600), FileGuard::kSecret, 8, PathCheck::kOn);
     ASSERT_TRUE(content.ok()) << content.error().message;
     EXPECT_EQ(content.value().view(), "content\n");
     EXPECT_TRUE(readGuardedFile(file("", 0400), FileGuard::kSecret, 8, PathCheck::kOn).ok());
@@ -51,7 +52,9 @@ TEST_F(GuardedFileTest, RefusesWhatOthersMayUse) {
         EXPECT_EQ(read.error().message.find("secret"), std::string::npos);
     }
     for (const mode_t mode : {0660, 0646}) {
-        EXPECT_EQ(codeOf(readGuardedFile(file("list", mode), FileGuard::kUnforged, 8, PathCheck::kOn)), EACCES);
+        EXPECT_EQ(
+            codeOf(readGuardedFile(file("list", mode), FileGuard::kUnforged, 8, PathCheck::kOn)),
+            EACCES);
     }
 }
 
@@ -69,16 +72,21 @@ TEST_F(GuardedFileTest, RefusesOtherKinds) {
     EXPECT_EQ(codeOf(readGuardedFile(link, FileGuard::kSecret, 8, PathCheck::kOn)), ELOOP);
     EXPECT_EQ(codeOf(readGuardedFile(link, FileGuard::kUnforged, 8, PathCheck::kOn)), 0);
     EXPECT_EQ(codeOf(readGuardedFile(folder_, FileGuard::kSecret, 8, PathCheck::kOn)), EINVAL);
-    EXPECT_EQ(codeOf(readGuardedFile("/dev/null", FileGuard::kUnforged, 8, PathCheck::kOn)), EINVAL);
+    EXPECT_EQ(codeOf(readGuardedFile("/dev/null", FileGuard::kUnforged, 8, PathCheck::kOn)),
+              EINVAL);
     const std::string fifo = folder_ + "/fifo";
     ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
     EXPECT_EQ(codeOf(readGuardedFile(fifo, FileGuard::kSecret, 8, PathCheck::kOn)), EINVAL);
-    EXPECT_EQ(codeOf(readGuardedFile(folder_ + "/none", FileGuard::kSecret, 8, PathCheck::kOn)), ENOENT);
+    EXPECT_EQ(codeOf(readGuardedFile(folder_ + "/none", FileGuard::kSecret, 8, PathCheck::kOn)),
+              ENOENT);
 }
 
 TEST_F(GuardedFileTest, HasALimit) {
-    EXPECT_EQ(codeOf(readGuardedFile(file("123456789", 0600), FileGuard::kSecret, 8, PathCheck::kOn)), EFBIG);
-    EXPECT_EQ(codeOf(readGuardedFile(file("12345678", 0600), FileGuard::kSecret, 8, PathCheck::kOn)), 0);
+    EXPECT_EQ(
+        codeOf(readGuardedFile(file("123456789", 0600), FileGuard::kSecret, 8, PathCheck::kOn)),
+        EFBIG);
+    EXPECT_EQ(
+        codeOf(readGuardedFile(file("12345678", 0600), FileGuard::kSecret, 8, PathCheck::kOn)), 0);
 }
 
 }  // namespace

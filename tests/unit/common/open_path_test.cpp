@@ -94,9 +94,9 @@ TEST_F(OpenPathTest, RefusesFoldersThatOthersMayWriteTo) {
     }
     mode("folder", 0755);
     mode("folder/deep", 0770);
-    expectRefused(at("folder/deep/file"), EACCES, at("folder/deep'") + " belongs to user " +
-                                                      std::to_string(geteuid()) +
-                                                      " and has mode 0770");
+    expectRefused(at("folder/deep/file"), EACCES,
+                  at("folder/deep'") + " belongs to user " + std::to_string(geteuid()) +
+                      " and has mode 0770");
 }
 
 TEST_F(OpenPathTest, RefusesFoldersOfOthers) {

@@ -73,6 +73,31 @@ TEST(Config, Everything) {
               "dhchap_keys=/etc/nvme/keys");
 }
 
+TEST(Config, WhatMayBeExportedAndToWhere) {
+    const auto config = parseConfig(
+        "segment = n\nmetadata = P2PHANDSHAKE\ntraddr = 0.0.0.0\nallow_any_host = yes\n"
+        "advertise = 192.0.2.1:30420\npath_check = no\n"
+        "[file /srv/a/x]\nread_only = yes\npath_check = no\nmount = /srv//a/\n[file /b]\n");
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(transportArguments(config.value()),
+              "trtype=tcp adrfam=ipv4 traddr=0.0.0.0 trsvcid=4420 advertise=192.0.2.1:30420 "
+              "path_check=off");
+    ASSERT_EQ(config.value().files.size(), 2u);
+    const FileEntry& file = config.value().files[0];
+    EXPECT_TRUE(file.readOnly);
+    EXPECT_FALSE(file.pathCheck);
+    EXPECT_EQ(file.mount, "/srv/a");
+    EXPECT_EQ(config.value().files[1], FileEntry{"/b"});
+    for (const char* mount : {"/srv/b", "srv", "/srv/a/x", "/srv/a/../b", "/sr"}) {
+        refuses(kServer + "[file /srv/a/x]\nmount = " + mount + "\n", "line 6: mount = ");
+    }
+    EXPECT_TRUE(parseConfig(kServer + "[file /srv/a/x]\nmount = /\n").ok());
+    refuses("segment = n\nmetadata = P2PHANDSHAKE\ntraddr = 0.0.0.0\nallow_any_host = yes\n",
+            "advertise=");
+    refuses(kServer + "advertise = 1.2.3.4 trsvcid=1\n", "advertise=");
+    refuses(kServer + "[file /a]\nread_only = on\n", "line 6: read_only = 'on'");
+}
+
 // Case 50
 TEST(Config, MalformedLinesAreNamed) {
     refuses(kServer + "[file /a\n", "line 5: '[file /a' is no section");

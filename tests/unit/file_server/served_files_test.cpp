@@ -158,5 +158,17 @@ TEST_F(ServedFilesTest, LooksAtTheFile) {
     EXPECT_THAT(registry_.take(), ElementsAre("add " + whole + " 12345"));
 }
 
+TEST_F(ServedFilesTest, ServesNothingBelowAFolderWhereNothingIsMounted) {
+    nvmeof_generic::TempDir dir;
+    const std::string file = dir.file("file", 8192);
+    FileEntry entry{file};
+    entry.mount = dir.path();
+    EXPECT_EQ(apply({entry}).failed, 1u);
+    entry.mount = dir.path() + "/none";
+    EXPECT_EQ(apply({entry}).failed, 1u);
+    entry.mount = "/proc";
+    EXPECT_EQ(apply({entry}).added, 1u);
+}
+
 }  // namespace
 }  // namespace mooncake::file_server

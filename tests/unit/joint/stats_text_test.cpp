@@ -138,5 +138,26 @@ TEST(StatsFile, IsReplacedAsAWhole) {
     EXPECT_THAT(failed.error().message, HasSubstr(path));
 }
 
+TEST(StatsFile, TakesTheNameAndFollowsNoLink) {
+    std::string folder = "/tmp/stats.XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    const std::string path = folder + "/stats", victim = folder + "/victim";
+    std::ofstream(victim) << "mine";
+    std::filesystem::create_symlink(victim, path);
+    // What others would have had to guess before.
+    for (int i = 0; i < 100; ++i) {
+        std::filesystem::create_symlink(
+            victim, path + "." + std::to_string(getpid()) + "." + std::to_string(i));
+    }
+    ASSERT_TRUE(replaceFile(path, "counted").ok());
+    std::string found;
+    std::ifstream(victim) >> found;
+    EXPECT_EQ(found, "mine");
+    EXPECT_TRUE(std::filesystem::is_regular_file(std::filesystem::symlink_status(path)));
+    std::ifstream(path) >> found;
+    EXPECT_EQ(found, "counted");
+    std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace mooncake::nvmeof_generic

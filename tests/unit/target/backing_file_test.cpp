@@ -120,7 +120,8 @@ TEST_F(BackingFileTest, ProcPathLeadsToTheOpenFile) {
     ASSERT_TRUE(file.ok());
     std::filesystem::rename(path, at("moved"));
     dir_.file("file", 4096);
-    const auto found = BackingFile::open(procPath(file.value().fd()), {.pathCheck = PathCheck::kOff});
+    const auto found =
+        BackingFile::open(procPath(file.value().fd()), {.pathCheck = PathCheck::kOff});
     ASSERT_TRUE(found.ok());
     EXPECT_EQ(found.value().identity(), file.value().identity());
     EXPECT_NE(BackingFile::open(path, {}).value().identity(), file.value().identity());

@@ -33,7 +33,7 @@ struct InitiatorOptions {
     /// a target asks (DH-HMAC-CHAP); read at each connect, never kept. Empty: it has none.
     std::string keyFile;
     PathCheck pathCheck = PathCheck::kOn;  ///< of the way to keyFile
-    std::string sysRoot = "/sys";  ///< another folder in unit tests
+    std::string sysRoot = "/sys";          ///< another folder in unit tests
     std::string devRoot = "/dev";
     std::string etcRoot = "/etc";
 };

@@ -90,9 +90,9 @@ class Target {
 
     /// Exports a regular file or block device as namespace `nsid`. What is judged is what is
     /// exported: the file is opened once. A file may be exported once only, whatever its name. The
-    /// holes of a sparse file are filled with reserved space first, unless it is exported read-only. A regular file that is
-    /// truncated, extended, deleted, renamed or replaced later is not exported any more: this is
-    /// logged, and told to options.fileLost.
+    /// holes of a sparse file are filled with reserved space first, unless it is exported
+    /// read-only. A regular file that is truncated, extended, deleted, renamed or replaced later is
+    /// not exported any more: this is logged, and told to options.fileLost.
     /// @param nsid  1 to 2^32-2, never exported before in this target
     /// @param path  absolute or relative to the working directory
     /// @param size  bytes to export, at least one block and at most the physical size; a remote

@@ -16,8 +16,7 @@ Result<Secret> readGuardedFile(const std::string& path, FileGuard guard, size_t 
                                PathCheck check) {
     const bool secret = guard == FileGuard::kSecret;
     const std::string what = "cannot use file " + inQuotes(path);
-    const auto found =
-        openPath(path, check, secret ? LastLink::kRefuse : LastLink::kFollow, what);
+    const auto found = openPath(path, check, secret ? LastLink::kRefuse : LastLink::kFollow, what);
     if (!found.ok()) return found.error();
     // Not to hang on a fifo, and no terminal to become ours.
     constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

@@ -20,7 +20,8 @@ namespace {
 constexpr int kMaxLinks = 40;  // the kernel's own limit
 constexpr int kFlags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
 constexpr char kSwitch[] =
-    "; where all users of this machine are trusted, MC_NVMEOF_GENERIC_PATH_CHECK=off, or path_check "
+    "; where all users of this machine are trusted, MC_NVMEOF_GENERIC_PATH_CHECK=off, or "
+    "path_check "
     "= no in the file server's configuration, switches this check off";
 
 Error openError(int code, const std::string& what, bool throughLink) {
@@ -81,15 +82,17 @@ Result<> Walk::enter(UniqueFd folder, const std::string& name) {
                            modeText(status.st_mode);
     if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
         return makeError(EACCES, what_,
-                         is + ", so that this user could put another file in its place: chown it "
-                              "to root or to the user of this process" +
+                         is +
+                             ", so that this user could put another file in its place: chown it "
+                             "to root or to the user of this process" +
                              kSwitch);
     }
     const bool writable = (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     if (writable && (status.st_mode & S_ISVTX) == 0) {
         return makeError(EACCES, what_,
-                         is + ", so that its group or others could put another file in its place: "
-                              "chmod go-w" +
+                         is +
+                             ", so that its group or others could put another file in its place: "
+                             "chmod go-w" +
                              kSwitch);
     }
     folder_ = std::move(folder);
@@ -107,8 +110,9 @@ Result<> Walk::follow(int link) {
     if (++links_ > kMaxLinks) return error(ELOOP);
     const std::string text(target, static_cast<size_t>(length));
     if (system.f_type == PROC_SUPER_MAGIC && text.starts_with('/')) {
-        return makeError(ELOOP, what_,
-                         "procfs' links to what a process has open are not followed: give the path");
+        return makeError(
+            ELOOP, what_,
+            "procfs' links to what a process has open are not followed: give the path");
     }
     rest_ = text + rest_;
     if (!text.starts_with('/')) return {};
@@ -125,7 +129,8 @@ Result<UniqueFd> Walk::go() {
         const std::string part = takePart();
         const bool folderWanted = !rest_.empty();
         // O_DIRECTORY, where it is one, also has an automounter mount what belongs there.
-        UniqueFd next(::openat(folder_.get(), part.c_str(), kFlags | (folderWanted ? O_DIRECTORY : 0)));
+        UniqueFd next(
+            ::openat(folder_.get(), part.c_str(), kFlags | (folderWanted ? O_DIRECTORY : 0)));
         if (!next.valid() && folderWanted && (errno == ENOTDIR || errno == ELOOP)) {
             next = UniqueFd(::openat(folder_.get(), part.c_str(), kFlags));
         }
@@ -138,10 +143,12 @@ Result<UniqueFd> Walk::go() {
             continue;
         }
         if (shared_) {
-            return makeError(EACCES, what_,
-                             inQuotes(nameOf(part)) + " lies in a folder of mode 1777 or the like, "
-                                 "where anybody could have put it: move it into a folder of its own" +
-                                 kSwitch);
+            return makeError(
+                EACCES, what_,
+                inQuotes(nameOf(part)) +
+                    " lies in a folder of mode 1777 or the like, "
+                    "where anybody could have put it: move it into a folder of its own" +
+                    kSwitch);
         }
         if (S_ISLNK(status.st_mode)) {
             if (lastLink_ == LastLink::kRefuse && atEnd()) {

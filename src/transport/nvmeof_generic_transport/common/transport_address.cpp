@@ -76,8 +76,8 @@ bool isUnspecified(const TransportAddress& address) {
     }
     const std::string text = address.traddr.substr(0, address.traddr.find('%'));
     if (inet_pton(AF_INET6, text.c_str(), &bytes) != 1) return false;
-    const bool lowEmpty = std::all_of(bytes.s6_addr + 12, bytes.s6_addr + 16,
-                                      [](uint8_t byte) { return byte == 0; });
+    const bool lowEmpty =
+        std::all_of(bytes.s6_addr + 12, bytes.s6_addr + 16, [](uint8_t byte) { return byte == 0; });
     return IN6_IS_ADDR_UNSPECIFIED(&bytes) || (IN6_IS_ADDR_V4MAPPED(&bytes) && lowEmpty);
 }
 

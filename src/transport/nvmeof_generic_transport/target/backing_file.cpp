@@ -124,7 +124,8 @@ Result<> BackingFile::judge(bool readOnly) {
     geometry_.blockSize = std::max(fileBlock, std::bit_floor(preferred));
     geometry_.nvmetBlockSize = std::min(fileBlock, std::bit_floor(preferred));
 
-    UniqueFd direct(::open(procPath(fd()).c_str(), (readOnly ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC));
+    UniqueFd direct(
+        ::open(procPath(fd()).c_str(), (readOnly ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC));
     if (!direct.valid() && errno != EINVAL) return openError(errno, what);
     directIo_ = direct.valid();
     return {};

@@ -196,8 +196,7 @@ Result<Namespace*> FileExports::makeNamespace(uint32_t nsid, const std::string& 
 }
 
 // From here on a change of the file ends its export; one that came before is an error.
-Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size,
-                             bool throughLoop) {
+Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size, bool throughLoop) {
     const std::string what = "cannot export " + inQuotes(file.path());
     constexpr char kRemedy[] = "; register it again when it is at rest";
     const bool regular = !file.identity().blockDevice;

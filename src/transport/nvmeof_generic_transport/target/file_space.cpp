@@ -57,8 +57,7 @@ bool findNeedy(int fd, uint64_t length, Needy& needy) {
         for (uint32_t i = 0; i < map->fm_mapped_extents && position < length; ++i) {
             const fiemap_extent& extent = map->fm_extents[i];
             const uint64_t begin = std::min<uint64_t>(extent.fe_logical, length);
-            const uint64_t end =
-                std::min<uint64_t>(extent.fe_logical + extent.fe_length, length);
+            const uint64_t end = std::min<uint64_t>(extent.fe_logical + extent.fe_length, length);
             if (begin > position) needy.holes.push_back({position, begin});
             if ((extent.fe_flags & FIEMAP_EXTENT_SHARED) != 0 && end > std::max(begin, position)) {
                 needy.shared.push_back({std::max(begin, position), end});
@@ -150,8 +149,8 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
         return {};
     }
     const uint64_t allocated = static_cast<uint64_t>(status.st_blocks) * 512;
-    const uint64_t missing = known ? bytesOf(needy.holes) + bytesOf(needy.shared)
-                                   : length - std::min(length, allocated);
+    const uint64_t missing =
+        known ? bytesOf(needy.holes) + bytesOf(needy.shared) : length - std::min(length, allocated);
     const std::string what = "cannot reserve disk space for the holes of " + name;
     const std::string needed = missing > 0 ? std::to_string(missing) + " bytes are needed" : "";
     // Spares a nearly full disk the attempt, during which it would be quite full.
@@ -176,8 +175,8 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
         return {};
     }
     if (known) reopenHoles(fd, needy.holes, name);
-    return makeError(code, "cannot reserve disk space for what " + name + " shares with other files",
-                     needed);
+    return makeError(
+        code, "cannot reserve disk space for what " + name + " shares with other files", needed);
 }
 
 }  // namespace mooncake::nvmeof_generic

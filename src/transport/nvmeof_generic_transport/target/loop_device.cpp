@@ -21,9 +21,10 @@ constexpr int kAttempts = 64;
 
 Error loopError(int code, const std::string& what) {
     if (code == ENOENT || code == ENODEV || code == ENXIO) {
-        return makeError(code, what,
-                         "to export a part of a file, or one read-only, takes loop devices: modprobe loop; in a "
-                         "container, make the host's /dev visible");
+        return makeError(
+            code, what,
+            "to export a part of a file, or one read-only, takes loop devices: modprobe loop; in a "
+            "container, make the host's /dev visible");
     }
     if (code == EACCES || code == EPERM) return makeError(code, what, "this takes root");
     return makeError(code, what);
@@ -73,8 +74,9 @@ void refuseDiscards(int device) {
                              std::to_string(minor(status.st_rdev)) + "/queue/discard_max_bytes";
     const UniqueFd attribute(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (attribute.valid() && ::write(attribute.get(), "0", 1) == 1) return;
-    LOG(WARNING) << "Remote discards can take disk space away from a file that is exported in part: "
-                 << "cannot set " << path << ": " << std::strerror(errno);
+    LOG(WARNING)
+        << "Remote discards can take disk space away from a file that is exported in part: "
+        << "cannot set " << path << ": " << std::strerror(errno);
 }
 
 }  // namespace

@@ -9,8 +9,9 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// A loop device over the first bytes of a file. Discards do not reach the file. It detaches itself from the file when nothing has
-/// it open any more: neither this object nor a namespace on it, however the process ends.
+/// A loop device over the first bytes of a file. Discards do not reach the file. It detaches itself
+/// from the file when nothing has it open any more: neither this object nor a namespace on it,
+/// however the process ends.
 class LoopDevice {
  public:
     /// Takes a free one, over no file yet: its size is 0, and nobody else can set it up before

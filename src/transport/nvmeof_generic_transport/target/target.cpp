@@ -194,7 +194,8 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     objects->subsystem = subsystem.take();
     const std::string& nqn = objects->subsystem->nqn();
     if (!anyHost) {
-        objects->hosts = std::make_unique<HostAccess>(nvmet, nqn, options.dhchapKeys, options.pathCheck);
+        objects->hosts =
+            std::make_unique<HostAccess>(nvmet, nqn, options.dhchapKeys, options.pathCheck);
         if (auto set = objects->hosts->set(hosts.value(), *objects->port); !set.ok()) {
             return set.error();
         }
@@ -209,11 +210,10 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     }
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
     if (objects->hostFile) {
-        objects->hostFile->start(
-            [hostFile, check = options.pathCheck, &all = *objects,
-             lastFailure = std::string()]() mutable {
-                return readHostsAgain(hostFile, check, all, lastFailure);
-            });
+        objects->hostFile->start([hostFile, check = options.pathCheck, &all = *objects,
+                                  lastFailure = std::string()]() mutable {
+            return readHostsAgain(hostFile, check, all, lastFailure);
+        });
     }
     return std::unique_ptr<Target>(
         std::make_unique<NvmetTarget>(address, std::move(objects), options.removalLimit));
