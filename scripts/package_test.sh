@@ -44,6 +44,25 @@ transfer_engine_file_server --config=conf > log 2>&1 || status=$?
 ((status == 1)) && grep -q "cannot serve at trtype=tcp" log && ! grep -q "no libmooncake_transport" log ||
     die "the daemon did not find its plugin: $(< log)"
 echo "configuration and plugin: found"
+# Whatever systemd says, the removal goes on; and the service unexports however it ends.
+unit=$(dpkg -L transfer-engine-tools | grep '/transfer_engine_file_server\.service$')
+for setting in 'ExecStopPost=.*/nvmeof_generic_admin clean' LimitCORE=0 TimeoutStopSec=3min; do
+    grep -q "^$setting\$" "$unit" || die "the unit lacks $setting"
+done
+for file in /usr/lib/udev/rules.d/{59,61}-nvmeof-generic.rules /etc/needrestart/conf.d/transfer_engine_file_server.conf; do
+    [[ -e $file ]] || die "$file is missing"
+done
+status=0
+/usr/lib/udev/nvmeof_generic_loop_id /dev/null || status=$?
+((status == 1)) || die "nvmeof_generic_loop_id takes /dev/null for a loop device of ours: $status"
+perl -e 'our %nrconf; $nrconf{override_rc} = {}; do $ARGV[0] or die $@; exit !grep { "transfer_engine_file_server.service" =~ $_ } keys %{$nrconf{override_rc}}' \
+    /etc/needrestart/conf.d/transfer_engine_file_server.conf || die "needrestart would restart the service"
+# udev itself reads the rules, and says what it finds wrong with them.
+quietly apt-get -qq install --no-install-recommends udev
+udevadm test /devices/virtual/mem/null > log 2>&1 || :
+grep -q "Reading rules file: .*61-nvmeof-generic.rules" log || die "udev does not read the rules: $(tail -n 20 log)"
+! grep -E "nvmeof-generic.rules:[0-9]+" log || die "udev complains about the rules"
+echo "unit, udev rules and needrestart: right"
 
 quietly apt-get -qq install --no-install-recommends g++ cmake make pkg-config
 mkdir project
@@ -68,6 +87,15 @@ for program in project/build/quickstart project/with_pkg_config project/in_c; do
     ((status > 0 && status < 126)) || die "$program without arguments gave $status, not its usage: $(< log)"
 done
 echo "consumers with CMake, pkg-config and in C: build and run"
+
+# prerm with a systemctl that fails, as where a process hangs in the kernel.
+mkdir -p /run/systemd/system
+printf '#!/bin/sh\nexit 1\n' > /usr/local/bin/systemctl
+chmod +x /usr/local/bin/systemctl
+bash -c 'PATH=/usr/local/bin:$PATH exec "$1" remove' _ /var/lib/dpkg/info/transfer-engine-tools.prerm > log 2>&1 ||
+    die "the removal of the package fails where systemctl does: $(< log)"
+rm /usr/local/bin/systemctl
+rmdir /run/systemd/system
 
 # A configuration that somebody has changed stays until the package is purged.
 echo "segment = mine" >> /etc/transfer_engine_file_server.conf

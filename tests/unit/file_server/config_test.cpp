@@ -87,7 +87,7 @@ TEST(Config, WhatMayBeExportedAndToWhere) {
     EXPECT_TRUE(file.readOnly);
     EXPECT_FALSE(file.pathCheck);
     EXPECT_EQ(file.mount, "/srv/a");
-    EXPECT_EQ(config.value().files[1], FileEntry{"/b"});
+    EXPECT_EQ(config.value().files[1], (FileEntry{"/b", {}}));
     for (const char* mount : {"/srv/b", "srv", "/srv/a/x", "/srv/a/../b", "/sr"}) {
         refuses(kServer + "[file /srv/a/x]\nmount = " + mount + "\n", "line 6: mount = ");
     }

@@ -161,7 +161,7 @@ TEST_F(ServedFilesTest, LooksAtTheFile) {
 TEST_F(ServedFilesTest, ServesNothingBelowAFolderWhereNothingIsMounted) {
     nvmeof_generic::TempDir dir;
     const std::string file = dir.file("file", 8192);
-    FileEntry entry{file};
+    FileEntry entry{file, {}};
     entry.mount = dir.path();
     EXPECT_EQ(apply({entry}).failed, 1u);
     entry.mount = dir.path() + "/none";

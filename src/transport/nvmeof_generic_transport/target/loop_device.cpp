@@ -5,7 +5,6 @@
 #include <glog/logging.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -50,7 +49,9 @@ Result<std::pair<UniqueFd, std::string>> takeFree(const std::string& devRoot, in
     UniqueFd control(::open(controlPath.c_str(), O_RDWR | O_CLOEXEC));
     if (!control.valid()) return loopError(errno, "cannot open " + controlPath);
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
+        // The free one may be somebody's already who has not set it up yet: then a new one.
+        int number = attempt == 0 ? -1 : ::ioctl(control.get(), LOOP_CTL_ADD, -1);
+        if (number < 0) number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
         if (number < 0) return loopError(errno, "cannot get a free loop device");
         const std::string path = devRoot + "/loop" + std::to_string(number);
         UniqueFd device(::open(path.c_str(), O_RDWR | O_CLOEXEC | flags));
@@ -60,7 +61,6 @@ Result<std::pair<UniqueFd, std::string>> takeFree(const std::string& devRoot, in
         if (code != EBUSY) {
             return loopError(code, (device.valid() ? "cannot set up " : "cannot open ") + path);
         }
-        ::sched_yield();
     }
     return makeError(EBUSY, "cannot get a free loop device",
                      "others take each one before it is set up");

@@ -78,6 +78,7 @@ class NvmetTarget final : public Target {
         return objects_->files->add(nsid, path, size, rules);
     }
     void cutOff() override {
+        if (getpid() != owner_) return;  // the objects are the parent's
         objects_->hostFile.reset();  // which would link the port again
         if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
     }
