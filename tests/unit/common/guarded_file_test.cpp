@@ -81,6 +81,16 @@ TEST_F(GuardedFileTest, RefusesOtherKinds) {
               ENOENT);
 }
 
+// Who may write to the folder can put a link to another file of root's there.
+TEST_F(GuardedFileTest, RefusesAFolderThatOthersMayWriteTo) {
+    const std::string path = file("secret", 0600);
+    ASSERT_EQ(chmod(folder_.c_str(), 0777), 0);
+    for (const FileGuard guard : {FileGuard::kSecret, FileGuard::kUnforged}) {
+        EXPECT_EQ(codeOf(readGuardedFile(path, guard, 8, PathCheck::kOn)), EACCES);
+        EXPECT_EQ(codeOf(readGuardedFile(path, guard, 8, PathCheck::kOff)), 0);
+    }
+}
+
 TEST_F(GuardedFileTest, HasALimit) {
     EXPECT_EQ(
         codeOf(readGuardedFile(file("123456789", 0600), FileGuard::kSecret, 8, PathCheck::kOn)),
