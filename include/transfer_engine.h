@@ -22,6 +22,8 @@
 
 namespace mooncake {
 
+class NumberSet;
+
 using TransferRequest = Transport::TransferRequest;
 using TransferStatus = Transport::TransferStatus;
 using TransferStatusEnum = Transport::TransferStatusEnum;
@@ -29,6 +31,12 @@ using SegmentHandle = Transport::SegmentHandle;
 using SegmentID = Transport::SegmentID;
 using BatchID = Transport::BatchID;
 using BufferEntry = Transport::BufferEntry;
+// The number of a file in its segment. Whoever opened the segment takes it from the segment's
+// descriptor (getMetadata()->getSegmentDescByID()). It means the same file for as long as the
+// segment's handle lives, whatever number its node gives the file later: a restart of the node, a
+// file that is not there any more, another order. A request whose file its node does not have any
+// more ends FAILED, and goes through again when it has. A file that was deleted and made anew is
+// another file, with another number.
 using FileBufferID = TransferMetadata::FileBufferID;
 
 // Thread rule: every function but the destructor may be called from any thread at any time, except
@@ -148,6 +156,17 @@ class TransferEngine {
     // ERR_NOT_IMPLEMENTED where a transport that serves files knows no options.
     int registerLocalFile(const std::string& path, size_t size, FileBufferID& id,
                           const LocalFileOptions& options);
+    // The largest number that can be chosen. The kernels of those who connect go through all
+    // numbers up to the largest one of a segment, one by one, whenever a file comes or goes
+    // (nvme_scan_ns_list in drivers/nvme/host/core.c): with numbers in the billions they do nothing
+    // else for minutes.
+    static constexpr FileBufferID kMaxChosenFileID = 65535;
+    // The same with a number of the caller's choice, 1 to kMaxChosenFileID, such as one that the
+    // file had before a restart; an addition to Mooncake's interface. Also ERR_INVALID_ARGUMENT for
+    // another number, and ERR_ADDRESS_OVERLAPPED for one that this engine has given a file already;
+    // only ERR_INVALID_ARGUMENT leaves the number free.
+    int registerLocalFileAs(const std::string& path, size_t size, FileBufferID id,
+                            const LocalFileOptions& options = {});
     // `path` as given to registerLocalFile or any spelling of it. ERR_ADDRESS_NOT_REGISTERED where
     // it is not, or not yet, registered. After another error the file is still registered.
     int unregisterLocalFile(const std::string& path);
@@ -218,6 +237,8 @@ class TransferEngine {
     bool isReady(const char* what_not);
     std::vector<Transport*> fileTransports();
     static int exportFile(Transport* transport, const LocalFile& file);
+    int registerFile(const std::string& path, size_t size, FileBufferID* id, bool choose,
+                     const LocalFileOptions& options);
     int replayRegistrations(Transport* transport);
     int reserveRegions(const std::vector<BufferEntry>& buffers, const std::string& location,
                        bool remote_accessible);
@@ -238,6 +259,7 @@ class TransferEngine {
     std::string local_server_name_;
     std::vector<MemoryRegion> local_memory_regions_;
     FileBufferID next_file_id_ = 1;
+    std::unique_ptr<NumberSet> chosen_file_ids_;              // by registerLocalFileAs
     std::unordered_map<std::string, LocalFile> local_files_;  // by path, absolute and normalised
 };
 

@@ -126,6 +126,9 @@ int registerLocalFile(transfer_engine_t engine, const char* path, size_t size, f
 #define LOCAL_FILE_UNCHECKED_PATH 2u
 int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, size_t size,
                                  unsigned options, file_id_t* id);
+/* The same with a number of the caller's choice, 1 to 65535; an addition to Mooncake's interface.
+ * ERR_ADDRESS_OVERLAPPED also for one that this engine has given a file already. */
+int registerLocalFileAs(transfer_engine_t engine, const char* path, size_t size, file_id_t id);
 /* ERR_ADDRESS_NOT_REGISTERED where `path` is not registered. */
 int unregisterLocalFile(transfer_engine_t engine, const char* path);
 

@@ -25,6 +25,7 @@ namespace mooncake {
 // The connection string of nodes that hold their descriptors themselves.
 #define P2PHANDSHAKE "P2PHANDSHAKE"
 
+class FileNumbers;
 class MetadataKeys;
 class MetadataStorage;
 class NamedLogPace;
@@ -54,7 +55,11 @@ class TransferMetadata {
         uint64_t length = 0;
     };
 
-    // Identifies a file within its segment. Files count from 1; 0 is no file.
+    // Identifies a file within its segment: the number of a file, from 1 to 2^32-2; 0 is no file.
+    // The numbers of another segment's files are those of this object: a file has the one that its
+    // node published when this object saw it first, or, where that had been another file's here, a
+    // new one; and it keeps it, whatever number its node gives it later. No number ever means
+    // another file, however often a descriptor is fetched.
     using FileBufferID = uint32_t;
 
     struct FileBufferDesc {
@@ -62,6 +67,15 @@ class TransferMetadata {
         std::string path;       // on the node that registered it
         std::size_t size = 0;   // bytes that can be read and written
         std::size_t align = 0;  // bytes; 0 where the transport asks for none
+        // An addition to Mooncake's, as what follows: what makes it this file and no other,
+        // whatever its name and number; published. 36 characters, hexadecimal digits and hyphens;
+        // empty where its node does not say.
+        std::string uuid{};
+        // Of another segment's file: the number under which its node exports it now; 0: id. Not
+        // published.
+        FileBufferID nsid = 0;
+        // Whether requests may name it by nsid, too: no other file has had that number here.
+        bool nsid_is_its_too = false;
     };
 
     // Where the files of a segment of protocol "nvmeof_generic" are exported. Present in every
@@ -257,6 +271,7 @@ class TransferMetadata {
     };
 
     std::shared_ptr<SegmentDesc> localDesc(SegmentID segment_id) const;
+    void numberFiles(const std::string& segment_name, SegmentDesc* desc);
     std::shared_ptr<SegmentDesc> fetchAndCache(const std::string& segment_name,
                                                SegmentID* segment_id);
     template <typename Change>
@@ -288,6 +303,10 @@ class TransferMetadata {
     // Guarded by publish_mutex_.
     uint64_t published_ = 0;  // the last change of the local segment that is
     bool refused_ = false;  // whether the store, which answered, did not take the last publication
+
+    // By name: also of segments that are not open any more. Held for no system call.
+    std::mutex numbers_mutex_;
+    std::unordered_map<std::string, std::unique_ptr<FileNumbers>> numbers_;
 
     // Numbers the fetches: of two that cross, the one that began later holds the newer descriptor.
     std::atomic<uint64_t> fetch_count_{0};

@@ -89,6 +89,7 @@ constexpr FingerprintText makeFingerprint() {
     FingerprintText f;
     f.addType<Transport>("transport").addType<Request>("request").addType<Slice>("slice");
     f.addType<Task>("task").addType<Batch>("batch").addType<Segment>("segment");
+    f.addType<TransferMetadata::FileBufferDesc>("file");
     f.addType<TransferMetadata>("metadata").addType<Status>("status");
     f.add("request.file_id", offsetof(Request, file_id));
     f.add("slice.task", offsetof(Slice, task)).add("slice.status", offsetof(Slice, status));

@@ -10,6 +10,7 @@
 
 #include "endpoints.h"
 #include "metadata_keys.h"
+#include "number_set.h"
 
 namespace mooncake {
 
@@ -77,7 +78,8 @@ std::string withoutLeadingSlashes(const std::string& name) {
 
 }  // namespace
 
-TransferEngine::TransferEngine(bool auto_discover) {
+TransferEngine::TransferEngine(bool auto_discover)
+    : chosen_file_ids_(std::make_unique<NumberSet>()) {
     (void)auto_discover;
 }
 
@@ -411,6 +413,22 @@ int TransferEngine::registerLocalFile(const std::string& path, size_t size, File
 
 int TransferEngine::registerLocalFile(const std::string& path, size_t size, FileBufferID& id,
                                       const LocalFileOptions& options) {
+    return registerFile(path, size, &id, true, options);
+}
+
+int TransferEngine::registerLocalFileAs(const std::string& path, size_t size, FileBufferID id,
+                                        const LocalFileOptions& options) {
+    if (id == 0 || id > kMaxChosenFileID) {
+        LOG(ERROR) << "File '" << path << "' is not registered: " << id
+                   << " is no number to choose for a file; they go from 1 to " << kMaxChosenFileID;
+        return ERR_INVALID_ARGUMENT;
+    }
+    return registerFile(path, size, &id, false, options);
+}
+
+// With `choose` *id receives the number, else it says which.
+int TransferEngine::registerFile(const std::string& path, size_t size, FileBufferID* id,
+                                 bool choose, const LocalFileOptions& options) {
     std::shared_lock setup(setup_mutex_);
     if (path.empty() || path.find('\0') != std::string::npos) {
         LOG(ERROR) << "No file is registered: its path is empty or holds a zero byte";
@@ -431,13 +449,28 @@ int TransferEngine::registerLocalFile(const std::string& path, size_t size, File
             LOG(ERROR) << "File '" << path << "' is not registered: it is registered already";
             return ERR_ADDRESS_OVERLAPPED;
         }
-        if (next_file_id_ == 0) {
-            LOG(ERROR) << "File '" << path << "' is not registered: all file ids are used up";
-            return ERR_TOO_MANY_REQUESTS;
+        const auto taken = [this](FileBufferID number) {
+            return chosen_file_ids_->contains(number) ||
+                   std::any_of(local_files_.begin(), local_files_.end(),
+                               [number](const auto& other) { return other.second.id == number; });
+        };
+        if (choose) {
+            while (next_file_id_ != 0 && taken(next_file_id_)) ++next_file_id_;
+            if (next_file_id_ == 0) {
+                LOG(ERROR) << "File '" << path << "' is not registered: all file ids are used up";
+                return ERR_TOO_MANY_REQUESTS;
+            }
+            // Used up also if this fails: a number that a transport has seen must not come to mean
+            // another file.
+            file.id = next_file_id_++;
+        } else {
+            file.id = *id;
+            if (next_file_id_ == 0 || file.id < next_file_id_ || taken(file.id)) {
+                LOG(ERROR) << "File '" << path << "' is not registered: the number " << file.id
+                           << " was given to a file before";
+                return ERR_ADDRESS_OVERLAPPED;
+            }
         }
-        // Used up also if this fails: a number that a transport has seen must not come to mean
-        // another file.
-        file.id = next_file_id_++;
         local_files_.emplace(key, file);
     }
     const int rc = addToAll(
@@ -450,12 +483,14 @@ int TransferEngine::registerLocalFile(const std::string& path, size_t size, File
         },
         [&file](Transport* transport) { transport->unregisterLocalFile(file.id); });
     std::lock_guard lock(mutex_);
+    // What was refused as it was asked for nobody has seen.
+    if (!choose && rc != ERR_INVALID_ARGUMENT) chosen_file_ids_->insert(file.id);
     if (rc != 0) {
         local_files_.erase(key);
         return rc;
     }
     local_files_.at(key).settled = true;
-    id = file.id;
+    *id = file.id;
     return 0;
 }
 

@@ -165,6 +165,12 @@ int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, siz
     });
 }
 
+int registerLocalFileAs(transfer_engine_t engine, const char* path, size_t size, file_id_t id) {
+    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+        return native.registerLocalFileAs(text(path), size, id);
+    });
+}
+
 int unregisterLocalFile(transfer_engine_t engine, const char* path) {
     return guarded(engine, ERR_INVALID_ARGUMENT,
                    [&](TransferEngine& native) { return native.unregisterLocalFile(text(path)); });

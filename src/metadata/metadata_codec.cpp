@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata_codec.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -90,6 +91,23 @@ Status readTrid(const Json::Value& root, TransferMetadata::NVMeoFGenericTrid* tr
     return Status::OK();
 }
 
+// What a node of another make puts there is not ours to judge: it counts as none.
+bool isUuid(const std::string& text) {
+    constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    return text.size() == kForm.size() &&
+           std::equal(text.begin(), text.end(), kForm.begin(), [&](char c, char form) {
+               return form == 'x' ? kDigits.find(c) != kDigits.npos : c == form;
+           });
+}
+
+std::string readUuid(const Json::Value& value) {
+    constexpr char kKey[] = "uuid";
+    const Json::Value* found = value.find(kKey, kKey + sizeof(kKey) - 1);
+    std::string text = found != nullptr && found->isString() ? found->asString() : "";
+    return isUuid(text) ? text : "";
+}
+
 Status readFileBuffer(const Json::Value& value, TransferMetadata::FileBufferDesc* file) {
     if (!value.isObject()) return malformed("an element of 'file_buffers' is not an object");
     uint64_t id = 0;
@@ -112,6 +130,7 @@ Status readFileBuffer(const Json::Value& value, TransferMetadata::FileBufferDesc
     file->id = static_cast<TransferMetadata::FileBufferID>(id);
     file->size = size;
     file->align = align;
+    file->uuid = readUuid(value);
     return status;
 }
 
@@ -174,10 +193,11 @@ std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
     Json::Value& files = root["file_buffers"] = Json::Value(Json::arrayValue);
     for (const auto& file : desc.file_buffers) {
         Json::Value& element = files.append(Json::Value(Json::objectValue));
-        element["id"] = file.id;
+        element["id"] = file.nsid != 0 ? file.nsid : file.id;
         element["path"] = file.path;
         element["size"] = static_cast<Json::UInt64>(file.size);
         element["align"] = static_cast<Json::UInt64>(file.align);
+        if (!file.uuid.empty()) element["uuid"] = file.uuid;
     }
     return writeJson(root);
 }

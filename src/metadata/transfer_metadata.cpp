@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "file_numbers.h"
 #include "incarnation.h"
 #include "log_pace.h"
 #include "metadata_codec.h"
@@ -141,7 +142,22 @@ std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDesc(const std::string&
         complain("is malformed: " + std::string(status.message()));
         return nullptr;
     }
+    numberFiles(segment_name, desc.get());
     return desc;
+}
+
+void TransferMetadata::numberFiles(const std::string& segment_name, SegmentDesc* desc) {
+    {
+        // Its own files a node knows by the numbers that it gave them.
+        std::shared_lock lock(segment_lock_);
+        const auto known = segment_ids_.find(segment_name);
+        const auto local = static_cast<SegmentID>(LOCAL_SEGMENT_ID);
+        if (known != segment_ids_.end() && known->second == local) return;
+    }
+    std::lock_guard lock(numbers_mutex_);
+    auto& numbers = numbers_[segment_name];
+    if (!numbers) numbers = std::make_unique<FileNumbers>();
+    numbers->assign(&desc->file_buffers);
 }
 
 // *segment_id is the id whose entry is to be refreshed, or kInvalidSegmentID for one that may be

@@ -14,7 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string text(reinterpret_cast<const char*>(data), size);
     TransferMetadata::SegmentDesc desc;
     if (decodeSegmentDesc(text, &desc).ok()) {
-        for (const auto& file : desc.file_buffers) REQUIRE(file.id != 0);
+        for (const auto& file : desc.file_buffers) {
+            REQUIRE(file.id != 0);
+            REQUIRE(file.uuid.empty() || file.uuid.size() == 36);
+        }
         const std::string written = encodeSegmentDesc(desc, desc.timestamp);
         TransferMetadata::SegmentDesc again;
         REQUIRE(decodeSegmentDesc(written, &again).ok());

@@ -45,6 +45,7 @@ std::string token(Random& random) {
                                                     "\"id\":0",
                                                     "\"name\":",
                                                     "file_buffers",
+                                                    "\"uuid\":\"",
                                                     "nvmeof_generic",
                                                     "traddr=",
                                                     "trsvcid=65536",

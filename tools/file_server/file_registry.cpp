@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "error.h"
+
 namespace mooncake::file_server {
 
 Result<FileBufferID> EngineRegistry::add(const std::string& path, uint64_t size,
-                                         const LocalFileOptions& options) {
-    FileBufferID id = 0;
-    const int rc = engine_.registerLocalFile(path, size, id, options);
+                                         const LocalFileOptions& options,
+                                         std::optional<FileBufferID> wanted) {
+    FileBufferID id = wanted.value_or(0);
+    int rc = wanted ? engine_.registerLocalFileAs(path, size, id, options) : ERR_ADDRESS_OVERLAPPED;
+    if (rc == ERR_ADDRESS_OVERLAPPED) rc = engine_.registerLocalFile(path, size, id, options);
     if (rc != 0) return Error{EIO, "the log above says why (error " + std::to_string(rc) + ")"};
     return id;
 }

@@ -17,9 +17,12 @@ class FileRegistry {
     virtual ~FileRegistry() = default;
 
     /// @param size  bytes
+    /// @param wanted  the number that the file shall have; none, or one that was used before: it
+    ///     gets another
     /// @return the file's number; or EIO, with the cause in the log already
     virtual Result<FileBufferID> add(const std::string& path, uint64_t size,
-                                     const LocalFileOptions& options) = 0;
+                                     const LocalFileOptions& options,
+                                     std::optional<FileBufferID> wanted) = 0;
     /// @return false, with the cause in the log, where the file is still served or held
     virtual bool remove(const std::string& path) = 0;
     /// Takes files that are to be removed out of the published record, all at once.
@@ -40,7 +43,8 @@ class EngineRegistry : public FileRegistry {
     explicit EngineRegistry(TransferEngine& engine) : engine_(engine) {}
 
     Result<FileBufferID> add(const std::string& path, uint64_t size,
-                             const LocalFileOptions& options) override;
+                             const LocalFileOptions& options,
+                             std::optional<FileBufferID> wanted) override;
     bool remove(const std::string& path) override;
     void withdraw(const std::vector<std::string>& paths) override;
     void beginBatch() override;

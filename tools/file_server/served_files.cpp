@@ -4,8 +4,10 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "local_file.h"
+#include "number_plan.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
 namespace mooncake::file_server {
@@ -23,16 +25,18 @@ ServedFiles::Outcome ServedFiles::apply(const std::vector<FileEntry>& wanted,
         if (stop()) return outcome;
         remove(path, outcome);
     }
-    if (!plan.add.empty()) addAll(plan.add, stop, outcome);
+    // The numbers are those of all files, not of those that come now.
+    if (!plan.add.empty()) addAll(plan.add, planNumbers(wanted), stop, outcome);
     return outcome;
 }
 
-void ServedFiles::addAll(const std::vector<FileEntry>& files, const std::function<bool()>& stop,
-                         Outcome& outcome) {
+void ServedFiles::addAll(const std::vector<FileEntry>& files,
+                         const std::unordered_map<std::string, FileBufferID>& numbers,
+                         const std::function<bool()>& stop, Outcome& outcome) {
     registry_.beginBatch();
     for (const FileEntry& file : files) {
         if (stop()) break;
-        add(file, outcome);
+        add(file, numbers.at(file.path), outcome);
     }
     for (const std::string& path : registry_.endBatch()) {
         LOG(ERROR) << "file " << inQuotes(path)
@@ -55,7 +59,7 @@ void ServedFiles::remove(const std::string& path, Outcome& outcome) {
     ++outcome.removed;
 }
 
-void ServedFiles::add(const FileEntry& file, Outcome& outcome) {
+void ServedFiles::add(const FileEntry& file, FileBufferID number, Outcome& outcome) {
     // One that could not be taken back has been counted.
     if (std::any_of(files_.begin(), files_.end(),
                     [&](const Entry& entry) { return entry.file.path == file.path; })) {
@@ -65,8 +69,10 @@ void ServedFiles::add(const FileEntry& file, Outcome& outcome) {
     Result<uint64_t> size = !mounted.ok() ? Result<uint64_t>(mounted.error())
                             : file.size   ? Result<uint64_t>(*file.size)
                                           : physicalSize(file.path);
+    const bool isFree = !used_.contains(number);
+    const std::optional<FileBufferID> wanted = isFree ? std::optional(number) : std::nullopt;
     Result<FileBufferID> id =
-        size.ok() ? registry_.add(file.path, size.value(), {file.readOnly, file.pathCheck})
+        size.ok() ? registry_.add(file.path, size.value(), {file.readOnly, file.pathCheck}, wanted)
                   : Result<FileBufferID>(size.error());
     if (!id.ok()) {
         LOG(ERROR) << "file " << inQuotes(file.path) << " is not served: " << id.error().message
@@ -75,8 +81,12 @@ void ServedFiles::add(const FileEntry& file, Outcome& outcome) {
         return;
     }
     files_.push_back({file, id.value()});
+    used_.insert(id.value());
     LOG(INFO) << "file " << inQuotes(file.path) << " is served with number " << id.value()
               << " and " << size.value() << " bytes" << (file.readOnly ? ", read-only" : "");
+    LOG_IF(WARNING, id.value() != number)
+        << "file " << inQuotes(file.path) << " has this number until the next start only: its own, "
+        << number << ", was in use before. Initiators that know the file find it all the same";
     ++outcome.added;
 }
 

@@ -4,6 +4,9 @@
 
 #include <cstddef>
 #include <functional>
+#include <set>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "file_plan.h"
@@ -25,7 +28,8 @@ class ServedFiles {
 
     /// Takes back what is not wanted any more, then serves what is new; what stays is not touched.
     /// A file that fails is logged and does not keep the others. What the transport has withdrawn
-    /// is served anew.
+    /// is served anew, under a number that was not used before. All others have the numbers of
+    /// planNumbers().
     /// @param stop  asked before each file; true leaves the rest as it is
     Outcome apply(const std::vector<FileEntry>& wanted, const std::function<bool()>& stop);
 
@@ -37,13 +41,15 @@ class ServedFiles {
         FileBufferID id;
     };
 
-    void addAll(const std::vector<FileEntry>& files, const std::function<bool()>& stop,
-                Outcome& outcome);
-    void add(const FileEntry& file, Outcome& outcome);
+    void addAll(const std::vector<FileEntry>& files,
+                const std::unordered_map<std::string, FileBufferID>& numbers,
+                const std::function<bool()>& stop, Outcome& outcome);
+    void add(const FileEntry& file, FileBufferID number, Outcome& outcome);
     void remove(const std::string& path, Outcome& outcome);
 
     FileRegistry& registry_;
     std::vector<Entry> files_;
+    std::set<FileBufferID> used_;  // numbers that some file has had: no one gets them again
 };
 
 }  // namespace mooncake::file_server

@@ -64,6 +64,19 @@ Result<> takeSize(const std::string& value, std::optional<uint64_t>& size) {
     return {};
 }
 
+Result<> takeId(const std::string& value, std::optional<FileBufferID>& id) {
+    FileBufferID number = 0;
+    const char* const end = value.data() + value.size();
+    const auto [rest, error] = std::from_chars(value.data(), end, number);
+    if (error != std::errc() || rest != end || number == 0 ||
+        number > TransferEngine::kMaxChosenFileID) {
+        return expected("a whole number from 1 to " +
+                        std::to_string(TransferEngine::kMaxChosenFileID));
+    }
+    id = number;
+    return {};
+}
+
 Result<> takePath(const std::string& value, std::string& path) {
     // Blanks part the arguments of the transport.
     if (value[0] != '/' || value.size() >= PATH_MAX ||
@@ -185,11 +198,18 @@ Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
     }
     const Setters setters = {
         {"size", [&](const auto& value) { return takeSize(value, entry.size); }},
+        {"id", [&](const auto& value) { return takeId(value, entry.id); }},
         {"read_only", [&](const auto& value) { return takeSwitch(value, entry.readOnly); }},
         {"path_check", [&](const auto& value) { return takeSwitch(value, entry.pathCheck); }},
         {"mount", [&](const auto& value) { return takeMount(value, entry.path, entry.mount); }}};
     if (auto taken = takeSettings(section, "[" + section.name + "]", setters); !taken.ok()) {
         return taken;
+    }
+    const auto sameId = [&](const FileEntry& other) { return entry.id && other.id == entry.id; };
+    if (const auto other = std::find_if(files.begin(), files.end(), sameId); other != files.end()) {
+        return complain(section.line, "file " + inQuotes(entry.path) + ": id = " +
+                                          std::to_string(*entry.id) + " is that of file " +
+                                          inQuotes(other->path) + " already");
     }
     files.push_back(std::move(entry));
     return {};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config_sections.h"
+#include "transfer_engine.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 
@@ -17,6 +18,7 @@ namespace mooncake::file_server {
 struct FileEntry {
     std::string path;              ///< absolute and normalised
     std::optional<uint64_t> size;  ///< bytes; none: the whole file
+    std::optional<FileBufferID> id{};  ///< the number that requests name it by; none: planNumbers()
     bool readOnly = false;
     bool pathCheck = true;
     std::string mount{};  ///< the mount point that must be mounted; empty: none

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <set>
+#include <unordered_map>
+#include <utility>
 
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
@@ -19,6 +21,50 @@ constexpr size_t kMaxFiles = 1024;
 // loff_t is signed: no block device is larger.
 constexpr uint64_t kMaxFileBytes = INT64_MAX;
 
+bool isNsid(uint32_t number) {
+    return number != 0 && number != UINT32_MAX;
+}
+
+// Not every engine knows all members.
+template <class File>
+constexpr bool kNumbersLast = requires(const File& file) {
+    file.nsid;
+    file.nsid_is_its_too;
+};
+
+template <class File>
+uint32_t nsidOf(const File& file) {
+    if constexpr (kNumbersLast<File>) {
+        if (file.nsid != 0) return file.nsid;
+    }
+    return file.id;
+}
+
+template <class File>
+bool nsidIsItsToo(const File& file) {
+    if constexpr (kNumbersLast<File>) return file.nsid_is_its_too;
+    return false;
+}
+
+template <class File>
+std::string identityOf(const File& file) {
+    if constexpr (requires { file.uuid; }) {
+        if (!file.uuid.empty()) return "uuid " + file.uuid;
+    }
+    return "path " + file.path + " of " + std::to_string(file.size);
+}
+
+// What two files have in common is nobody's identity: then all that is known must be the same.
+void tellApart(RemoteFiles& files) {
+    std::unordered_map<std::string, int> count;
+    for (const auto& [number, file] : files) ++count[file.identity];
+    for (auto& [number, file] : files) {
+        if (count[file.identity] == 1) continue;
+        file.identity += " as " + std::to_string(file.nsid) + " of " + std::to_string(file.size) +
+                         " at " + file.path;
+    }
+}
+
 }  // namespace
 
 Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
@@ -29,8 +75,11 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
                          "only segments of nvmeof_generic hold files");
     }
     const auto& trid = descriptor.nvmeof_generic_trid;
-    RemoteDescriptor checked{
-        descriptor.name, {trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid}, trid.subnqn, {}};
+    RemoteDescriptor checked{descriptor.name,
+                             {trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid},
+                             trid.subnqn,
+                             {},
+                             kNumbersLast<TransferMetadata::FileBufferDesc>};
     if (trid.subnqn.empty()) {
         return makeError(EINVAL, segment + " exports no files",
                          "its node runs as an initiator only");
@@ -53,18 +102,21 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
     }
     std::set<uint32_t> twice;
     for (const auto& file : descriptor.file_buffers) {
-        if (file.id == 0 || file.id == UINT32_MAX || file.size == 0 || file.size > kMaxFileBytes) {
+        const uint32_t nsid = nsidOf(file);
+        if (!isNsid(file.id) || !isNsid(nsid) || file.size == 0 || file.size > kMaxFileBytes) {
             LOG(ERROR)
                 << segment << ": file " << file.id << " of " << file.size
                 << " bytes is left out: neither its id nor its size may be 0 or out of range";
             continue;
         }
-        if (!checked.fileSizes.emplace(file.id, file.size).second) twice.insert(file.id);
+        RemoteFile remote{nsid, file.size, identityOf(file), file.path, nsidIsItsToo(file)};
+        if (!checked.files.emplace(file.id, std::move(remote)).second) twice.insert(file.id);
     }
     for (uint32_t id : twice) {
         LOG(ERROR) << segment << ": file " << id << " is left out: it is listed more than once";
-        checked.fileSizes.erase(id);
+        checked.files.erase(id);
     }
+    tellApart(checked.files);
     return checked;
 }
 

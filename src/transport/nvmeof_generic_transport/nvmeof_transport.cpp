@@ -69,6 +69,12 @@ std::chrono::steady_clock::time_point submittedAt(void* context) {
     return std::chrono::steady_clock::now() - std::chrono::nanoseconds(nanosecondsSince(slice->ts));
 }
 
+// Other engines' descriptors have no uuid.
+template <class File>
+void setUuid(File& file, const std::string& uuid) {
+    if constexpr (requires { file.uuid; }) file.uuid = uuid;
+}
+
 // What the engine's headers have for a failure of each kind.
 int engineCode(const Error& error) {
     switch (error.code) {
@@ -485,8 +491,13 @@ int NVMeoFGenericTransport::exportLocalFile(FileBufferID id, const std::string& 
     auto exported = parts_->target->addFile(id, path, size, rules);
     if (!exported.ok()) return report("register " + path, exported.error());
     const ExportedFile& file = exported.value();
-    if (int error = metadata_->addFileBuffer({id, path, file.size, file.blockSize}, true);
-        error != 0) {
+    TransferMetadata::FileBufferDesc published{};
+    published.id = id;
+    published.path = path;
+    published.size = file.size;
+    published.align = file.blockSize;
+    setUuid(published, file.uuid);
+    if (int error = metadata_->addFileBuffer(published, true); error != 0) {
         LOG(ERROR) << kProtocol << ": register " << path
                    << ": the file could not be published: is the metadata service reachable?";
         metadata_->removeFileBuffer(id, false);

@@ -280,7 +280,7 @@ TEST_F(FaultTest, NamespaceRemovedAndAdded) {
     const std::string leaving = testFolder() + "/shrinks0";
     target.remove(leaving);
     EXPECT_TRUE(load().fails("shrinks"));
-    load().setId("shrinks", leaving, 0);
+    load().pause("shrinks", leaving, true);
     print("file unregistered");
     EXPECT_TRUE(load().healthy()) << "the other file";
     EXPECT_TRUE(eventually([] {
@@ -292,8 +292,9 @@ TEST_F(FaultTest, NamespaceRemovedAndAdded) {
     const std::string late = makeTestFile("late");
     load().add("shrinks", late, target.add(late), kFileBytes);
     EXPECT_TRUE(load().healthy());
-    load().setId("shrinks", leaving, target.add(leaving));
-    EXPECT_TRUE(load().healthy()) << "registered again, with a new id";
+    target.add(leaving);
+    load().pause("shrinks", leaving, false);
+    EXPECT_TRUE(load().healthy()) << "registered again, with a new id, and used by its old number";
     print("file added, and one registered again");
 }
 
@@ -472,7 +473,8 @@ TEST_F(FaultTest, HopelessTargetsHurtNobody) {
     EXPECT_EQ(print("good ones meanwhile", "good").failed, 0u);
     // A target that is opened only now is not held up either.
     TargetNode& late = FaultTest::target(2, "late");
-    for (const char* name : {"silent", "refusing", "unreachable"}) load().setId(name, "/file", 0);
+    for (const char* name : {"silent", "refusing", "unreachable"})
+        load().pause(name, "/file", true);
     add(late);
     EXPECT_TRUE(load().healthy());
     print("a new one beside them", "late");

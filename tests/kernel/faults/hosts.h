@@ -66,7 +66,8 @@ class TargetNode {
 
     const std::string& name() const { return name_; }
     Host& host() { return host_; }
-    /// What it exports, and the ids of these files. They begin anew with a restart.
+    /// What it exports, and the ids of these files there. They begin anew with a restart; what an
+    /// initiator calls them does not.
     const std::vector<std::string>& files() const { return files_; }
     const std::vector<uint32_t>& ids() const { return ids_; }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernel_state.h"
+#include "transfer_metadata.h"
 
 using namespace mooncake;
 using namespace std::chrono_literals;
@@ -21,7 +22,14 @@ void Load::add(const std::string& segment, const std::string& path, uint32_t id,
     file->segment = segment;
     file->path = path;
     file->segmentId = node_.engine().openSegment(segment);
+    // Its number here, which is the node's unless another file has had that.
     file->id = id;
+    if (const auto record =
+            node_.engine().getMetadata()->getSegmentDescByID(file->segmentId, true)) {
+        for (const auto& published : record->file_buffers) {
+            if (published.path == path) file->id = published.id;
+        }
+    }
     file->retries = retries;
     file->blocks.resize(size / kBlock);
     for (Block& block : file->blocks) block.sectors.resize(kBlock / kSector, {0});
@@ -30,10 +38,10 @@ void Load::add(const std::string& segment, const std::string& path, uint32_t id,
     files_.push_back(std::move(file));
 }
 
-void Load::setId(const std::string& segment, const std::string& path, uint32_t id) {
+void Load::pause(const std::string& segment, const std::string& path, bool paused) {
     std::lock_guard lock(mutex_);
     for (auto& file : files_) {
-        if (file->segment == segment && file->path == path) file->id = id;
+        if (file->segment == segment && file->path == path) file->paused = paused;
     }
 }
 
@@ -43,7 +51,7 @@ bool Load::healthy(std::chrono::seconds limit) {
         [&] {
             std::lock_guard lock(mutex_);
             return std::all_of(files_.begin(), files_.end(), [&](const auto& file) {
-                return file->id == 0 || (file->lastRead > since && file->lastWrite > since);
+                return file->paused || (file->lastRead > since && file->lastWrite > since);
             });
         },
         static_cast<int>(limit.count()));
@@ -92,7 +100,7 @@ void Load::run() {
             if (stopping_ && limit == Clock::time_point::max()) limit = Clock::now() + 60s;
             for (auto& file : files_) {
                 if (file->busy) progress = poll(*file) || progress;
-                if (!file->busy && !stopping_ && file->id != 0) begin(*file);
+                if (!file->busy && !stopping_ && !file->paused) begin(*file);
                 busy = busy || file->busy;
             }
         }

@@ -30,11 +30,12 @@ class Load {
     ~Load();
 
     /// Adds a file to those under load; its contents must be zero. Thread-safe.
-    /// @param file  its id, which a restart of the target may change: see setId()
+    /// @param file  its id as its node published it, for a segment that has no descriptor with this
+    ///     path. The number stays good whatever id the node gives the file later.
     void add(const std::string& segment, const std::string& path, uint32_t file, uint64_t size,
              int retries = 0);
-    /// The file of this path has this id from now on; 0: it is gone.
-    void setId(const std::string& segment, const std::string& path, uint32_t id);
+    /// Leaves a file alone for now.
+    void pause(const std::string& segment, const std::string& path, bool paused);
 
     /// Waits until, for every file that is there, a read and a write that were submitted after this
     /// call have completed.
@@ -74,7 +75,7 @@ class Load {
         std::vector<Block> blocks;
         std::unique_ptr<test_support::AlignedBuffer> buffer;
         mooncake::BatchID batch = 0;
-        bool busy = false;
+        bool busy = false, paused = false;
         std::vector<Pending> pending;
         Clock::time_point lastRead{}, lastWrite{}, lastFailure{};
         Report report;

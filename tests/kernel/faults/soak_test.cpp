@@ -26,10 +26,6 @@ class Soak : public FaultTest {
     void restart(TargetNode& segment) {
         segment.kill();
         segment.start();
-        // A new incarnation counts its files from 1 again.
-        for (size_t i = 0; i < segment.ids().size(); ++i) {
-            load().setId(segment.name(), segment.files()[i], segment.ids()[i]);
-        }
     }
     void cutFor(Host& at, std::chrono::milliseconds time) {
         at.cut();
@@ -80,7 +76,7 @@ TEST_F(Soak, MixedFaults) {
              TargetNode& segment = *segments[pick(kSegments)];
              const std::string path = testFolder() + "/" + segment.name() + "1";
              segment.remove(path);
-             load().setId(segment.name(), path, segment.add(path));
+             segment.add(path);
          }},
         {"file added",
          [&] {

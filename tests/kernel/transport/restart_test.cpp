@@ -2,9 +2,15 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
 #include "cluster.h"
 #include "kernel_state.h"
 #include "target_process.h"
+#include "transfer_metadata.h"
+#include "transport/nvmeof_generic_transport/nvmeof_transport.h"
 
 namespace {
 
@@ -23,8 +29,23 @@ size_t ownSubsystems() {
     return count;
 }
 
+// The outcome of a read that fails, as the kernel or the segment names it, by the initiator's own
+// count.
+uint64_t countOf(Node& node, SegmentID segment, uint32_t file, int error) {
+    const auto* transport =
+        static_cast<NVMeoFGenericTransport*>(node.engine().getTransport("nvmeof_generic"));
+    for (const SegmentStats& one : transport->getStats().segments) {
+        if (one.segmentId != segment) continue;
+        for (const FileStats& stats : one.files) {
+            const auto found = stats.errors.find(error);
+            if (stats.fileId == file && found != stats.errors.end()) return found->second;
+        }
+    }
+    return 0;
+}
+
 // Cases 1, 16 and 46: killed, started again under its name, used by an initiator of before and by a
-// new one, all without manual cleaning. The new incarnation exports other files under the same ids.
+// new one, all without manual cleaning. The new incarnation exports another file under the same id.
 TEST(Restart, AfterAKillWithoutCleaning) {
     MetadataServer metadata;
     const std::string folder = testFolder();
@@ -44,29 +65,87 @@ TEST(Restart, AfterAKillWithoutCleaning) {
     EXPECT_EQ(first->wait(), 128 + SIGKILL);
     EXPECT_EQ(ownSubsystems(), 1u) << "a killed process leaves its subsystem";
 
-    TargetProcess second(metadata, after, "4420");
-    ASSERT_TRUE(second.ready());
+    auto second = std::make_unique<TargetProcess>(metadata, after, "4420");
+    ASSERT_TRUE(second->ready());
     EXPECT_EQ(ownSubsystems(), 1u) << "the orphan is gone";
 
-    // The old initiator's requests fail, or reach the new file's target; none of them lands in the
-    // wrong file: what it wrote before is in `before` alone.
+    // The number of the old initiator means `before`, which is not there: not `after`, which has
+    // its number now.
     EXPECT_TRUE(eventually([&] {
-        std::vector<uint8_t> nothing(4096);
-        return oldInitiator.read(oldSegment, 1, 0, buffer.data(), 4096) &&
-               std::equal(nothing.begin(), nothing.end(), buffer.data());
+        EXPECT_FALSE(oldInitiator.write(oldSegment, 1, 0, buffer.data(), 4096));
+        EXPECT_FALSE(oldInitiator.read(oldSegment, 1, 0, buffer.data(), 4096));
+        return countOf(oldInitiator, oldSegment, 1, ESTALE) > 0;
     })) << "the old initiator finds the new incarnation";
-    EXPECT_EQ(comparePattern(1, 0, readDirect(before, 0, kSize).data(), kSize), "");
+    EXPECT_EQ(readDirect(after, 0, kSize), std::vector<uint8_t>(kSize));
 
     Node newInitiator(metadata, "new");
     const SegmentID newSegment = newInitiator.engine().openSegment("target");
     fillPattern(2, 0, buffer.data(), kSize);
     EXPECT_TRUE(newInitiator.write(newSegment, 1, 0, buffer.data(), kSize));
     EXPECT_EQ(comparePattern(2, 0, readDirect(after, 0, kSize).data(), kSize), "");
+
+    // Who looks again finds it, under a number of its own.
+    ASSERT_EQ(oldInitiator.engine().syncSegmentCache("target"), 0);
+    const auto looked = oldInitiator.engine().getMetadata()->getSegmentDescByID(oldSegment);
+    ASSERT_EQ(looked->file_buffers.size(), 1u);
+    const uint32_t number = looked->file_buffers[0].id;
+    EXPECT_NE(number, 1u);
+    ASSERT_TRUE(oldInitiator.read(oldSegment, number, 0, buffer.data(), kSize));
+    EXPECT_EQ(comparePattern(2, 0, buffer.data(), kSize), "");
+    EXPECT_FALSE(oldInitiator.write(oldSegment, 1, 0, buffer.data(), 4096));
     EXPECT_EQ(comparePattern(1, 0, readDirect(before, 0, kSize).data(), kSize), "");
 
-    second.signal(SIGTERM);
-    EXPECT_EQ(second.wait(), 0) << second.output();
+    // Both are there, the other way round.
+    second->signal(SIGTERM);
+    EXPECT_EQ(second->wait(), 0) << second->output();
+    TargetProcess third(metadata, after + " " + before, "4420");
+    ASSERT_TRUE(third.ready());
+    EXPECT_TRUE(
+        eventually([&] { return oldInitiator.read(oldSegment, 1, 0, buffer.data(), kSize); }));
+    EXPECT_EQ(comparePattern(1, 0, buffer.data(), kSize), "") << "1 is `before`";
+    EXPECT_TRUE(
+        eventually([&] { return newInitiator.read(newSegment, 1, 0, buffer.data(), kSize); }));
+    EXPECT_EQ(comparePattern(2, 0, buffer.data(), kSize), "") << "1 is `after`";
+    third.signal(SIGTERM);
+    EXPECT_EQ(third.wait(), 0) << third.output();
     EXPECT_EQ(ownSubsystems(), 0u);
+}
+
+// Numbers far apart, up to the largest that can be chosen. The initiator's kernel goes through all
+// those between; it must not take long. NVMEOF_TEST_FILES: how many files, up to 1024.
+TEST(Numbers, AreGoodUpToTheLargest) {
+    MetadataServer metadata;
+    const std::string folder = testFolder() + "/numbers";
+    std::filesystem::create_directory(folder);
+    constexpr size_t kSmall = 8192, kEvery = 7;
+    const char* given = getenv("NVMEOF_TEST_FILES");
+    const size_t files = given != nullptr ? static_cast<size_t>(atoi(given)) : 48;
+    Node target(metadata, "target", targetAddress("tcp"));
+    std::vector<uint32_t> numbers;
+    for (size_t i = 0; i < files; ++i) {
+        const std::string path = folder + "/" + std::to_string(i);
+        makeFile(path, kSmall);
+        numbers.push_back(65535u - static_cast<uint32_t>(i * (65534 / files)));
+        ASSERT_EQ(target.engine().registerLocalFileAs(path, kSmall, numbers.back()), 0) << i;
+    }
+    Node initiator(metadata, "initiator");
+    const SegmentID segment = initiator.engine().openSegment("target");
+    AlignedBuffer buffer(kSmall);
+    for (size_t i = 0; i < files; i += kEvery) {
+        fillPattern(i, 0, buffer.data(), kSmall);
+        EXPECT_TRUE(initiator.write(segment, numbers[i], 0, buffer.data(), kSmall)) << numbers[i];
+    }
+    for (size_t i = 0; i < files; ++i) {
+        const auto content = readDirect(folder + "/" + std::to_string(i), 0, kSmall);
+        if (i % kEvery == 0) {
+            EXPECT_EQ(comparePattern(i, 0, content.data(), kSmall), "") << i;
+        } else {
+            EXPECT_EQ(content, std::vector<uint8_t>(kSmall)) << i;
+        }
+    }
+    initiator.end();
+    target.end();
+    std::filesystem::remove_all(folder);
 }
 
 // The README's three processes.

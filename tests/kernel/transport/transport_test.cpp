@@ -224,14 +224,26 @@ TEST_P(WholeWay, FilesComeAndGo) {
     EXPECT_FALSE(initiator.write(segment, secondId, 0, buffer.data(), kSize));
     EXPECT_TRUE(initiator.write(segment, firstId, 0, buffer.data(), kSize));
 
-    // The same file again has an id of its own: an old one never means something new.
+    // The same file again has an id of its own. Both mean this file: the old one is that of who has
+    // it from the descriptor, the new one that of who heard of it from the node.
     const uint32_t thirdId = target.add(second, kSize);
     EXPECT_NE(thirdId, secondId);
     fillPattern(8, 0, buffer.data(), kSize);
-    EXPECT_FALSE(initiator.write(segment, secondId, 0, buffer.data(), kSize));
-    EXPECT_EQ(comparePattern(6, 0, readDirect(second, 0, kSize).data(), kSize), "");
     EXPECT_TRUE(initiator.write(segment, thirdId, 0, buffer.data(), kSize));
     EXPECT_EQ(comparePattern(8, 0, readDirect(second, 0, kSize).data(), kSize), "");
+    fillPattern(9, 0, buffer.data(), kSize);
+    EXPECT_TRUE(initiator.write(segment, secondId, 0, buffer.data(), kSize));
+    EXPECT_EQ(comparePattern(9, 0, readDirect(second, 0, kSize).data(), kSize), "");
+
+    // Deleted and made anew it is another file, and neither id is its.
+    EXPECT_EQ(target.engine().unregisterLocalFile(second), 0);
+    std::filesystem::remove(second);
+    makeFile(second, kSize);
+    const uint32_t newId = target.add(second, kSize);
+    EXPECT_TRUE(initiator.write(segment, newId, 0, buffer.data(), 4096));
+    EXPECT_FALSE(initiator.write(segment, secondId, 4096, buffer.data(), 4096));
+    EXPECT_FALSE(initiator.write(segment, thirdId, 4096, buffer.data(), 4096));
+    EXPECT_EQ(readDirect(second, 4096, 4096), std::vector<uint8_t>(4096));
 }
 
 // Case 8: a size below the physical one is the limit for a remote host, too.

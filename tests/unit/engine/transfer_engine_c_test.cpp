@@ -107,6 +107,10 @@ TEST(TransferEngineCTest, RegistersAFileAndTransfersToIt) {
     EXPECT_EQ(closeSegment(engine, segment), 0);
     EXPECT_EQ(closeSegment(engine, -1), ERR_INVALID_ARGUMENT);
     EXPECT_EQ(unregisterLocalFile(engine, "/a"), 0);
+    EXPECT_EQ(registerLocalFileAs(engine, "/b", 4096, 1), ERR_ADDRESS_OVERLAPPED);
+    EXPECT_EQ(registerLocalFileAs(engine, nullptr, 4096, 7), ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(registerLocalFileAs(engine, "/b", 4096, 7), 0);
+    EXPECT_EQ(unregisterLocalFile(engine, "/b"), 0);
     EXPECT_EQ(removeLocalSegment(engine, "node"), 0);
     EXPECT_EQ(uninstallTransport(engine, "fixture_good"), 0);
     destroyTransferEngine(engine);

@@ -349,6 +349,54 @@ TEST_F(TransferEngineTest, FileIdsStartAtOneAndAreNeverReused) {
     EXPECT_THAT(publishedFiles("node"), UnorderedElementsAre(2, 3, 5));
 }
 
+TEST_F(TransferEngineTest, AFileCanHaveANumberOfTheCallersChoice) {
+    auto engine = makeEngine("node");
+    EXPECT_EQ(engine->registerLocalFileAs("/a", 10, 2), ERR_NOT_IMPLEMENTED);
+    ASSERT_NE(install(*engine, &control_), nullptr);
+    for (const FileBufferID none : {0u, 65536u, UINT32_MAX}) {
+        EXPECT_EQ(engine->registerLocalFileAs("/a", 10, none), ERR_INVALID_ARGUMENT);
+    }
+    ASSERT_EQ(engine->registerLocalFileAs("/a", 10, 2), 0);
+    ASSERT_EQ(engine->registerLocalFileAs("/b", 10, 65535), 0);
+    EXPECT_EQ(engine->registerLocalFileAs("/c", 10, 2), ERR_ADDRESS_OVERLAPPED);
+    EXPECT_EQ(engine->registerLocalFileAs("/a", 10, 7), ERR_ADDRESS_OVERLAPPED);
+    // Counting leaves out what is taken.
+    FileBufferID c = 0, d = 0;
+    ASSERT_EQ(engine->registerLocalFile("/c", 10, c), 0);
+    ASSERT_EQ(engine->registerLocalFile("/d", 10, d), 0);
+    EXPECT_EQ(c, 1u);
+    EXPECT_EQ(d, 3u);
+    EXPECT_EQ(engine->registerLocalFileAs("/e", 10, 3), ERR_ADDRESS_OVERLAPPED);
+    // What was a file's once is nobody else's.
+    ASSERT_EQ(engine->unregisterLocalFile("/a"), 0);
+    EXPECT_EQ(engine->registerLocalFileAs("/e", 10, 2), ERR_ADDRESS_OVERLAPPED);
+    // What was refused can be tried again. What failed otherwise others may have seen.
+    for (const int error : {ERR_INVALID_ARGUMENT, ERR_CONTEXT}) {
+        control_.register_result = error;
+        EXPECT_EQ(engine->registerLocalFileAs("/e", 10, error == ERR_CONTEXT ? 5 : 4), error);
+    }
+    control_.register_result = 0;
+    EXPECT_EQ(engine->registerLocalFileAs("/e", 10, 5), ERR_ADDRESS_OVERLAPPED);
+    EXPECT_EQ(engine->registerLocalFileAs("/e", 10, 4), 0);
+    EXPECT_THAT(publishedFiles("node"), UnorderedElementsAre(1, 3, 4, 65535));
+}
+
+// While it is on its way, nobody else gets the number.
+TEST_F(TransferEngineTest, AChosenNumberIsTakenWhileItIsBeingRegistered) {
+    auto engine = makeEngine("node");
+    ASSERT_NE(install(*engine, &control_), nullptr);
+    FileBufferID other = 0;
+    bool first = true;
+    control_.on_register = [&] {
+        if (!std::exchange(first, false)) return;
+        EXPECT_EQ(engine->registerLocalFileAs("/b", 10, 1), ERR_ADDRESS_OVERLAPPED);
+        EXPECT_EQ(engine->registerLocalFile("/b", 10, other), 0);
+    };
+    EXPECT_EQ(engine->registerLocalFileAs("/a", 10, 1), 0);
+    EXPECT_EQ(other, 2u);
+    control_.on_register = [] {};
+}
+
 TEST_F(TransferEngineTest, KnowsAPathInEverySpelling) {
     auto engine = makeEngine("node");
     ASSERT_NE(install(*engine, &control_), nullptr);

@@ -59,14 +59,16 @@ TEST(Config, Everything) {
         "size = 10G\n"
         "[file   /data//x/../b/]\n"
         "[ file /dev/disk/by-id/c ]\n"
-        "size = 4096");
+        "size = 4096\n"
+        "id = 65535");
     ASSERT_TRUE(config.ok()) << config.error().message;
     EXPECT_EQ(config.value().segment, "[fd00::1]:12345");
     EXPECT_TRUE(config.value().strict);
     EXPECT_TRUE(config.value().takeover);
-    EXPECT_THAT(config.value().files,
-                ElementsAre(FileEntry{"/data/a file # with blanks", uint64_t{10} << 30},
-                            FileEntry{"/data/b/", {}}, FileEntry{"/dev/disk/by-id/c", 4096}));
+    EXPECT_THAT(
+        config.value().files,
+        ElementsAre(FileEntry{"/data/a file # with blanks", uint64_t{10} << 30, {}},
+                    FileEntry{"/data/b/", {}, {}}, FileEntry{"/dev/disk/by-id/c", 4096, 65535u}));
     EXPECT_EQ(transportArguments(config.value()),
               "trtype=rdma adrfam=ipv6 traddr=fd00::1 trsvcid=4421 "
               "allowed_hosts=nqn.2026-01.org.example:a,nqn.2026-01.org.example:b "
@@ -119,6 +121,12 @@ TEST(Config, WrongValuesAreNamed) {
         refuses(kServer + "[file /a]\nsize = " + size + "\n",
                 "line 6: size = '" + std::string(size) + "': expected bytes above 0");
     }
+    for (const char* id : {"0", "65536", "4294967297", "-1", "+1", "1 2", "x", "1K"}) {
+        refuses(kServer + "[file /a]\nid = " + id + "\n",
+                "line 6: id = '" + std::string(id) + "': expected a whole number from 1");
+    }
+    refuses(kServer + "[file /a]\nid = 7\n[file /b]\nid = 8\n[file /c]\nid = 7\n",
+            "line 9: file '/c': id = 7 is that of file '/a' already");
     refuses(kServer + "[file a]\n", "line 5: file 'a': expected an absolute path");
     refuses(kServer + "[file /a]\n[file /b/../a]\n", "line 6: file '/a' was named before");
     refuses(kServer + "[files /a]\n", "line 5: there is no section 'files /a'");

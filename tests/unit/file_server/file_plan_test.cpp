@@ -9,9 +9,9 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const FileEntry kA{"/a", {}};
-const FileEntry kB{"/b", 4096};
-const FileEntry kC{"/c", {}};
+const FileEntry kA{"/a", {}, {}};
+const FileEntry kB{"/b", 4096, {}};
+const FileEntry kC{"/c", {}, {}};
 
 TEST(FilePlan, WhatStaysIsNotTouched) {
     const FilePlan plan = planFiles({{kA}, {kB}}, {kB, kA});
@@ -27,9 +27,9 @@ TEST(FilePlan, NewAndGone) {
     EXPECT_THAT(planFiles({{kC}, {kA}}, {}).remove, ElementsAre("/c", "/a"));
 }
 
-TEST(FilePlan, AnotherSizeIsAnotherFile) {
-    const FileEntry larger{"/b", 8192}, whole{"/b", {}};
-    for (const FileEntry& wanted : {larger, whole}) {
+TEST(FilePlan, AnotherSizeOrIdIsAnotherFile) {
+    const FileEntry larger{"/b", 8192, {}}, whole{"/b", {}, {}}, numbered{"/b", 4096, 5};
+    for (const FileEntry& wanted : {larger, whole, numbered}) {
         const FilePlan plan = planFiles({{kA}, {kB}}, {kA, wanted});
         EXPECT_THAT(plan.remove, ElementsAre("/b"));
         EXPECT_THAT(plan.add, ElementsAre(wanted));

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <cerrno>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -19,11 +20,11 @@ using testing::IsEmpty;
 /// Writes down what it is asked for.
 class FakeRegistry : public FileRegistry {
  public:
-    Result<FileBufferID> add(const std::string& path, uint64_t size,
-                             const LocalFileOptions&) override {
+    Result<FileBufferID> add(const std::string& path, uint64_t size, const LocalFileOptions&,
+                             std::optional<FileBufferID> wanted) override {
         calls.push_back("add " + path + " " + std::to_string(size));
         if (failing.contains(path)) return Error{EIO, "it fails"};
-        return ++last_;
+        return ids[path] = wanted ? *wanted : ++last_;
     }
     bool remove(const std::string& path) override {
         calls.push_back("remove " + path);
@@ -48,6 +49,7 @@ class FakeRegistry : public FileRegistry {
     std::vector<std::string> refused;
     std::set<std::string> failing, stuck;
     std::set<FileBufferID> withdrawn;
+    std::map<std::string, FileBufferID> ids;  // the last that each path was given
 
  private:
     FileBufferID last_ = 0;
@@ -61,7 +63,7 @@ class ServedFilesTest : public testing::Test {
 
     FakeRegistry registry_;
     ServedFiles files_{registry_};
-    const FileEntry a_{"/a", 1}, b_{"/b", 2}, c_{"/c", 3};
+    const FileEntry a_{"/a", 1, {}}, b_{"/b", 2, {}}, c_{"/c", 3, {}};
 };
 
 TEST_F(ServedFilesTest, ComesAndGoes) {
@@ -100,6 +102,35 @@ TEST_F(ServedFilesTest, WhatCannotBePublishedIsNotServedAndIsTriedAgain) {
     EXPECT_THAT(registry_.take(), ElementsAre("add /b 2"));
 }
 
+// Whichever of them are there, in whatever order.
+TEST_F(ServedFilesTest, NumbersAreTheSameAtEachStart) {
+    apply({a_, b_, c_});
+    const auto first = registry_.ids;
+    FakeRegistry second;
+    second.failing = {"/a"};
+    ServedFiles later{second};
+    later.apply({c_, a_, b_}, [] { return false; });
+    EXPECT_EQ(second.ids, (std::map<std::string, FileBufferID>{{"/b", first.at("/b")},
+                                                               {"/c", first.at("/c")}}));
+    // Comes later, and has its number.
+    second.failing = {};
+    later.apply({c_, a_, b_}, [] { return false; });
+    EXPECT_EQ(second.ids, first);
+}
+
+TEST_F(ServedFilesTest, AFileHasTheNumberThatItsSectionSays) {
+    apply({{"/a", 1, 7}, {"/b", 2, 65535u}, c_});
+    EXPECT_EQ(registry_.ids["/a"], 7u);
+    EXPECT_EQ(registry_.ids["/b"], 65535u);
+    registry_.take();
+    apply({{"/a", 1, 8}, {"/b", 2, 65535u}, c_});
+    EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "add /a 1"));
+    EXPECT_EQ(registry_.ids["/a"], 8u);
+    // 7 was a's: what old controllers know must not become another file.
+    apply({{"/a", 1, 8}, {"/b", 2, 7}, c_});
+    EXPECT_NE(registry_.ids["/b"], 7u);
+}
+
 // One bad file costs itself alone, and is tried again.
 TEST_F(ServedFilesTest, ABadFileStopsNobody) {
     registry_.failing = {"/b"};
@@ -114,10 +145,11 @@ TEST_F(ServedFilesTest, ABadFileStopsNobody) {
 TEST_F(ServedFilesTest, AWithdrawnFileIsServedAnew) {
     apply({a_, b_});
     registry_.take();
-    registry_.withdrawn = {1};
+    const FileBufferID first = registry_.ids["/a"];
+    registry_.withdrawn = {first};
     apply({a_, b_});
     EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "add /a 1"));
-    registry_.withdrawn = {1};
+    EXPECT_NE(registry_.ids["/a"], first) << "old controllers may still know it by that";
     apply({a_, b_});
     EXPECT_THAT(registry_.take(), IsEmpty()) << "it has a new number";
 }
@@ -129,7 +161,7 @@ TEST_F(ServedFilesTest, AFileThatIsHeldStaysAndIsTriedAgain) {
     registry_.stuck = {"/a"};
     EXPECT_EQ(apply({b_}).failed, 1u);
     EXPECT_EQ(files_.count(), 2u);
-    EXPECT_EQ(apply({{"/a", 8}, b_}).failed, 1u);
+    EXPECT_EQ(apply({{"/a", 8, {}}, b_}).failed, 1u);
     EXPECT_THAT(registry_.take(), ElementsAre("remove /a", "remove /a"))
         << "what is held is not added";
     registry_.stuck = {};
@@ -151,8 +183,10 @@ TEST_F(ServedFilesTest, StopsInTheMiddle) {
 TEST_F(ServedFilesTest, LooksAtTheFile) {
     TempDir dir;
     const std::string whole = dir.file("whole", 12345);
-    const auto outcome =
-        apply({{whole, {}}, {dir.path(), {}}, {dir.path() + "/none", {}}, {dir.file("x", 0), {}}});
+    const auto outcome = apply({{whole, {}, {}},
+                                {dir.path(), {}, {}},
+                                {dir.path() + "/none", {}, {}},
+                                {dir.file("x", 0), {}, {}}});
     EXPECT_EQ(outcome.added, 1u);
     EXPECT_EQ(outcome.failed, 3u);
     EXPECT_THAT(registry_.take(), ElementsAre("add " + whole + " 12345"));

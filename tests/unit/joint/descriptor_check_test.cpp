@@ -23,8 +23,66 @@ TEST(DescriptorCheck, TakesOverWhatIsRight) {
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().subsystemNqn, "nqn.2026-01.org.example:a");
     EXPECT_EQ(checked.value().address, (TransportAddress{"tcp", "ipv4", "192.0.2.1", "4420"}));
-    EXPECT_EQ(checked.value().fileSizes,
-              (std::unordered_map<uint32_t, uint64_t>{{1, 4096}, {4294967294u, 1ull << 40}}));
+    EXPECT_TRUE(checked.value().numbersLast) << "this engine's do";
+    const RemoteFiles& files = checked.value().files;
+    ASSERT_EQ(files.size(), 2u);
+    EXPECT_EQ(files.at(1).size, 4096u);
+    EXPECT_EQ(files.at(1).nsid, 1u);
+    EXPECT_EQ(files.at(1).path, "/a");
+    EXPECT_EQ(files.at(4294967294u).size, 1ull << 40);
+}
+
+TransferMetadata::FileBufferDesc fileWith(uint32_t id, const std::string& path,
+                                          const std::string& uuid, uint64_t size = 4096) {
+    TransferMetadata::FileBufferDesc file;
+    file.id = id;
+    file.path = path;
+    file.size = size;
+    file.uuid = uuid;
+    return file;
+}
+
+RemoteFiles checkedFiles(const std::vector<TransferMetadata::FileBufferDesc>& files) {
+    auto descriptor = goodDescriptor();
+    descriptor.file_buffers = files;
+    const auto checked = checkDescriptor(descriptor, {});
+    EXPECT_TRUE(checked.ok()) << checked.error().message;
+    return checked.value().files;
+}
+
+TEST(DescriptorCheck, AFileIsItsUuidOrItsPathAndSize) {
+    const auto before = checkedFiles({fileWith(1, "/a", "u"), fileWith(2, "/b", "")});
+    const auto renamed = checkedFiles({fileWith(5, "/c", "u", 8192), fileWith(6, "/b", "")});
+    EXPECT_EQ(renamed.at(5).identity, before.at(1).identity);
+    EXPECT_EQ(renamed.at(6).identity, before.at(2).identity);
+    const auto others = checkedFiles({fileWith(1, "/a", "v"), fileWith(2, "/b", "", 8192)});
+    EXPECT_NE(others.at(1).identity, before.at(1).identity);
+    EXPECT_NE(others.at(2).identity, before.at(2).identity);
+}
+
+// Nobody may guess which of the two it was.
+TEST(DescriptorCheck, AUuidThatTwoFilesHaveIsNobodys) {
+    const auto once = checkedFiles({fileWith(1, "/a", "u")});
+    const auto twice = checkedFiles({fileWith(1, "/a", "u"), fileWith(2, "/b", "u")});
+    EXPECT_NE(twice.at(1).identity, twice.at(2).identity);
+    EXPECT_NE(twice.at(1).identity, once.at(1).identity);
+    const auto again = checkedFiles({fileWith(2, "/b", "u"), fileWith(1, "/a", "u")});
+    EXPECT_EQ(again.at(1).identity, twice.at(1).identity);
+    EXPECT_EQ(again.at(2).identity, twice.at(2).identity);
+    const auto swapped = checkedFiles({fileWith(2, "/a", "u"), fileWith(1, "/b", "u")});
+    EXPECT_NE(swapped.at(1).identity, twice.at(1).identity);
+    EXPECT_NE(swapped.at(1).identity, twice.at(2).identity);
+}
+
+TEST(DescriptorCheck, TheNsidIsWhatTheEngineSays) {
+    auto moved = fileWith(1, "/a", "u"), beyond = fileWith(2, "/b", "v");
+    moved.nsid = 7;
+    moved.nsid_is_its_too = true;
+    beyond.nsid = UINT32_MAX;
+    const auto files = checkedFiles({moved, beyond});
+    ASSERT_EQ(files.size(), 1u);
+    EXPECT_EQ(files.at(1).nsid, 7u);
+    EXPECT_TRUE(files.at(1).nsidIsItsToo);
 }
 
 // Cases 25 and 28: what a stranger wrote into the metadata service reaches no system call.
@@ -69,9 +127,9 @@ TEST(DescriptorCheck, ABadFileIsLeftOutAlone) {
     descriptor.file_buffers.push_back({7, "/thrice", 8192, 4096});
     const auto checked = checkDescriptor(descriptor, {});
     ASSERT_TRUE(checked.ok()) << checked.error().message;
-    EXPECT_EQ(checked.value().fileSizes.size(), 2u);
-    EXPECT_TRUE(checked.value().fileSizes.contains(1));
-    EXPECT_TRUE(checked.value().fileSizes.contains(4294967294u));
+    EXPECT_EQ(checked.value().files.size(), 2u);
+    EXPECT_TRUE(checked.value().files.contains(1));
+    EXPECT_TRUE(checked.value().files.contains(4294967294u));
 }
 
 }  // namespace

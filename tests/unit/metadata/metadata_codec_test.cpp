@@ -107,6 +107,50 @@ TEST(SegmentCodecTest, WritesWhatItReads) {
     EXPECT_EQ(again.file_buffers[0].align, size_t{INT64_MAX});
 }
 
+constexpr char kUuid[] = "01234567-89ab-5def-8000-fedcba987654";
+
+TEST(SegmentCodecTest, AFileMayHaveAUuid) {
+    SegmentDesc desc;
+    desc.file_buffers.resize(2);
+    desc.file_buffers[0].id = 1;
+    desc.file_buffers[0].uuid = kUuid;
+    desc.file_buffers[1].id = 2;
+    const std::string text = encodeSegmentDesc(desc, "now");
+    EXPECT_NE(text.find(std::string(R"("uuid":")") + kUuid), std::string::npos) << text;
+    EXPECT_EQ(text.find("uuid"), text.rfind("uuid")) << "there is one only";
+    SegmentDesc again;
+    ASSERT_TRUE(decodeSegmentDesc(text, &again).ok());
+    EXPECT_EQ(again.file_buffers.at(0).uuid, kUuid);
+    EXPECT_EQ(again.file_buffers.at(1).uuid, "");
+}
+
+// What is none counts as none, and the file is there all the same.
+TEST(SegmentCodecTest, AStrangeUuidIsNotRead) {
+    const std::string uuid = kUuid;
+    for (const std::string& value :
+         {std::string("7"), std::string("null"), std::string("{}"), std::string("[]"),
+          std::string(R"("")"), '"' + uuid + '0' + '"', '"' + uuid.substr(1) + '"',
+          '"' + replaced(uuid, "-", "0") + '"', '"' + replaced(uuid, "5", "x") + '"',
+          '"' + replaced(uuid, "0", R"(\u0000)") + '"', '"' + std::string(100000, 'a') + '"'}) {
+        SegmentDesc desc;
+        const std::string file = R"([{"id":1,"path":"/a","size":1,"uuid":)" + value + "}]";
+        ASSERT_TRUE(decodeSegmentDesc(withFiles(file), &desc).ok()) << value;
+        EXPECT_EQ(desc.file_buffers.at(0).uuid, "") << value;
+    }
+}
+
+// Whoever publishes a record of another node anew says what that node says.
+TEST(SegmentCodecTest, TheNumbersOfThisProcessAreNotPublished) {
+    SegmentDesc desc;
+    desc.file_buffers.resize(1);
+    desc.file_buffers[0].id = 4294967294u;
+    desc.file_buffers[0].nsid = 3;
+    SegmentDesc again;
+    ASSERT_TRUE(decodeSegmentDesc(encodeSegmentDesc(desc, "now"), &again).ok());
+    EXPECT_EQ(again.file_buffers.at(0).id, 3u);
+    EXPECT_EQ(again.file_buffers.at(0).nsid, 0u);
+}
+
 TEST(SegmentCodecTest, ADescriptorWithoutFilesIsAnInitiators) {
     EXPECT_TRUE(decode(R"({"name":"n","protocol":"tcp"})").ok());
     EXPECT_TRUE(decode(withFiles("[]")).ok());

@@ -222,6 +222,64 @@ TEST_F(TransferMetadataTest, TheLocalSegmentIsNeverFetched) {
               ERR_INVALID_ARGUMENT);
 }
 
+std::string recordWith(const std::vector<TransferMetadata::FileBufferDesc>& files) {
+    SegmentDesc desc;
+    desc.name = "remote";
+    desc.protocol = "p";
+    desc.file_buffers = files;
+    return encodeSegmentDesc(desc, "1");
+}
+
+TransferMetadata::FileBufferDesc fileOf(uint32_t id, char digit) {
+    TransferMetadata::FileBufferDesc file{id, std::string("/") + digit, 4096, 0};
+    file.uuid = std::string(8, digit) + "-0000-5000-8000-000000000000";
+    return file;
+}
+
+// The node came back without its first file. However the program looks again, its numbers stay.
+TEST_F(TransferMetadataTest, ANumberMeansOneFileHoweverOftenItIsFetched) {
+    storage_->set(kRemote, recordWith({fileOf(1, 'a'), fileOf(2, 'b'), fileOf(3, 'c')}));
+    const auto id = metadata_.getSegmentID("remote");
+    storage_->set(kRemote, recordWith({fileOf(1, 'b'), fileOf(2, 'c'), fileOf(3, 'd')}));
+    const auto check = [](const std::shared_ptr<SegmentDesc>& desc) {
+        ASSERT_TRUE(desc);
+        const auto& files = desc->file_buffers;
+        ASSERT_EQ(files.size(), 3u);
+        EXPECT_EQ(files[0].id, 2u);
+        EXPECT_EQ(files[0].nsid, 1u);
+        EXPECT_EQ(files[1].id, 3u);
+        EXPECT_EQ(files[1].nsid, 2u);
+        EXPECT_GT(files[2].id, 3u) << "3 is c's";
+        EXPECT_EQ(files[2].nsid, 3u);
+    };
+    check(metadata_.getSegmentDesc("remote"));
+    check(metadata_.getSegmentDescByID(id, true));
+    check(metadata_.getSegmentDescByName("remote", true));
+    ASSERT_EQ(metadata_.syncSegmentCache("remote"), 0);
+    check(metadata_.getSegmentDescByID(id));
+    ASSERT_EQ(metadata_.closeSegment(id), 0);
+    ASSERT_EQ(metadata_.getSegmentID("remote"), id);
+    check(metadata_.getSegmentDescByID(id));
+    ASSERT_EQ(metadata_.removeLocalSegment("remote"), 0);
+    const auto later = metadata_.getSegmentID("remote");
+    check(metadata_.getSegmentDescByID(later));
+    // Another segment has numbers of its own.
+    storage_->set("mooncake/ram/other", recordWith({fileOf(2, 'x')}));
+    EXPECT_EQ(metadata_.getSegmentDesc("other")->file_buffers.at(0).id, 2u);
+}
+
+TEST_F(TransferMetadataTest, OnesOwnFilesKeepTheNumbersThatWereGiven) {
+    addLocal();
+    ASSERT_EQ(metadata_.addFileBuffer(fileOf(1, 'a'), true), 0);
+    ASSERT_EQ(metadata_.removeFileBuffer(1, true), 0);
+    ASSERT_EQ(metadata_.addFileBuffer(fileOf(2, 'a'), true), 0);
+    EXPECT_EQ(localFiles(), (std::vector<uint32_t>{2}));
+    storage_->set(kLocal, recordWith({fileOf(1, 'b')}));
+    EXPECT_EQ(metadata_.getSegmentDesc("local")->file_buffers.at(0).id, 1u);
+    storage_->set(kLocal, recordWith({fileOf(1, 'c')}));
+    EXPECT_EQ(metadata_.getSegmentDesc("local")->file_buffers.at(0).id, 1u);
+}
+
 // The code that frees what a plugin made may be unloaded before the metadata is gone.
 TEST_F(TransferMetadataTest, KeepsNothingThatAPluginAllocated) {
     std::weak_ptr<SegmentDesc> made;

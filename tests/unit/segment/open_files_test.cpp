@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
-
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -26,7 +24,7 @@ struct OpenFilesTest : ::testing::Test {
         auto device = std::make_shared<FakeDevice>();
         device->now = {outstanding, ended};
         listener = std::make_shared<NoListener>();
-        files.add(id, listener, device);
+        files.add(id, 10 * id, listener, device);
         return device;
     }
     OpenFiles files;
@@ -55,10 +53,12 @@ TEST_F(OpenFilesTest, AnotherOpeningIsLeftAlone) {
 TEST_F(OpenFilesTest, AllButTheListedAreTakenOut) {
     const auto first = open(1, 0, 0);
     const auto second = open(2, 0, 0);
-    EXPECT_EQ(files.takeOutAllBut(std::set<uint32_t>{2, 3}), OpenFiles::Devices{first});
+    const auto keepSecond = [](uint32_t id, uint32_t nsid) { return id == 2 && nsid == 20; };
+    EXPECT_EQ(files.takeOutAllBut(keepSecond), OpenFiles::Devices{first});
     EXPECT_EQ(files.device(1), nullptr);
     EXPECT_EQ(files.device(2), second);
-    EXPECT_EQ(files.takeOutAllBut(std::set<uint32_t>{}), OpenFiles::Devices{second});
+    const auto keepNone = [](uint32_t, uint32_t) { return false; };
+    EXPECT_EQ(files.takeOutAllBut(keepNone), OpenFiles::Devices{second});
 }
 
 // A device that is being closed counts until the kernel has given back what it had of it.
@@ -100,7 +100,7 @@ TEST_F(OpenFilesTest, ADescriptorIsThatOfAnOpenFile) {
 
 TEST_F(OpenFilesTest, WhatWasTakenOutWithOthersCountsToo) {
     open(1, 1, 10);
-    files.takeOutAllBut(std::set<uint32_t>{});
+    files.takeOutAllBut([](uint32_t, uint32_t) { return false; });
     EXPECT_EQ(files.activity().outstanding, 1u);
 }
 

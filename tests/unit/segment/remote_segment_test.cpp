@@ -88,7 +88,7 @@ TEST_F(RemoteSegmentTest, ANewFileIsFoundWithoutReconnecting) {
     EXPECT_EQ(run(1), 0);
     {
         std::lock_guard lock(mutex);
-        descriptor.fileSizes[3] = 4096;
+        descriptor.files[3] = file(3, "three", 4096);
     }
     EXPECT_EQ(run(3), 0);
     EXPECT_EQ(initiator.connections.size(), 1u);
@@ -100,7 +100,7 @@ TEST_F(RemoteSegmentTest, WhatTheCachedDescriptorLacksIsLookedForAfresh) {
     cached = descriptor;
     {
         std::lock_guard lock(mutex);
-        descriptor.fileSizes[3] = 4096;
+        descriptor.files[3] = file(3, "three", 4096);
     }
     EXPECT_EQ(run(3), 0);
     EXPECT_EQ(freshLooks, 1);
@@ -134,7 +134,7 @@ TEST_F(RemoteSegmentTest, WrongFilesFailAlone) {
     initiator.openErrors[2] = ESTALE;
     initiator.connectBlocks = true;
     start();
-    descriptor.fileSizes = {{2, 4096}, {3, 4096}};
+    descriptor.files = {{2, file(2, "two")}, {3, file(3, "three")}};
     Ended unknown, wrong, good;
     submit(1, unknown);
     submit(2, wrong);
@@ -221,7 +221,7 @@ TEST_F(RemoteSegmentTest, AWithdrawnFileIsClosed) {
     EXPECT_EQ(run(2), 0);
     {
         std::lock_guard lock(mutex);
-        descriptor.fileSizes.erase(1);
+        descriptor.files.erase(1);
     }
     std::shared_ptr<FakeDevice> withdrawn, other;
     {
@@ -237,7 +237,7 @@ TEST_F(RemoteSegmentTest, AWithdrawnFileIsClosed) {
     }));
     EXPECT_EQ(run(2), 0);
     EXPECT_FALSE(other->closed);
-    EXPECT_EQ(run(1), ENOENT);
+    EXPECT_EQ(run(1), ESTALE);
 }
 
 // Case 5: what the kernel still had of the device of before says nothing of the one that was opened

@@ -80,7 +80,8 @@ class FakeInitiator : public Initiator {
         if (const auto error = openErrors.find(nsid); error != openErrors.end()) {
             return makeError(error->second, "open");
         }
-        return RemoteNamespace{UniqueFd(), connection.subsystemNqn(), size, 4096};
+        return RemoteNamespace{UniqueFd(), connection.subsystemNqn() + "/" + std::to_string(nsid),
+                               size, 4096};
     }
 
     template <class Condition>
@@ -231,12 +232,17 @@ class RemoteSegmentTest : public ::testing::Test {
         int error = -1;
     };
 
+    static RemoteFile file(uint32_t nsid, const std::string& identity, uint64_t size = 1 << 20) {
+        return {nsid, size, identity, "/" + identity};
+    }
+
     void start(std::chrono::milliseconds patience = kLimit,
                std::chrono::milliseconds downLimit = kLimit) {
         descriptor.segment = "the segment";
         descriptor.address = {"tcp", "ipv4", "192.0.2.1", "4420"};
         descriptor.subsystemNqn = "nqn.2026-01.org.example:first";
-        descriptor.fileSizes = {{1, 1 << 20}, {2, 1 << 20}};
+        descriptor.files = {{1, file(1, "one")}, {2, file(2, "two")}};
+        descriptor.numbersLast = numbersLast;
         RemoteSegmentContext context;
         context.describe = [this](bool fresh) -> Result<RemoteDescriptor> {
             std::lock_guard lock(mutex);
@@ -312,6 +318,7 @@ class RemoteSegmentTest : public ::testing::Test {
     std::condition_variable changed;
     RemoteDescriptor descriptor;
     std::optional<RemoteDescriptor> cached;
+    bool numbersLast = false;
     int describeError = 0;
     int freshLooks = 0;
     int cachedLooks = 0;

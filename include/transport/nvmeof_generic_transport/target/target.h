@@ -60,6 +60,7 @@ struct ExportedFile {
     std::string path;    ///< as registered
     uint64_t size;       ///< bytes that a remote host reaches: as wanted, rounded down to blockSize
     uint32_t blockSize;  ///< bytes; offset and length of remote I/O must be multiples of it
+    std::string uuid;    ///< of the file itself: the same in each incarnation and under each nsid
 };
 
 /// One incarnation of a target: one subsystem with a new random NQN, on one port. Thread-safe,

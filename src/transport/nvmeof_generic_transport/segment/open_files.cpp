@@ -11,9 +11,20 @@ std::shared_ptr<IoDevice> OpenFiles::device(uint32_t fileId) const {
     return file != files_.end() ? file->second.device : nullptr;
 }
 
-void OpenFiles::add(uint32_t fileId, std::shared_ptr<IoListener> listener,
+void OpenFiles::add(uint32_t fileId, uint32_t nsid, std::shared_ptr<IoListener> listener,
                     std::shared_ptr<IoDevice> device) {
-    files_[fileId] = {std::move(listener), std::move(device)};
+    files_[fileId] = {nsid, std::move(listener), std::move(device)};
+}
+
+OpenFiles::Devices OpenFiles::takeOutAllBut(const Predicate& kept) {
+    Devices out;
+    std::erase_if(files_, [&](const auto& file) {
+        if (kept(file.first, file.second.nsid)) return false;
+        out.push_back(file.second.device);
+        return true;
+    });
+    closing_.insert(closing_.end(), out.begin(), out.end());
+    return out;
 }
 
 std::shared_ptr<IoDevice> OpenFiles::takeOut(uint32_t fileId, const IoListener* listener) {

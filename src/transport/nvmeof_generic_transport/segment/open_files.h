@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -16,30 +17,22 @@ namespace mooncake::nvmeof_generic {
 class OpenFiles {
  public:
     using Devices = std::vector<std::shared_ptr<IoDevice>>;
+    using Predicate = std::function<bool(uint32_t fileId, uint32_t nsid)>;
 
     /// @return null when it is not open
     std::shared_ptr<IoDevice> device(uint32_t fileId) const;
 
+    /// @param nsid  of the namespace that was opened
     /// @param listener  tells this opening from others of the same file
-    void add(uint32_t fileId, std::shared_ptr<IoListener> listener,
+    void add(uint32_t fileId, uint32_t nsid, std::shared_ptr<IoListener> listener,
              std::shared_ptr<IoDevice> device);
 
     /// Takes one opening of a file out. @return null when the file has been closed since, or opened
     /// anew
     std::shared_ptr<IoDevice> takeOut(uint32_t fileId, const IoListener* listener);
 
-    /// Takes all files out but those that `kept` has as keys.
-    template <class Kept>
-    Devices takeOutAllBut(const Kept& kept) {
-        Devices out;
-        std::erase_if(files_, [&](const auto& file) {
-            if (kept.contains(file.first)) return false;
-            out.push_back(file.second.device);
-            return true;
-        });
-        closing_.insert(closing_.end(), out.begin(), out.end());
-        return out;
-    }
+    /// Takes all files out but those that `kept` picks. It must not block.
+    Devices takeOutAllBut(const Predicate& kept);
 
     /// Of all devices of which the kernel may have I/O.
     IoDevice::Activity activity();
@@ -56,6 +49,7 @@ class OpenFiles {
     IoDevice::Sample sumUp(const Read& read);
 
     struct File {
+        uint32_t nsid;
         std::shared_ptr<IoListener> listener;
         std::shared_ptr<IoDevice> device;
     };

@@ -9,12 +9,31 @@
 
 namespace mooncake::nvmeof_generic {
 
+/// A file of a segment as its node has published it.
+struct RemoteFile {
+    uint32_t nsid = 0;  ///< under which the node exports it now
+    uint64_t size = 0;  ///< bytes
+    /// What makes it this file: the same text in each record of its node means the same file, and
+    /// no two files of one record have the same.
+    std::string identity;
+    std::string path;           ///< on its node, for messages
+    bool nsidIsItsToo = false;  ///< requests may name it by its nsid, beside its number
+
+    bool operator==(const RemoteFile&) const = default;
+};
+
+/// By the number that requests name the file by.
+using RemoteFiles = std::unordered_map<uint32_t, RemoteFile>;
+
 /// What a segment's node has published, after it was checked.
 struct RemoteDescriptor {
     std::string segment;  ///< its name, of any bytes
     TransportAddress address;
     std::string subsystemNqn;
-    std::unordered_map<uint32_t, uint64_t> fileSizes;  ///< by file id (which is the nsid), bytes
+    RemoteFiles files;
+    /// The engine numbers the files: no number ever means two of them in this process. Else the
+    /// numbers are those of the node, and begin anew when it does.
+    bool numbersLast = false;
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -52,9 +52,8 @@ bool meansGone(int error) {
            error == ENXIO;
 }
 
-bool hasFiles(const RemoteDescriptor& descriptor, const std::set<uint32_t>& files) {
-    return std::all_of(files.begin(), files.end(),
-                       [&](uint32_t id) { return descriptor.fileSizes.contains(id); });
+bool areThere(const FilePins& pins, const std::set<uint32_t>& files) {
+    return std::all_of(files.begin(), files.end(), [&](uint32_t id) { return pins.isThere(id); });
 }
 
 // Neither a descriptor that makes no sense nor a missing permission will be different in a second.
@@ -366,10 +365,10 @@ RemoteSegment::Clock::time_point RemoteSegment::endLate(Clock::time_point now) {
 void RemoteSegment::attempt(std::unique_lock<std::mutex>& lock) {
     const auto [wanted, retries] = waiting_.due(Clock::now());
     const bool suspect = std::exchange(suspect_, false);
-    const bool fresh =
-        suspect || lastError_.code != 0 || (connection_ && !hasFiles(descriptor_, wanted));
+    bool fresh = suspect || lastError_.code != 0;
     lock.unlock();
 
+    fresh = fresh || (connection_ && needsLook(wanted, Clock::now()));
     const Result<> result = bringUp(fresh, wanted);
     bool allThere = true;
     if (result.ok()) {
@@ -414,13 +413,30 @@ void RemoteSegment::noteFailure(std::unique_lock<std::mutex>& lock, const Error&
     }
 }
 
+// An unknown number may be that of a file which has come since. A file that has gone may be back,
+// but programs that go on asking for it must not keep the metadata service busy.
+bool RemoteSegment::needsLook(const std::set<uint32_t>& wanted, Clock::time_point now) const {
+    return std::any_of(wanted.begin(), wanted.end(), [&](uint32_t fileId) {
+        const auto file = pins_.find(fileId);
+        return !file.ok() && (file.error().code == ENOENT || now >= looked_ + kSuspectPause);
+    });
+}
+
+// Whatever the engine has shown a program is pinned: what is older in its cache, too.
+Result<RemoteDescriptor> RemoteSegment::describe(bool fresh) {
+    auto described = context_.describe(fresh);
+    if (described.ok()) pins_.see(described.value());
+    if (fresh) looked_ = Clock::now();
+    return described;
+}
+
 Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
     // What the service said last is never replaced by what the engine's cache may hold from before.
     if (!fresh && !descriptor_.subsystemNqn.empty()) return useConnection();
-    Result<RemoteDescriptor> described = context_.describe(fresh);
-    if (!fresh && !(described.ok() && hasFiles(described.value(), wanted))) {
+    Result<RemoteDescriptor> described = describe(fresh);
+    if (!fresh && !(described.ok() && areThere(pins_, wanted))) {
         // The engine cached it when the segment was opened; files may have come since.
-        Result<RemoteDescriptor> newer = context_.describe(true);
+        Result<RemoteDescriptor> newer = describe(true);
         if (newer.ok() || !described.ok()) described = std::move(newer);
     }
     if (described.ok()) {
@@ -429,8 +445,12 @@ Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
             descriptor_ = described.take();
             publishedName_ = descriptor_.segment;
         }
-        // I/O on a file that was withdrawn may have failed otherwise than by its namespace's end.
-        closeFilesExcept(descriptor_.fileSizes);
+        // I/O on a file that was withdrawn may have failed otherwise than by its namespace's end;
+        // and one that has moved is elsewhere now.
+        closeFilesExcept([this](uint32_t fileId, uint32_t nsid) {
+            const auto file = pins_.find(fileId);
+            return file.ok() && file.value().nsid == nsid;
+        });
     } else if (!connection_) {
         return described.error();
     } else {
@@ -464,26 +484,26 @@ Result<> RemoteSegment::useConnection() {
 }
 
 bool RemoteSegment::openFile(uint32_t fileId, bool live) {
-    const std::string file = name_ + " file " + std::to_string(fileId);
     const auto isOfFile = [fileId](const WaitingRequest& waiting) {
         return waiting.fileId == fileId;
     };
-    const auto size = descriptor_.fileSizes.find(fileId);
-    if (size == descriptor_.fileSizes.end()) {
-        endWaiting(isOfFile,
-                   makeError(ENOENT, file, "its node has not registered it, or has withdrawn it"));
+    const auto published = pins_.find(fileId);
+    if (!published.ok()) {
+        const Error& error = published.error();
+        endWaiting(isOfFile, Error{error.code, name_ + " " + error.message});
         return true;
     }
+    const RemoteFile& remote = published.value();
+    const std::string file = name_ + " file " + std::to_string(fileId);
     std::shared_ptr<FileCounters> counters;
     bool isOpen = false;
     {
         std::lock_guard lock(mutex_);
         isOpen = files_.device(fileId) != nullptr;
-        counters = counters_.add(
-            fileId, [this](uint32_t id) { return descriptor_.fileSizes.contains(id); });
+        counters = counters_.add(fileId, [this](uint32_t id) { return pins_.isThere(id); });
     }
     if (!isOpen) {
-        auto opened = context_.initiator->openNamespace(*connection_, fileId, size->second,
+        auto opened = context_.initiator->openNamespace(*connection_, remote.nsid, remote.size,
                                                         context_.pool->openFlags(),
                                                         Clock::now() + kOpenSlice);
         if (!opened.ok()) {
@@ -495,13 +515,13 @@ bool RemoteSegment::openFile(uint32_t fileId, bool live) {
         auto listener = std::make_shared<FileListener>(*this, fileId, std::move(counters));
         auto added =
             context_.pool->addDevice({std::move(device.fd), file + " (" + device.deviceName + ")",
-                                      size->second, device.blockSize, listener});
+                                      remote.size, device.blockSize, listener});
         if (!added.ok()) {
             endWaiting(isOfFile, Error{added.error().code, file + ": " + added.error().message});
             return true;
         }
         std::lock_guard lock(mutex_);
-        files_.add(fileId, listener, added.take());
+        files_.add(fileId, remote.nsid, listener, added.take());
     }
     sendWaiting(fileId, live);
     return true;
@@ -531,10 +551,10 @@ void RemoteSegment::sendWaiting(uint32_t fileId, bool live) {
 }
 
 void RemoteSegment::closeFiles() {
-    closeFilesExcept({});
+    closeFilesExcept([](uint32_t, uint32_t) { return false; });
 }
 
-void RemoteSegment::closeFilesExcept(const FileSizes& kept) {
+void RemoteSegment::closeFilesExcept(const OpenFiles::Predicate& kept) {
     OpenFiles::Devices closing;
     {
         std::lock_guard lock(mutex_);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "connection_watch.h"
+#include "file_pins.h"
 #include "log_pace.h"
 #include "open_files.h"
 #include "remote_descriptor.h"
@@ -54,7 +55,9 @@ struct RemoteSegmentContext {
 /// Callers never wait here: what takes time (metadata, connecting, opening devices) is done by a
 /// thread of the segment's own, and requests wait for it in the segment's queue, each with a
 /// deadline. A segment that does not answer holds up nobody else. The thread sleeps while nothing
-/// waits. A file is opened when the first request asks for it.
+/// waits. A file is opened when the first request asks for it. The number of a request means the
+/// same file for as long as this object lives (file_pins.h); what it counts and logs goes by
+/// number.
 class RemoteSegment {
  public:
     using Clock = std::chrono::steady_clock;
@@ -96,7 +99,6 @@ class RemoteSegment {
  private:
     class FileListener;
     enum class Last { kNo, kYes };
-    using FileSizes = decltype(RemoteDescriptor::fileSizes);
 
     void onIoError(uint32_t fileId, const FileListener* listener, int error);
     bool repeat(uint32_t fileId, const IoRequest& request, int retries);
@@ -108,7 +110,9 @@ class RemoteSegment {
     void attempt(std::unique_lock<std::mutex>& lock);
     void lookAtConnection(std::unique_lock<std::mutex>& lock);
     void giveUpConnection(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience);
+    bool needsLook(const std::set<uint32_t>& wanted, Clock::time_point now) const;
     Result<> bringUp(bool fresh, const std::set<uint32_t>& wanted);
+    Result<RemoteDescriptor> describe(bool fresh);
     Result<> useConnection();
     /// @return false when the device is not there yet: the requests go on waiting
     bool openFile(uint32_t fileId, bool live);
@@ -121,7 +125,7 @@ class RemoteSegment {
     void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
               int retries);
     void closeFiles();
-    void closeFilesExcept(const FileSizes& kept);
+    void closeFilesExcept(const OpenFiles::Predicate& kept);
     /// Ends the waiting requests that `which` picks, or lets them wait anew where they may be tried
     /// again and this is not the last word.
     void endWaiting(const WaitingRequests::Predicate& which, const Error& error,
@@ -152,6 +156,8 @@ class RemoteSegment {
 
     // The thread's own.
     RemoteDescriptor descriptor_;
+    FilePins pins_;
+    Clock::time_point looked_{};  // for files, at the metadata service
     std::shared_ptr<Connection> connection_;
     std::thread thread_;
 };

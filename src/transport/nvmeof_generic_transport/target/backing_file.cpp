@@ -13,6 +13,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "file_uuid.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
 namespace mooncake::nvmeof_generic {
@@ -112,10 +113,12 @@ Result<> BackingFile::judge(bool readOnly) {
         if (!readOnly && ::ioctl(fd(), BLKROGET, &locked) == 0 && locked != 0) {
             return makeError(EROFS, "cannot export " + inQuotes(path_), "export it read-only");
         }
+        uuid_ = blockDeviceUuid(static_cast<dev_t>(identity_.device));
         return {};
     }
     struct stat status;
     if (::fstat(fd(), &status) != 0) return openError(errno, what);
+    uuid_ = regularFileUuid(fd(), status, kernelName_);
     const uint32_t fileBlock = fileSystemBlock(fd());
     const auto preferred = static_cast<uint32_t>(
         std::clamp<uint64_t>(static_cast<uint64_t>(status.st_blksize), kMinBlock, kMaxFileBlock));

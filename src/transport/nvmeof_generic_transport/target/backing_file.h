@@ -41,6 +41,8 @@ class BackingFile {
     /// Absolute, without symbolic links: as the kernel named it at open().
     const std::string& kernelName() const { return kernelName_; }
     const FileIdentity& identity() const { return identity_; }
+    /// What makes it this file also after a restart: file_uuid.h.
+    const std::string& uuid() const { return uuid_; }
     const FileGeometry& geometry() const { return geometry_; }
     /// Whether the file system lets it be opened for direct I/O.
     bool directIo() const { return directIo_; }
@@ -56,6 +58,7 @@ class BackingFile {
     std::string path_;
     std::string kernelName_;
     FileIdentity identity_{};
+    std::string uuid_;
     FileGeometry geometry_{};
     bool directIo_ = true;
 };

@@ -111,7 +111,7 @@ Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64
 
     auto enabled = readOnly ? enableReadOnly(nsid, file, plan) : enable(nsid, file, plan);
     if (!enabled.ok()) return enabled.error();
-    ExportedFile exported{nsid, file.path(), plan.size, plan.blockSize};
+    ExportedFile exported{nsid, file.path(), plan.size, plan.blockSize, file.uuid()};
     const bool throughLoop = plan.throughLoop || readOnly;
     if (auto settled = settle(nsid, file, plan.size, throughLoop); !settled.ok()) {
         return settled.error();

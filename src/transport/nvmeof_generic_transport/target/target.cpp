@@ -79,7 +79,7 @@ class NvmetTarget final : public Target {
     }
     void cutOff() override {
         if (getpid() != owner_) return;  // the objects are the parent's
-        objects_->hostFile.reset();  // which would link the port again
+        objects_->hostFile.reset();      // which would link the port again
         if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
