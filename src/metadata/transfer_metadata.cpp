@@ -123,7 +123,7 @@ std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDesc(const std::string&
     // Who waits for a node that is away asks all the time.
     const auto complain = [&](const std::string& what) {
         if (const auto left_out = lookups_->admit(segment_name)) {
-            LOG(ERROR) << "The descriptor of segment '" << segment_name << "' " << what
+            LOG(ERROR) << "The descriptor of segment '" << segment_name << what
                        << leftOutText(*left_out);
         }
     };
@@ -131,15 +131,15 @@ std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDesc(const std::string&
     const auto result = storage_->get(keys_->segment(segment_name), &text);
     if (!result.ok()) {
         complain((result.outcome == Outcome::kNotFound
-                      ? "is not in the metadata store; is its target running? "
-                      : "cannot be fetched: ") +
+                      ? "' is not in the metadata store; is its target running? "
+                      : "' cannot be fetched: ") +
                  result.error);
         return nullptr;
     }
     auto desc = std::make_shared<SegmentDesc>();
     status = decodeSegmentDesc(text, desc.get());
     if (!status.ok()) {
-        complain("is malformed: " + std::string(status.message()));
+        complain("' is malformed: " + std::string(status.message()));
         return nullptr;
     }
     numberFiles(segment_name, desc.get());
