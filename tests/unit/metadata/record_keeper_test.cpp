@@ -436,7 +436,10 @@ TEST_F(RecordKeeperTest, AStartGoesOnWhereTheOtherLeavesMeanwhile) {
     Process starts(storage_, "incarnation-s", std::chrono::seconds(2));
     starts.keeper.takeOver(false);
     std::thread leaves([&] {
-        while (ownerOf(stored()).challenge.empty()) std::this_thread::yield();
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+        while (ownerOf(stored()).challenge.empty() && std::chrono::steady_clock::now() < limit) {
+            std::this_thread::yield();
+        }
         EXPECT_TRUE(a_.remove().ok());
     });
     EXPECT_TRUE(starts.set("s").ok());
