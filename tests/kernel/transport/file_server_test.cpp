@@ -284,7 +284,8 @@ TEST(FileServer, TwoOfOneName) {
     }
     // Case 46: what a crash left keeps nobody.
     ChildProcess successor({"transfer_engine_file_server", options(next)});
-    ASSERT_NE(successor.waitForLine("serving 1 of 1 files"), "") << successor.output();
+    ASSERT_NE(successor.waitForLine("serving 1 of 1 files", std::chrono::seconds(180)), "")
+        << successor.output();
     EXPECT_NE(successor.output().find("has ended; it is replaced"), std::string::npos);
     successor.signal(SIGTERM);
     EXPECT_EQ(successor.wait(), 0) << successor.output();
