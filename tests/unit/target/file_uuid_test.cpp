@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string uuidOf(const std::string& path) {
-    auto file = BackingFile::open(path, false);
+    auto file = BackingFile::open(path, {});
     EXPECT_TRUE(file.ok()) << file.error().message;
     return file.ok() ? file.value().uuid() : "";
 }
