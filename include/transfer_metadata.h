@@ -103,6 +103,9 @@ class TransferMetadata {
         int tcp_data_port = 0;
         // Random, of the publishing process; empty in what Mooncake's nodes publish.
         std::string incarnation;
+        // Of the process that exports: this start of its machine, and its network namespace. What
+        // only they can reach (127.0.0.1) is of no use to others. Optional.
+        std::string machine;
     };
 
     struct RpcMetaDesc {

@@ -190,6 +190,7 @@ std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
         trid["trsvcid"] = desc.nvmeof_generic_trid.trsvcid;
         trid["subnqn"] = desc.nvmeof_generic_trid.subnqn;
     }
+    if (!desc.machine.empty()) root["machine"] = desc.machine;
     Json::Value& files = root["file_buffers"] = Json::Value(Json::arrayValue);
     for (const auto& file : desc.file_buffers) {
         Json::Value& element = files.append(Json::Value(Json::objectValue));
@@ -216,6 +217,9 @@ Status decodeSegmentDesc(const std::string& text, TransferMetadata::SegmentDesc*
     if (status.ok()) {
         status =
             readString(root, "incarnation", Need::kOptional, kMaxTextBytes, &desc->incarnation);
+    }
+    if (status.ok()) {
+        status = readString(root, "machine", Need::kOptional, kMaxTextBytes, &desc->machine);
     }
     if (status.ok()) status = readInt(root, "tcp_data_port", &desc->tcp_data_port);
     if (status.ok() && desc->protocol == kNvmeofGeneric) {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "descriptor_check.h"
 
+#include <arpa/inet.h>
 #include <glog/logging.h>
+#include <netinet/in.h>
 
 #include <cerrno>
+#include <cstring>
 #include <set>
 #include <unordered_map>
 #include <utility>
+
+#include "machine_identity.h"
 
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
@@ -65,10 +70,74 @@ void tellApart(RemoteFiles& files) {
     }
 }
 
+enum class Reach {
+    kAnywhere,
+    kMachine,  ///< the machine's own
+    kLink,     ///< means something on one network alone
+    kNowhere,
+};
+
+Reach reachOfIpv4(uint32_t address) {
+    if (address >> 24 == 0) return Reach::kNowhere;  // "this network": Linux takes it for itself
+    if (address >> 24 == IN_LOOPBACKNET) return Reach::kMachine;
+    if (address >> 16 == 0xa9fe) return Reach::kLink;
+    return Reach::kAnywhere;
+}
+
+Reach reachOf(const TransportAddress& address) {
+    if (address.adrfam == "ipv4") {
+        in_addr ipv4{};
+        inet_pton(AF_INET, address.traddr.c_str(), &ipv4);
+        return reachOfIpv4(ntohl(ipv4.s_addr));
+    }
+    const size_t scope = address.traddr.find('%');
+    if (scope != std::string::npos) return Reach::kLink;
+    in6_addr ipv6{};
+    inet_pton(AF_INET6, address.traddr.c_str(), &ipv6);
+    if (IN6_IS_ADDR_UNSPECIFIED(&ipv6)) return Reach::kNowhere;
+    if (IN6_IS_ADDR_LOOPBACK(&ipv6)) return Reach::kMachine;
+    if (IN6_IS_ADDR_LINKLOCAL(&ipv6)) return Reach::kLink;
+    if (IN6_IS_ADDR_V4MAPPED(&ipv6)) {
+        uint32_t ipv4 = 0;
+        std::memcpy(&ipv4, &ipv6.s6_addr[12], sizeof(ipv4));
+        return reachOfIpv4(ntohl(ipv4));
+    }
+    return Reach::kAnywhere;
+}
+
+Result<> checkReach(const RemoteDescriptor& described, const std::string& theirs,
+                    const std::string& ours) {
+    constexpr char kRemedy[] = "start its node with an address that other hosts reach";
+    const std::string what = "the record of segment " + inQuotes(described.segment) +
+                             " gives the address " + described.address.traddr;
+    switch (reachOf(described.address)) {
+        case Reach::kAnywhere:
+            return {};
+        case Reach::kMachine:
+            if (theirs.empty()) {
+                LOG_FIRST_N(WARNING, 1)
+                    << what << ", which each machine has, and does not say which machine it is on: "
+                    << "it is taken to be this one";
+                return {};
+            }
+            if (theirs == ours) return {};
+            return makeError(EINVAL,
+                             what +
+                                 " of its own machine, and this is another one, or another "
+                                 "network namespace",
+                             kRemedy);
+        case Reach::kLink:
+            return makeError(EINVAL, what + ", which means something on one link alone", kRemedy);
+        case Reach::kNowhere:
+            return makeError(EINVAL, what + ", which is no address of a host", kRemedy);
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
-                                         const NetworkList& allowed) {
+                                         const NetworkList& allowed, const std::string& machine) {
     const std::string segment = "segment " + inQuotes(descriptor.name);
     if (descriptor.protocol != "nvmeof_generic") {
         return makeError(EINVAL, segment + " has the protocol " + inQuotes(descriptor.protocol),
@@ -86,6 +155,9 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
     }
     if (Result<> address = checkAddress(checked.address); !address.ok()) {
         return Error{EINVAL, segment + ": " + address.error().message};
+    }
+    if (auto reach = checkReach(checked, machineOf(descriptor), machine); !reach.ok()) {
+        return reach.error();
     }
     if (!allowed.contains(checked.address)) {
         return makeError(EACCES, segment + " is at " + toString(checked.address),

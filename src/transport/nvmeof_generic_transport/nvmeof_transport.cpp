@@ -17,6 +17,7 @@
 #include "descriptor_check.h"
 #include "environment.h"
 #include "housekeeper.h"
+#include "machine_identity.h"
 #include "segment/remote_segment.h"
 #include "slice_clock.h"
 #include "stats_text.h"
@@ -160,7 +161,7 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
         return makeError(ENOENT, "segment " + std::to_string(id) + " has no descriptor",
                          "is its node running, and is the metadata service reachable?");
     }
-    return checkDescriptor(*descriptor, options.allowedNetworks);
+    return checkDescriptor(*descriptor, options.allowedNetworks, machineIdentity());
 }
 
 bool NVMeoFGenericTransport::Parts::usesNoSegment() const {
@@ -335,6 +336,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         const TransportAddress& at = addresses.value().published;
         descriptor->nvmeof_generic_trid = {at.trtype, at.adrfam, at.traddr, at.trsvcid,
                                            parts->target->subsystemNqn()};
+        setMachine(*descriptor);
     }
 
     if (auto made = parts->makeInitiator(); !made.ok()) {

@@ -31,20 +31,26 @@ PlainTarget::PlainTarget(TransportAddress address)
       subsystem_(kRoot + "subsystems/" + nqn_) {
     fs::create_directory(subsystem_);
     write(subsystem_ + "/attr_allow_any_host", "1");
-    for (int id = 1; port_.empty(); ++id) {
-        const std::string port = kRoot + "ports/" + std::to_string(id);
-        if (fs::create_directory(port)) port_ = port;
+    listenAt(address_);
+}
+
+void PlainTarget::listenAt(const TransportAddress& address) {
+    std::string port;
+    for (int id = 1; port.empty(); ++id) {
+        const std::string free = kRoot + "ports/" + std::to_string(id);
+        if (fs::create_directory(free)) port = free;
     }
-    write(port_ + "/addr_trtype", address_.trtype);
-    write(port_ + "/addr_adrfam", address_.adrfam);
-    write(port_ + "/addr_traddr", address_.traddr);
-    write(port_ + "/addr_trsvcid", address_.trsvcid);
-    fs::create_directory_symlink(subsystem_, port_ + "/subsystems/" + nqn_);
+    ports_.push_back(port);
+    write(port + "/addr_trtype", address.trtype);
+    write(port + "/addr_adrfam", address.adrfam);
+    write(port + "/addr_traddr", address.traddr);
+    write(port + "/addr_trsvcid", address.trsvcid);
+    fs::create_directory_symlink(subsystem_, port + "/subsystems/" + nqn_);
 }
 
 PlainTarget::~PlainTarget() {
     std::error_code ignored;
-    fs::remove(port_ + "/subsystems/" + nqn_, ignored);
+    for (const std::string& port : ports_) fs::remove(port + "/subsystems/" + nqn_, ignored);
     for (const uint32_t nsid : nsids_) {
         fs::remove(subsystem_ + "/namespaces/" + std::to_string(nsid), ignored);
     }
@@ -53,7 +59,7 @@ PlainTarget::~PlainTarget() {
         fs::remove(host_, ignored);
     }
     fs::remove(subsystem_, ignored);
-    fs::remove(port_, ignored);
+    for (const std::string& port : ports_) fs::remove(port, ignored);
 }
 
 void PlainTarget::addNamespace(uint32_t nsid, const std::string& path, const std::string& uuid) {

@@ -27,6 +27,8 @@ class PlainTarget {
     /// @param uuid  empty: the one that a target of this transport gives
     void addNamespace(uint32_t nsid, const std::string& path, const std::string& uuid = "");
     void removeNamespace(uint32_t nsid);
+    /// Has the subsystem listen at another address, too.
+    void listenAt(const TransportAddress& address);
     /// From now on, this host alone may connect.
     void allowOnly(const std::string& hostNqn);
 
@@ -34,7 +36,7 @@ class PlainTarget {
     const TransportAddress address_;
     const std::string nqn_;
     const std::string subsystem_;
-    std::string port_;
+    std::vector<std::string> ports_;
     std::string host_;
     std::vector<uint32_t> nsids_;
 };

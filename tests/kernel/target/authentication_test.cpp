@@ -151,6 +151,31 @@ TEST_F(AuthenticationTest, TheTargetProvesWhoItIs) {
     EXPECT_EQ(refused.code, EKEYREJECTED) << refused.message;
 }
 
+// Keys are changed target by target, with both valid on the host: no host loses a target.
+TEST_F(AuthenticationTest, AHostWithItsNewAndItsOldKeyReachesAllTargets) {
+    keyFile(kHost, "host_key=" + kKeyA);
+    if (!supported_) return expectRefusal();
+    const std::string both = keyFile("both", "host_key=" + kKeyB + "\nhost_key=" + kKeyA);
+    auto target = startWithFile();
+    const auto withOld = useAs(*target, both);
+    EXPECT_TRUE(withOld.ok()) << withOld.error().message;
+    target.reset();
+    keyFile(kHost, "host_key=" + kKeyB);
+    target = startWithFile();
+    const auto withNew = useAs(*target, both);
+    EXPECT_TRUE(withNew.ok()) << withNew.error().message;
+    const Error neither =
+        errorOf(useAs(*target, keyFile("neither", "host_key=" + kKeyA + "\nhost_key=" + kKeyC)));
+    EXPECT_EQ(neither.code, EKEYREJECTED) << neither.message;
+    target.reset();
+    // With keys of their own on the targets.
+    keyFile(kHost, "host_key=" + kKeyA + "\ncontroller_key=" + kKeyC);
+    target = startWithFile();
+    const auto pairs = useAs(*target, keyFile("pairs", "host_key=" + kKeyB + "\nhost_key=" + kKeyA +
+                                                           "\ncontroller_key=" + kKeyC));
+    EXPECT_TRUE(pairs.ok()) << pairs.error().message;
+}
+
 // A target that has no key of its own is refused by a host that asks for one.
 TEST_F(AuthenticationTest, ATargetWithoutAKeyOfItsOwn) {
     keyFile(kHost, "host_key=" + kKeyA);

@@ -97,6 +97,24 @@ TEST_F(KeyFileTest, HoldsOneKeyOrTwo) {
     EXPECT_EQ(two.value().dhGroup, "ffdhe2048");
 }
 
+// While keys are being changed: the new ones first.
+TEST_F(KeyFileTest, HoldsTheOldKeysBesideTheNewOnes) {
+    const auto key = read("host_key=" + kPlain + "\ncontroller_key=" + kSha384 +
+                          "\nhost_key=" + kSha256 + "\ncontroller_key=" + kSha512 + "\n");
+    ASSERT_TRUE(key.ok()) << key.error().message;
+    EXPECT_EQ(key.value().host.view(), kPlain);
+    EXPECT_EQ(key.value().oldHost.view(), kSha256);
+    EXPECT_EQ(key.value().controller.view(), kSha384);
+    EXPECT_EQ(key.value().oldController.view(), kSha512);
+    // None of the host's may be one of the controller's.
+    EXPECT_FALSE(
+        read("host_key=" + kPlain + "\nhost_key=" + kSha256 + "\ncontroller_key=" + kSha256 + "\n")
+            .ok());
+    EXPECT_FALSE(read("host_key=" + kPlain + "\ncontroller_key=" + kSha256 +
+                      "\ncontroller_key=" + kPlain + "\n")
+                     .ok());
+}
+
 // Cases 25 and 50: refused with file and line, and without a character of what stands there.
 TEST_F(KeyFileTest, RefusesMalformedLines) {
     for (const std::string& line :
@@ -104,7 +122,9 @@ TEST_F(KeyFileTest, RefusesMalformedLines) {
           "host_key=" + kPlain + "\r", "hostkey=" + kPlain, kPlain + "=host_key",
           "controller_key=" + kPlain.substr(0, 30), std::string("hash=md5"), std::string("hash="),
           std::string("dhgroup=ffdhe1"), std::string("hash=sha256\nhash=sha256"),
-          "host_key=" + kSha256 + "\nhost_key=" + kPlain}) {
+          "host_key=" + kSha256 + "\nhost_key=" + kPlain,
+          "controller_key=" + kSha256 + "\ncontroller_key=" + kPlain +
+              "\ncontroller_key=" + kSha512}) {
         const auto key = read(line + "\nhost_key=" + kSha384 + "\n");
         ASSERT_FALSE(key.ok()) << line;
         EXPECT_EQ(key.error().code, EINVAL);

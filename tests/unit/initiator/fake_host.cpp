@@ -26,8 +26,9 @@ FakeHost::FakeHost() {
         throw std::system_error(errno, std::generic_category(), pattern);
     }
     root_ = pattern;
-    for (const auto& dir : {sys() / "class/nvme", sys() / "class/nvme-subsystem",
-                            sys() / "dev/block", sys() / "making", dev(), etc() / "nvme"}) {
+    for (const auto& dir :
+         {sys() / "class/nvme", sys() / "class/nvme-subsystem", sys() / "dev/block",
+          sys() / "making", root_ / "run", dev(), etc() / "nvme"}) {
         fs::create_directories(dir);
     }
 }
@@ -44,6 +45,7 @@ InitiatorOptions FakeHost::options() const {
     options.sysRoot = sys();
     options.devRoot = dev();
     options.etcRoot = etc();
+    options.runRoot = root_ / "run";
     return options;
 }
 
@@ -147,7 +149,7 @@ Result<std::string> FakeFabrics::connect(const TransportAddress& address,
             return makeError(EALREADY, "fake connect");
         }
     }
-    controller.nqn = subsystemNqn;
+    controller.nqn = claimsToBe.empty() ? subsystemNqn : claimsToBe;
     controller.transport = address.trtype;
     controller.address = "traddr=" + address.traddr + ",trsvcid=" + address.trsvcid;
     controller.hostNqn = host.nqn;
@@ -158,13 +160,15 @@ Result<std::string> FakeFabrics::connect(const TransportAddress& address,
     return controller.name;
 }
 
-Result<bool> FakeFabrics::probe(const TransportAddress& address,
+Result<bool> FakeFabrics::probe(const TransportAddress& address, const std::string&,
+                                const HostIdentity&, const InitiatorOptions&,
                                 std::chrono::steady_clock::time_point, const std::stop_token&) {
+    ++probes;
     if (const int code = failProbeWith) return makeError(code, "fake probe");
     return address.trtype == "tcp";
 }
 
-Result<> FakeFabrics::disconnect(int controllerDir, const std::string& name) {
+Result<> FakeFabrics::disconnect(int controllerDir, const std::string& name, Haste) {
     onDisconnect();
     const std::lock_guard lock(mutex_);
     struct stat held {};

@@ -101,7 +101,8 @@ class FakeFabrics : public Fabrics {
 
     Result<std::string> connect(const TransportAddress& address, const std::string& subsystemNqn,
                                 const HostIdentity& host, const InitiatorOptions& options) override;
-    Result<bool> probe(const TransportAddress& address,
+    Result<bool> probe(const TransportAddress& address, const std::string& subsystemNqn,
+                       const HostIdentity& host, const InitiatorOptions& options,
                        std::chrono::steady_clock::time_point deadline,
                        const std::stop_token& stop) override;
     void provokeAnswer(int, const std::string&) override {}
@@ -109,7 +110,7 @@ class FakeFabrics : public Fabrics {
     std::function<void()> onProvokeIo = [] {};
     void reset(int, const std::string&) override { ++resets; }
     std::atomic<int> resets{0};
-    Result<> disconnect(int controllerDir, const std::string& name) override;
+    Result<> disconnect(int controllerDir, const std::string& name, Haste haste) override;
 
     std::function<void()> onConnect = [] {};  ///< runs first, with nothing locked
     std::function<void(const TransportAddress&)> onAddress = [](const auto&) {};  ///< then this
@@ -118,6 +119,8 @@ class FakeFabrics : public Fabrics {
     std::atomic<int> failWith{0};                ///< errno of the next connects
     std::atomic<int> connects{0};                ///< attempts
     std::atomic<int> made{0};
+    std::atomic<int> probes{0};
+    std::string claimsToBe;  ///< the NQN that targets give in Identify; empty: the one asked for
     std::atomic<int> disconnects{0};
     std::atomic<int> connectsUnderWay{0};
     HostIdentity lastHost() const;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "fake_host.h"
+#include "path_rule.h"
 #include "sysfs_file.h"
 
 namespace mooncake::nvmeof_generic {
@@ -73,7 +74,7 @@ TEST_F(SysfsNvmeTest, APcieControllerHasNoFabricsAddress) {
     const auto all = sysfs.controllers();
     ASSERT_TRUE(all.ok());
     EXPECT_EQ(all.value().at(0).traddr, "");
-    EXPECT_FALSE(leadsTo(all.value().at(0), kAddress, kNqn));
+    EXPECT_FALSE(isPath(all.value().at(0), kNqn, {kAddress}));
 }
 
 TEST_F(SysfsNvmeTest, ComparesAddressesAsNumbers) {
@@ -86,14 +87,14 @@ TEST_F(SysfsNvmeTest, ComparesAddressesAsNumbers) {
                               .hostId = {},
                               .state = ControllerState::kLive};
     const TransportAddress address{"tcp", "ipv6", "2001:0DB8::1", "4420"};
-    EXPECT_TRUE(leadsTo(controller, address, kNqn));
-    EXPECT_FALSE(leadsTo(controller, address, kOtherNqn));
-    EXPECT_FALSE(leadsTo(controller, {"rdma", "ipv6", "2001:db8::1", "4420"}, kNqn));
-    EXPECT_FALSE(leadsTo(controller, {"tcp", "ipv6", "2001:db8::1", "4421"}, kNqn));
-    EXPECT_FALSE(leadsTo(controller, {"tcp", "ipv6", "2001:db8::2", "4420"}, kNqn));
+    EXPECT_TRUE(isPath(controller, kNqn, {address}));
+    EXPECT_FALSE(isPath(controller, kOtherNqn, {address}));
+    EXPECT_FALSE(isPath(controller, kNqn, {{"rdma", "ipv6", "2001:db8::1", "4420"}}));
+    EXPECT_FALSE(isPath(controller, kNqn, {{"tcp", "ipv6", "2001:db8::1", "4421"}}));
+    EXPECT_FALSE(isPath(controller, kNqn, {{"tcp", "ipv6", "2001:db8::2", "4420"}}));
     controller.traddr = "fe80::1%eth0";
-    EXPECT_TRUE(leadsTo(controller, {"tcp", "ipv6", "fe80:0::1%eth0", "4420"}, kNqn));
-    EXPECT_FALSE(leadsTo(controller, {"tcp", "ipv6", "fe80::1%eth1", "4420"}, kNqn));
+    EXPECT_TRUE(isPath(controller, kNqn, {{"tcp", "ipv6", "fe80:0::1%eth0", "4420"}}));
+    EXPECT_FALSE(isPath(controller, kNqn, {{"tcp", "ipv6", "fe80::1%eth1", "4420"}}));
 }
 
 // Case 35: a controller vanishes during a look.

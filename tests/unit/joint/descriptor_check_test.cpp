@@ -4,9 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <string>
+
+#include "machine_identity.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
+
+const std::string kHere = machineIdentity("boot", "1");
 
 TransferMetadata::SegmentDesc goodDescriptor() {
     TransferMetadata::SegmentDesc descriptor;
@@ -19,7 +24,7 @@ TransferMetadata::SegmentDesc goodDescriptor() {
 }
 
 TEST(DescriptorCheck, TakesOverWhatIsRight) {
-    const auto checked = checkDescriptor(goodDescriptor(), {});
+    const auto checked = checkDescriptor(goodDescriptor(), {}, kHere);
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().subsystemNqn, "nqn.2026-01.org.example:a");
     EXPECT_EQ(checked.value().address, (TransportAddress{"tcp", "ipv4", "192.0.2.1", "4420"}));
@@ -90,7 +95,7 @@ TEST(DescriptorCheck, RefusesHostileSegments) {
     const auto refused = [](auto change) {
         auto descriptor = goodDescriptor();
         change(descriptor);
-        const auto checked = checkDescriptor(descriptor, {});
+        const auto checked = checkDescriptor(descriptor, {}, kHere);
         return !checked.ok() && checked.error().code == EINVAL &&
                checked.error().message.find("node-1") != std::string::npos;
     };
@@ -108,8 +113,8 @@ TEST(DescriptorCheck, AnAddressOutsideOfTheAllowedNetworksIsRefused) {
     const auto allowed = NetworkList::parse("198.51.100.0/24,192.0.2.0/24");
     const auto others = NetworkList::parse("198.51.100.0/24,fd00::/8");
     ASSERT_TRUE(allowed.ok() && others.ok());
-    EXPECT_TRUE(checkDescriptor(goodDescriptor(), allowed.value()).ok());
-    const auto refused = checkDescriptor(goodDescriptor(), others.value());
+    EXPECT_TRUE(checkDescriptor(goodDescriptor(), allowed.value(), kHere).ok());
+    const auto refused = checkDescriptor(goodDescriptor(), others.value(), kHere);
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code, EACCES);
     EXPECT_NE(refused.error().message.find("192.0.2.1"), std::string::npos);
@@ -125,11 +130,64 @@ TEST(DescriptorCheck, ABadFileIsLeftOutAlone) {
     descriptor.file_buffers.push_back({7, "/twice", 4096, 4096});
     descriptor.file_buffers.push_back({7, "/twice", 8192, 4096});
     descriptor.file_buffers.push_back({7, "/thrice", 8192, 4096});
-    const auto checked = checkDescriptor(descriptor, {});
+    const auto checked = checkDescriptor(descriptor, {}, kHere);
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().files.size(), 2u);
     EXPECT_TRUE(checked.value().files.contains(1));
     EXPECT_TRUE(checked.value().files.contains(4294967294u));
+}
+
+// What means another place on each machine leads nobody to a wrong one.
+TEST(DescriptorCheck, AnAddressMustLeadToTheSegmentsNode) {
+    const auto error = [](const std::string& family, const std::string& address,
+                          const std::string& machine) {
+        auto descriptor = goodDescriptor();
+        descriptor.nvmeof_generic_trid.adrfam = family;
+        descriptor.nvmeof_generic_trid.traddr = address;
+        descriptor.machine = machine;
+        const auto checked = checkDescriptor(descriptor, {}, kHere);
+        if (checked.ok()) return std::string();
+        EXPECT_EQ(checked.error().code, EINVAL);
+        return checked.error().message;
+    };
+    const std::string elsewhere = machineIdentity("other boot", "1");
+    for (const auto& [family, address] : {std::pair("ipv4", "127.0.0.1"),
+                                          {"ipv4", "127.8.9.1"},
+                                          {"ipv6", "::1"},
+                                          {"ipv6", "::ffff:127.0.0.1"}}) {
+        EXPECT_EQ(error(family, address, kHere), "") << address;
+        EXPECT_EQ(error(family, address, ""), "") << address << ", of an engine that does not say";
+        for (const auto& other : {elsewhere, machineIdentity("boot", "2")}) {
+            const std::string refused = error(family, address, other);
+            EXPECT_NE(refused.find("the record of segment 'node-1' gives the address " +
+                                   std::string(address) + " of its own machine"),
+                      std::string::npos)
+                << refused;
+        }
+    }
+    for (const auto& [family, address] : {std::pair("ipv4", "0.0.0.0"),
+                                          {"ipv4", "0.1.2.3"},
+                                          {"ipv4", "169.254.1.1"},
+                                          {"ipv6", "::"},
+                                          {"ipv6", "fe80::1"},
+                                          {"ipv6", "fe80::1%eth0"},
+                                          {"ipv6", "2001:db8::1%eth0"},
+                                          {"ipv6", "::ffff:0.0.0.0"}}) {
+        for (const auto& machine : {kHere, elsewhere, std::string()}) {
+            EXPECT_NE(error(family, address, machine).find("other hosts reach"), std::string::npos)
+                << address;
+        }
+    }
+    EXPECT_EQ(error("ipv4", "192.0.2.1", elsewhere), "");
+    EXPECT_EQ(error("ipv6", "2001:db8::1", elsewhere), "");
+}
+
+TEST(MachineIdentity, IsOneForAMachineAndANetwork) {
+    const std::string own = machineIdentity();
+    EXPECT_EQ(own.size(), 36u);
+    EXPECT_EQ(own, machineIdentity());
+    EXPECT_NE(machineIdentity("a", "1"), machineIdentity("a", "2"));
+    EXPECT_NE(machineIdentity("a", "1"), machineIdentity("b", "1"));
 }
 
 }  // namespace

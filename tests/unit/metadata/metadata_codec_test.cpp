@@ -92,6 +92,25 @@ TEST(SegmentCodecTest, ReadsWhatOtherNodesPublish) {
     EXPECT_EQ(desc.file_buffers[1].size, 18446744073u);
 }
 
+// Optional: other engines neither write nor read it.
+TEST(SegmentCodecTest, CarriesTheMachine) {
+    SegmentDesc desc;
+    ASSERT_TRUE(decodeSegmentDesc(kWire, &desc).ok());
+    EXPECT_EQ(desc.machine, "");
+    EXPECT_EQ(encodeSegmentDesc(desc, "now").find("machine"), std::string::npos);
+    desc.machine = "b3a7c6a4-5f0e-4a52-9d83-1e6f0a2c7d94";
+    SegmentDesc read;
+    ASSERT_TRUE(decodeSegmentDesc(encodeSegmentDesc(desc, "now"), &read).ok());
+    EXPECT_EQ(read.machine, desc.machine);
+    for (const char* value : {"1", "null", "[]", "{}", "\"\\u0000\""}) {
+        EXPECT_TRUE(decode(replaced(kWire, "{", "{\"machine\":" + std::string(value) + ","))
+                        .IsMalformedJson())
+            << value;
+    }
+    EXPECT_TRUE(decode(replaced(kWire, "{", "{\"machine\":\"" + std::string(1025, 'a') + "\","))
+                    .IsMalformedJson());
+}
+
 TEST(SegmentCodecTest, WritesWhatItReads) {
     SegmentDesc desc;
     ASSERT_TRUE(decodeSegmentDesc(kWire, &desc).ok());

@@ -13,10 +13,12 @@
 namespace mooncake::nvmeof_generic {
 
 struct HostKey {
-    Secret host;          ///< with which the host proves who it is
-    Secret controller;    ///< with which the controller does; empty: it does not
-    std::string hash;     ///< as nvmet calls it: "hmac(sha256)"; empty: the kernel's default
-    std::string dhGroup;  ///< "null", "ffdhe2048" ...; empty: the kernel's default
+    Secret host;           ///< with which the host proves who it is
+    Secret controller;     ///< with which the controller does; empty: it does not
+    Secret oldHost;        ///< the host's second one, which counts on the host alone; or empty
+    Secret oldController;  ///< the controller's second one, likewise
+    std::string hash;      ///< as nvmet calls it: "hmac(sha256)"; empty: the kernel's default
+    std::string dhGroup;   ///< "null", "ffdhe2048" ...; empty: the kernel's default
 };
 
 /// Checks the form of a key (NVMe Base Specification 2.0, 8.13.5.8):
@@ -26,6 +28,7 @@ struct HostKey {
 Result<> checkDhchapKey(std::string_view key);
 
 /// Reads a key file (readGuardedFile(), kSecret): lines "host_key=", "controller_key=" (optional),
+/// each twice while keys are being changed, the new one first;
 /// "hash=" (sha256, sha384, sha512; optional), "dhgroup=" (null, ffdhe2048 to ffdhe8192; optional),
 /// '#' for comments. Both ends can use the same file: hash and dhgroup count on the target.
 /// @return EINVAL that names file and line, and what readGuardedFile() gives; never any content

@@ -24,19 +24,22 @@ class Fabrics {
  public:
     virtual ~Fabrics() = default;
 
-    /// Asks a target whether it is there, without the kernel's help: any number of targets may be
-    /// asked at the same time.
+    /// Goes through all that the kernel would wait for with a target, without the kernel: any
+    /// number of targets may be asked at the same time.
     /// @param stop  ends the wait with ECANCELED
     /// @return whether it has answered; false where there is no way of asking (RDMA). ECONNREFUSED,
-    /// EHOSTUNREACH, ETIMEDOUT (at `deadline`), EPROTO ... when it is no use to connect
-    virtual Result<bool> probe(const TransportAddress& address,
+    /// EHOSTUNREACH, ETIMEDOUT (at `deadline`, or earlier where it answers too slowly), EIO (it
+    /// refuses), EPROTO ... when it is no use to connect, with a message as connect() gives
+    virtual Result<bool> probe(const TransportAddress& address, const std::string& subsystemNqn,
+                               const HostIdentity& host, const InitiatorOptions& options,
                                std::chrono::steady_clock::time_point deadline,
                                const std::stop_token& stop) = 0;
 
     /// Connects, with all of the options' times, never with the kernel's defaults. The kernel makes
     /// one connection of the machine at a time.
     /// @return the kernel's name of the new controller ("nvme3"); EALREADY when this host is
-    /// connected already; other errors name the address, the cause and the remedy
+    /// connected already; EOPNOTSUPP where the kernel would ignore the options' key; other errors
+    /// name the address, the cause and the remedy
     virtual Result<std::string> connect(const TransportAddress& address,
                                         const std::string& subsystemNqn, const HostIdentity& host,
                                         const InitiatorOptions& options) = 0;
@@ -57,17 +60,22 @@ class Fabrics {
     /// one. May take seconds.
     /// @param controllerDir  its opened folder in sysfs; stays the caller's
     virtual void reset(int controllerDir, const std::string& name) = 0;
+    enum class Haste {
+        kNone,
+        kAtOnce,  ///< no more I/O from now on, however long the rest takes: up to a minute
+    };
 
     /// Deletes a controller. May take seconds when its target does not answer.
     /// @param controllerDir  its opened folder in sysfs: names are recycled, a folder is not. Stays
     /// the caller's.
     /// @param name  for messages
     /// @return success also when the controller is gone already
-    virtual Result<> disconnect(int controllerDir, const std::string& name) = 0;
+    virtual Result<> disconnect(int controllerDir, const std::string& name, Haste haste) = 0;
 };
 
 /// The real one: libnvme connects, sysfs disconnects. libnvme is not thread-safe, so all instances
 /// share one mutex.
-std::shared_ptr<Fabrics> makeKernelFabrics();
+/// @param devRoot  where the controllers' nodes are: "/dev"
+std::shared_ptr<Fabrics> makeKernelFabrics(const std::string& devRoot);
 
 }  // namespace mooncake::nvmeof_generic

@@ -36,6 +36,8 @@ struct InitiatorOptions {
     std::string sysRoot = "/sys";          ///< another folder in unit tests
     std::string devRoot = "/dev";
     std::string etcRoot = "/etc";
+    /// Where the processes of the machine tell each other who held the kernel up.
+    std::string runRoot = "/run";
 };
 
 /// Checks every value: times of 1 s to 1 day (libnvme drops zeros, and then the kernel's defaults

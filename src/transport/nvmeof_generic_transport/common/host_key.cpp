@@ -85,10 +85,10 @@ bool choose(std::string_view value, std::initializer_list<std::string_view> name
     return true;
 }
 
-Result<> takeKey(std::string_view value, Secret& key) {
-    if (!key.empty()) return keyError("it is given twice");
+Result<> takeKey(std::string_view value, Secret& key, Secret& old) {
+    if (!old.empty()) return keyError("it is given three times: the new one and the old one count");
     if (auto checked = checkDhchapKey(value); !checked.ok()) return checked;
-    key = Secret(value);
+    (key.empty() ? key : old) = Secret(value);
     return {};
 }
 
@@ -96,8 +96,8 @@ Result<> takeLine(std::string_view line, HostKey& key) {
     const size_t equals = std::min(line.find('='), line.size());
     const std::string_view name = line.substr(0, equals);
     const std::string_view value = line.substr(std::min(equals + 1, line.size()));
-    if (name == "host_key") return takeKey(value, key.host);
-    if (name == "controller_key") return takeKey(value, key.controller);
+    if (name == "host_key") return takeKey(value, key.host, key.oldHost);
+    if (name == "controller_key") return takeKey(value, key.controller, key.oldController);
     const bool known = name == "hash"
                            ? choose(value, {"sha256", "sha384", "sha512"}, "hmac(", ")", key.hash)
                            : name == "dhgroup" && choose(value,
@@ -107,7 +107,7 @@ Result<> takeLine(std::string_view line, HostKey& key) {
     if (known) return {};
     // Not a character of it: it may be a key.
     return makeError(EINVAL, "a line",
-                     "there may stand, once each: host_key=, controller_key=, "
+                     "there may stand host_key= and controller_key=, each twice at most, and once "
                      "hash=<sha256|sha384|sha512>, dhgroup=<null|ffdhe2048|...|ffdhe8192>");
 }
 
@@ -143,8 +143,11 @@ Result<HostKey> readKeyFile(const std::string& path, PathCheck check) {
         }
     }
     if (key.host.empty()) return makeError(EINVAL, file, "it has no line host_key=");
-    if (key.host.view() == key.controller.view()) {
-        return makeError(EINVAL, file, "host_key and controller_key must differ");
+    for (const Secret* host : {&key.host, &key.oldHost}) {
+        for (const Secret* controller : {&key.controller, &key.oldController}) {
+            if (host->empty() || host->view() != controller->view()) continue;
+            return makeError(EINVAL, file, "host_key and controller_key must differ");
+        }
     }
     return key;
 }

@@ -71,9 +71,9 @@ std::string remedy(int code, const TransportAddress& address, const std::string&
 }  // namespace
 
 Error connectError(int code, const TransportAddress& address, const std::string& subsystemNqn,
-                   const std::string& hostNqn) {
+                   const std::string& hostNqn, const std::string& cause) {
     return makeError(code, "cannot connect to " + subsystemNqn + " at " + toString(address),
-                     remedy(code, address, hostNqn));
+                     cause.empty() ? remedy(code, address, hostNqn) : cause);
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -11,7 +11,8 @@ namespace mooncake::nvmeof_generic {
 /// The error for a connection that the kernel or the network refused: what was tried, the text of
 /// `code`, and the most likely remedy.
 /// @param code  positive errno value
+/// @param cause  where it is known: in place of the most likely one
 Error connectError(int code, const TransportAddress& address, const std::string& subsystemNqn,
-                   const std::string& hostNqn);
+                   const std::string& hostNqn, const std::string& cause = "");
 
 }  // namespace mooncake::nvmeof_generic

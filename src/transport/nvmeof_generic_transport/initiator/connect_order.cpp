@@ -1,54 +1,110 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "connect_order.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 namespace mooncake::nvmeof_generic {
 namespace {
 
-// Of targets; then everything is forgotten.
+using namespace std::chrono_literals;
+
+// Of targets.
 constexpr size_t kMostKnown = 4096;
+
+// Between two looks at what other processes do.
+constexpr auto kLookAgain = 10ms;
+
+// A connect that took as long, though it succeeded, has held others up.
+constexpr auto kSlowSuccess = 10s;
 
 }  // namespace
 
-ConnectOrder::ConnectOrder(std::chrono::milliseconds slow) : slow_(slow) {}
+void LastUsed::add(const std::string& target) {
+    remove(target);
+    order_.push_front(target);
+    places_[target] = order_.begin();
+    if (order_.size() > most_) remove(std::string(order_.back()));
+}
 
-ConnectOrder::Turn::Turn(ConnectOrder& order, std::string target)
-    : order_(&order), target_(std::move(target)) {}
+void LastUsed::remove(const std::string& target) {
+    const auto found = places_.find(target);
+    if (found == places_.end()) return;
+    order_.erase(found->second);
+    places_.erase(found);
+}
+
+ConnectOrder::ConnectOrder(std::shared_ptr<const RunFolder> folder, std::chrono::milliseconds slow)
+    : slow_(slow), holdUps_(folder), machine_(folder), connectedBefore_(kMostKnown) {}
+
+ConnectOrder::Turn::Turn(ConnectOrder& order, TransportAddress target, bool alone)
+    : order_(&order), target_(std::move(target)), alone_(alone) {}
 
 ConnectOrder::Turn::Turn(Turn&& other) noexcept
     : order_(std::exchange(other.order_, nullptr)),
       target_(std::move(other.target_)),
+      alone_(other.alone_),
       since_(other.since_),
-      succeeded_(other.succeeded_) {}
+      outcome_(other.outcome_) {}
 
 ConnectOrder::Turn::~Turn() {
-    if (order_ != nullptr) order_->leave(target_, succeeded_, Clock::now() - since_);
+    if (order_ != nullptr) order_->leave(*this);
 }
 
-Result<ConnectOrder::Turn> ConnectOrder::enter(const std::string& target, bool answered,
+Result<ConnectOrder::Turn> ConnectOrder::enter(const TransportAddress& target, bool answered,
                                                Clock::time_point deadline,
                                                const std::stop_token& stop) {
+    const Reputation reputation = holdUps_.of(target);
+    if (reputation.rest > 0ms) {
+        return makeError(ETIMEDOUT, "cannot connect to " + toString(target), reputation.why);
+    }
     std::unique_lock lock(mutex_);
-    const Standing mine = standing(target, answered);
+    const Standing mine = reputation.suspicious                         ? Standing::kHeldUp
+                          : connectedBefore_.contains(toString(target)) ? Standing::kConnectedBefore
+                          : answered                                    ? Standing::kAnswered
+                                                                        : Standing::kUnknown;
     Queue& queue = queues_[mine];
     const auto place = queue.insert(queue.end(), &target);
-    const bool mayGo = changed_.wait_until(lock, stop, deadline, [&] {
-        if (busy_ || queue.begin() != place) return false;
-        for (const auto& [better, others] : queues_) {
-            if (better < mine && !others.empty()) return false;
+    if (mine != Standing::kHeldUp) machine_.setWaiting(true);
+    std::optional<Clock::time_point> since;  // other processes are in the way
+    std::optional<bool> alone;
+    while (changed_.wait_until(lock, stop, deadline, [&] { return isNext(mine, place); })) {
+        const bool suspicious = mine == Standing::kHeldUp;
+        if (!since) since = Clock::now();
+        const auto look = machine_.look(suspicious, *since, deadline);
+        if (look != MachineTurn::Look::kBusy) {
+            alone = look == MachineTurn::Look::kMine;
+            break;
         }
-        return true;
-    });
-    queue.erase(place);
-    if (mayGo) {
-        busy_ = true;
-        return Turn(*this, target);
+        if (!suspicious) machine_.setWaiting(true);
+        const auto again = std::min<Clock::time_point>(deadline, Clock::now() + kLookAgain);
+        changed_.wait_until(lock, stop, again, [] { return false; });
+        if (stop.stop_requested() || Clock::now() >= deadline) break;
     }
-    // Nobody has to be told: who is behind waits for one before this, too, or for leave().
+    queue.erase(place);
+    if (!goodWaits()) machine_.setWaiting(false);
+    if (alone) {
+        busy_ = true;
+        return Turn(*this, target, *alone);
+    }
+    changed_.notify_all();
     return makeError(stop.stop_requested() ? ECANCELED : ETIMEDOUT,
-                     "waiting for other connects before that to " + target);
+                     "waiting for other connects before that to " + toString(target),
+                     reputation.why);
+}
+
+bool ConnectOrder::isNext(Standing standing, Queue::iterator place) {
+    if (busy_ || queues_[standing].begin() != place) return false;
+    return std::all_of(queues_.begin(), queues_.end(), [&](const auto& entry) {
+        return entry.first >= standing || entry.second.empty();
+    });
+}
+
+bool ConnectOrder::goodWaits() const {
+    return std::any_of(queues_.begin(), queues_.end(), [](const auto& entry) {
+        return entry.first != Standing::kHeldUp && !entry.second.empty();
+    });
 }
 
 size_t ConnectOrder::waiting() const {
@@ -58,18 +114,26 @@ size_t ConnectOrder::waiting() const {
     return all;
 }
 
-ConnectOrder::Standing ConnectOrder::standing(const std::string& target, bool answered) const {
-    const auto known = known_.find(target);
-    if (known != known_.end()) return known->second;
-    return answered ? Standing::kAnswered : Standing::kUnknown;
-}
-
-void ConnectOrder::leave(const std::string& target, bool succeeded, Clock::duration took) {
-    std::lock_guard lock(mutex_);
-    busy_ = false;
-    if (succeeded || took >= slow_) {
-        if (known_.size() >= kMostKnown) known_.clear();
-        known_[target] = succeeded ? Standing::kConnectedBefore : Standing::kHeldUp;
+void ConnectOrder::leave(const Turn& turn) {
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - turn.since_);
+    const bool succeeded = turn.outcome_ == Turn::Outcome::kSucceeded;
+    const bool used = turn.outcome_ != Turn::Outcome::kUnused;
+    const bool slow =
+        used &&
+        took >= (succeeded ? std::max<std::chrono::milliseconds>(slow_, kSlowSuccess) : slow_);
+    // Before the next one has its turn. Who was not alone may have waited for another one.
+    if (slow && turn.alone_) holdUps_.heldUp(turn.target_, took);
+    if (succeeded && !slow) holdUps_.connected(turn.target_);
+    {
+        std::lock_guard lock(mutex_);
+        busy_ = false;
+        machine_.giveBack();
+        if (slow) {
+            connectedBefore_.remove(toString(turn.target_));
+        } else if (succeeded) {
+            connectedBefore_.add(toString(turn.target_));
+        }
     }
     changed_.notify_all();
 }

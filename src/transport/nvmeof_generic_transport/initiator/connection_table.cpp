@@ -6,29 +6,28 @@
 
 namespace mooncake::nvmeof_generic {
 
-ConnectionTable::Connected ConnectionTable::get(const std::string& subsystemNqn,
-                                                const std::stop_token& stop,
+ConnectionTable::Connected ConnectionTable::get(const std::string& key, const std::stop_token& stop,
                                                 const std::function<Connected()>& make) {
     std::shared_ptr<ControllerConnection> known;  // its end may take long: never under the lock
     std::unique_lock lock(mutex_);
     while (true) {
         dropEnded();
-        Entry& entry = entries_[subsystemNqn];
+        Entry& entry = entries_[key];
         if (entry.attempt) {
             const auto attempt = entry.attempt;
             if (!attemptEnded_.wait(lock, stop, [&] { return attempt->result != nullptr; })) {
-                return makeError(ECANCELED, "waiting for the connection to " + subsystemNqn);
+                return makeError(ECANCELED, "waiting for the connection to " + key);
             }
             return *attempt->result;
         }
         auto current = entry.connection.lock();
-        if (!current) return makeOne(lock, subsystemNqn, make);
+        if (!current) return makeOne(lock, key, make);
         lock.unlock();
         known = std::move(current);
         if (known->isUsable()) return known;
         lock.lock();
         // Unless another caller has replaced it meanwhile.
-        const auto again = entries_.find(subsystemNqn);
+        const auto again = entries_.find(key);
         if (again != entries_.end() && again->second.connection.lock() == known) {
             again->second.connection.reset();
         }
@@ -36,14 +35,14 @@ ConnectionTable::Connected ConnectionTable::get(const std::string& subsystemNqn,
 }
 
 ConnectionTable::Connected ConnectionTable::makeOne(std::unique_lock<std::mutex>& lock,
-                                                    const std::string& subsystemNqn,
+                                                    const std::string& key,
                                                     const std::function<Connected()>& make) {
     const auto attempt = std::make_shared<Attempt>();
-    entries_[subsystemNqn].attempt = attempt;
+    entries_[key].attempt = attempt;
     lock.unlock();
     Connected made = make();
     lock.lock();
-    Entry& entry = entries_[subsystemNqn];
+    Entry& entry = entries_[key];
     entry.attempt = nullptr;
     if (made.ok()) entry.connection = made.value();
     attempt->result = std::make_unique<Connected>(made);

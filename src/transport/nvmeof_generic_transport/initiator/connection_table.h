@@ -15,7 +15,7 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// The connections of this process by subsystem NQN, so that all who want the same one share it.
+/// The connections of this process by connectionKey(), so that all who want the same one share it.
 /// Thread-safe; no lock is held while a connection is made, checked or ended.
 class ConnectionTable {
  public:
@@ -24,10 +24,10 @@ class ConnectionTable {
     /// The usable connection to a subsystem, or the result of `make`. Of several callers at the
     /// same time one makes it, the others wait for the same result.
     /// @param stop  ends this caller's wait with ECANCELED
-    Connected get(const std::string& subsystemNqn, const std::stop_token& stop,
+    Connected get(const std::string& key, const std::stop_token& stop,
                   const std::function<Connected()>& make);
 
-    /// Subsystems known now: those with a connection or somebody who is making one, and at most one
+    /// Keys known now: those with a connection or somebody who is making one, and at most one
     /// more. Each restarted target has a new NQN, so that it must not keep the others.
     size_t size() const;
 
@@ -40,7 +40,7 @@ class ConnectionTable {
         std::shared_ptr<Attempt> attempt;  // null: nobody is connecting
     };
 
-    Connected makeOne(std::unique_lock<std::mutex>& lock, const std::string& subsystemNqn,
+    Connected makeOne(std::unique_lock<std::mutex>& lock, const std::string& key,
                       const std::function<Connected()>& make);
     void dropEnded();
 

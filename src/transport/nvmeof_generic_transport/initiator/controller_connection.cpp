@@ -19,7 +19,8 @@ ControllerConnection::~ControllerConnection() {
     // Others hold the gate for moments only, unless they are deleting the controller themselves.
     constexpr std::chrono::seconds kGateLimit{2};
     if (!lease_.endsLast(Poll(Clock::now() + kGateLimit, {}))) return;
-    if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name()); !gone.ok()) {
+    if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name(), Fabrics::Haste::kNone);
+        !gone.ok()) {
         LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
     } else {
         LOG(INFO) << "disconnected controller " << lease_.name() << " of " << subsystemNqn_;
@@ -56,7 +57,8 @@ void ControllerConnection::provokeAnswer(const std::shared_ptr<const UniqueFd>& 
 }
 
 void ControllerConnection::giveUp() {
-    if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name()); !gone.ok()) {
+    if (const auto gone = fabrics_->disconnect(lease_.dir(), lease_.name(), Fabrics::Haste::kNone);
+        !gone.ok()) {
         LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
     }
 }

@@ -8,12 +8,13 @@
 #include <cerrno>
 #include <utility>
 
-#include "connect_error.h"
 #include "host_identity.h"
 #include "initiator_impl.h"
+#include "run_folder.h"
 #include "sysfs_file.h"
 #include "transport/nvmeof_generic_transport/common/host_key.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -21,6 +22,9 @@ namespace {
 // How long a process that is connecting may need to mark its new controller as one of ours, after
 // the kernel has shown it. Taking it for somebody else's would mean to lose it when its maker goes.
 constexpr std::chrono::seconds kMakerDelay{1};
+
+// How long a probe counts.
+constexpr std::chrono::seconds kProbeLasts{5};
 
 Result<> checkFabricsDevice(const std::string& path) {
     const UniqueFd device(open(path.c_str(), O_RDWR | O_CLOEXEC));
@@ -76,7 +80,7 @@ Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions& opt
     if (!fabrics) {
         auto device = checkFabricsDevice(options.devRoot + "/nvme-fabrics");
         if (!device.ok()) return device.error();
-        fabrics = makeKernelFabrics();
+        fabrics = makeKernelFabrics(options.devRoot);
     }
     if (auto key = checkKey(options); !key.ok()) return key.error();
     LOG(INFO) << "NVMe-oF initiator with host NQN " << host.value().nqn;
@@ -90,35 +94,61 @@ InitiatorImpl::InitiatorImpl(const InitiatorOptions& options, std::shared_ptr<Fa
       fabrics_(std::move(fabrics)),
       host_(std::move(host)),
       sysfs_(options.sysRoot),
-      opener_(options.sysRoot, options.devRoot, std::move(open)) {}
+      opener_(options.sysRoot, options.devRoot, std::move(open)),
+      order_(std::make_shared<RunFolder>(options.runRoot)) {}
 
 Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddress& address,
                                                            const std::string& subsystemNqn) {
     if (auto checked = checkAddress(address); !checked.ok()) return checked.error();
     if (auto checked = checkNqn(subsystemNqn); !checked.ok()) return checked.error();
-    auto connected = connections_.get(subsystemNqn, stop_.get_token(),
-                                      [&] { return findOrMake(address, subsystemNqn); });
+    const Segment segment{subsystemNqn, {address}};
+    auto connected = connections_.get(connectionKey(subsystemNqn, segment.addresses),
+                                      stop_.get_token(), [&] { return findOrMake(segment); });
     if (!connected.ok()) return connected.error();
     return std::shared_ptr<Connection>(connected.take());
 }
 
-Result<std::string> InitiatorImpl::makeController(const TransportAddress& address,
-                                                  const std::string& subsystemNqn,
-                                                  const HostIdentity& host,
+Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Segment& segment,
                                                   Clock::time_point deadline) {
-    const auto answered = fabrics_->probe(address, deadline, stop_.get_token());
-    if (!answered.ok()) {
-        return connectError(answered.error().code, address, subsystemNqn, host.nqn);
+    const TransportAddress& address = segment.addresses.front();
+    Poll poll(deadline, stop_.get_token());
+    while (true) {
+        const auto answered =
+            fabrics_->probe(address, segment.nqn, host_, options_, deadline, stop_.get_token());
+        const auto probed = Clock::now();
+        if (!answered.ok()) {
+            // Too slow this time; asking holds nobody up.
+            if (answered.error().code == ETIMEDOUT && poll.wait()) continue;
+            return answered.error();
+        }
+        auto turn = order_.enter(address, answered.value(), deadline, stop_.get_token());
+        if (!turn.ok()) return turn;
+        // What was true long ago says little: a target has time to die while others connect.
+        if (!answered.value() || Clock::now() < probed + kProbeLasts) return turn;
+        turn.value().unused();
     }
-    auto turn = order_.enter(toString(address), answered.value(), deadline, stop_.get_token());
+}
+
+Result<std::string> InitiatorImpl::makeController(const Segment& segment,
+                                                  Clock::time_point deadline) {
+    auto turn = prepare(segment, deadline);
     if (!turn.ok()) return turn.error();
-    auto made = fabrics_->connect(address, subsystemNqn, host, options_);
+    turn.value().unused();
+    // Now that no other process of ours connects.
+    const auto controllers = sysfs_.controllers();
+    if (!controllers.ok()) return controllers.error();
+    const auto& all = controllers.value();
+    if (const auto* stranger = findStranger(all, segment.nqn, segment.addresses)) {
+        return strangerError(*stranger, segment.addresses);
+    }
+    turn.value().begin();
+    auto made =
+        fabrics_->connect(segment.addresses.front(), segment.nqn, agreeWith(host_, all), options_);
     if (made.ok()) turn.value().succeeded();
     return made;
 }
 
-InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& address,
-                                                   const std::string& subsystemNqn) {
+InitiatorImpl::Connected InitiatorImpl::findOrMake(const Segment& segment) {
     const auto deadline = Clock::now() + options_.connectTimeout;
     Poll poll(deadline, stop_.get_token());
     auto tryAgainAt = Clock::time_point::min();
@@ -127,29 +157,35 @@ InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& addre
         if (!controllers.ok()) return controllers.error();
         const auto& all = controllers.value();
         const auto usable = [&](const ControllerInfo& controller) {
-            return leadsTo(controller, address, subsystemNqn) &&
+            return isPath(controller, segment.nqn, segment.addresses) &&
                    controller.state != ControllerState::kGoing &&
                    (controller.hostNqn.empty() || controller.hostNqn == host_.nqn);
         };
         const auto found = std::find_if(all.begin(), all.end(), usable);
+        const auto* stranger = findStranger(all, segment.nqn, segment.addresses);
+        if (stranger != nullptr && stranger->state != ControllerState::kGoing) {
+            return strangerError(*stranger, segment.addresses);
+        }
         std::string waitingFor;
-        if (found == all.end() && Clock::now() < tryAgainAt) {
-            waitingFor = "the controller of another process that connects to " + subsystemNqn;
+        if (stranger != nullptr) {
+            waitingFor = strangerError(*stranger, segment.addresses).message;
+        } else if (found == all.end() && Clock::now() < tryAgainAt) {
+            waitingFor = "the controller of another process that connects to " + segment.nqn;
         } else if (found == all.end()) {
-            auto made = makeController(address, subsystemNqn, agreeWith(host_, all), deadline);
-            if (made.ok()) return useMade(made.value(), subsystemNqn, poll);
+            auto made = makeController(segment, deadline);
+            if (made.ok()) return useMade(made.value(), segment, poll);
             if (made.error().code != EALREADY) return made.error();
             // Another process was faster: its controller appears now, if we can see it at all. Each
             // attempt holds up the whole machine's connects.
             tryAgainAt = Clock::now() + kMakerDelay;
             waitingFor = made.error().message;
         } else if (found->state == ControllerState::kLive) {
-            auto joined = use(found->name, subsystemNqn, poll);
+            auto joined = use(found->name, segment, poll);
             if (joined.ok() || !isGone(joined.error().code)) return joined;
             waitingFor = joined.error().message;
         } else {
-            waitingFor = "controller " + found->name + " of " + subsystemNqn + " at " +
-                         toString(address) +
+            waitingFor = "controller " + found->name + " of " + segment.nqn + " at " +
+                         toString(segment.addresses.front()) +
                          " lost its target, and the kernel is still trying to reconnect";
         }
         if (!poll.wait()) return makeError(poll.stopped() ? ECANCELED : ETIMEDOUT, waitingFor);
@@ -157,40 +193,79 @@ InitiatorImpl::Connected InitiatorImpl::findOrMake(const TransportAddress& addre
 }
 
 Result<UniqueFd> InitiatorImpl::openController(const std::string& controller,
-                                               const std::string& subsystemNqn) const {
+                                               const Segment& segment) const {
     auto dir = sysfs_.openController(controller);
     if (!dir.ok()) return dir;
     // From here on the descriptor is what counts: the name may have passed to another one.
-    const auto nqn = readAttribute(dir.value().get(), "subsysnqn");
-    if (!nqn.ok()) return nqn.error();
-    if (nqn.value() != subsystemNqn) {
-        return makeError(ENODEV, "controller " + controller + " of " + subsystemNqn);
+    const auto info = SysfsNvme::describeController(dir.value().get(), controller);
+    if (!info.ok()) return info.error();
+    if (!isPath(info.value(), segment.nqn, segment.addresses)) {
+        return makeError(ENODEV, "controller " + controller + " of " + segment.nqn);
     }
     return dir;
 }
 
-InitiatorImpl::Connected InitiatorImpl::use(const std::string& controller,
-                                            const std::string& subsystemNqn, const Poll& poll) {
-    auto dir = openController(controller, subsystemNqn);
+InitiatorImpl::Connected InitiatorImpl::use(const std::string& controller, const Segment& segment,
+                                            const Poll& poll) {
+    auto dir = openController(controller, segment);
     if (!dir.ok()) return dir.error();
     auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay, poll);
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
-    auto connection = std::make_shared<ControllerConnection>(subsystemNqn, lease.take(), fabrics_);
+    auto connection = std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_);
     if (!ours) warnOfSlowFailure(*connection, options_);
     return connection;
 }
 
 InitiatorImpl::Connected InitiatorImpl::useMade(const std::string& controller,
-                                                const std::string& subsystemNqn, const Poll& poll) {
-    auto dir = openController(controller, subsystemNqn);
+                                                const Segment& segment, const Poll& poll) {
+    auto dir = sysfs_.openController(controller);
     if (!dir.ok()) {
-        return Error{dir.error().code, "connected to " + subsystemNqn + ", but lost controller " +
+        return Error{dir.error().code, "connected to " + segment.nqn + ", but lost controller " +
                                            controller + ": " + dir.error().message};
+    }
+    if (auto right = checkMade(dir.value().get(), controller, segment); !right.ok()) {
+        return right.error();
     }
     auto lease = ControllerLease::ofMade(dir.take(), controller, poll);
     if (!lease.ok()) return lease.error();
-    return std::make_shared<ControllerConnection>(subsystemNqn, lease.take(), fabrics_);
+    return std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_);
+}
+
+Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
+                                  const Segment& segment) const {
+    const auto info = SysfsNvme::describeController(dir, controller);
+    if (!info.ok()) {
+        return Error{info.error().code, "connected to " + segment.nqn + ", but lost controller " +
+                                            controller + ": " + info.error().message};
+    }
+    Error wrong{0, {}};
+    if (!isAtOneOf(info.value(), segment.addresses)) {
+        // The name has passed to another program's controller.
+        return makeError(ENODEV,
+                         "connected to " + segment.nqn + ", but lost controller " + controller);
+    }
+    if (info.value().subsystemNqn != segment.nqn) {
+        // Its own word in Identify Controller, by which the kernel goes.
+        wrong = makeError(EPROTO,
+                          "the target at " + toString(segment.addresses.front()) +
+                              " was connected to as " + segment.nqn + " and says that it is " +
+                              inQuotes(info.value().subsystemNqn),
+                          "its controller was removed at once: find out who that is");
+    } else {
+        // Another program may have connected meanwhile.
+        const auto all = sysfs_.controllers();
+        if (!all.ok()) {
+            wrong = all.error();
+        } else if (const auto* stranger =
+                       findStranger(all.value(), segment.nqn, segment.addresses)) {
+            wrong = strangerError(*stranger, segment.addresses);
+        }
+    }
+    if (wrong.code == 0) return {};
+    const auto gone = fabrics_->disconnect(dir, controller, Fabrics::Haste::kAtOnce);
+    if (!gone.ok()) wrong.message += "; " + gone.error().message;
+    return wrong;
 }
 
 Result<RemoteNamespace> InitiatorImpl::openNamespace(const Connection& connection, uint32_t nsid,

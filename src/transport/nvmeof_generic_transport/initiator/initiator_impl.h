@@ -8,6 +8,7 @@
 #include "connect_order.h"
 #include "connection_table.h"
 #include "namespace_opener.h"
+#include "path_rule.h"
 #include "sysfs_nvme.h"
 #include "transport/nvmeof_generic_transport/initiator/fabrics.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
@@ -33,16 +34,23 @@ class InitiatorImpl final : public Initiator {
  private:
     using Connected = ConnectionTable::Connected;
 
+    /// What a connection leads to.
+    struct Segment {
+        std::string nqn;
+        SegmentAddresses addresses;
+    };
+
+    /// Asks the target, and waits until it is its turn.
+    Result<ConnectOrder::Turn> prepare(const Segment& segment, Clock::time_point deadline);
     /// Has the kernel make a controller, when it is this target's turn. @return its name
-    Result<std::string> makeController(const TransportAddress& address,
-                                       const std::string& subsystemNqn, const HostIdentity& host,
-                                       Clock::time_point deadline);
-    Connected findOrMake(const TransportAddress& address, const std::string& subsystemNqn);
-    Connected use(const std::string& controller, const std::string& subsystemNqn, const Poll& poll);
-    Connected useMade(const std::string& controller, const std::string& subsystemNqn,
-                      const Poll& poll);
-    Result<UniqueFd> openController(const std::string& controller,
-                                    const std::string& subsystemNqn) const;
+    Result<std::string> makeController(const Segment& segment, Clock::time_point deadline);
+    Connected findOrMake(const Segment& segment);
+    Connected use(const std::string& controller, const Segment& segment, const Poll& poll);
+    Connected useMade(const std::string& controller, const Segment& segment, const Poll& poll);
+    /// Whether a controller that was just made is what was wanted, and alone; otherwise takes it
+    /// down at once.
+    Result<> checkMade(int dir, const std::string& controller, const Segment& segment) const;
+    Result<UniqueFd> openController(const std::string& controller, const Segment& segment) const;
 
     const InitiatorOptions options_;
     const std::shared_ptr<Fabrics> fabrics_;

@@ -3,14 +3,15 @@
 #include <glog/logging.h>
 #include <linux/nvme_ioctl.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
 #include "io_queues.h"
+#include "connect_error.h"
+#include "controller_node.h"
 #include "libnvme_fabrics.h"
 #include "sysfs_file.h"
 #include "tcp_probe.h"
@@ -21,33 +22,56 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
-// The device node of a controller, unless another one has the name by now.
-UniqueFd openNode(int controllerDir, const std::string& name) {
-    UniqueFd node(open(("/dev/" + name).c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat status {};
-    if (!node.valid() || fstat(node.get(), &status) != 0) return {};
-    const auto number = readAttribute(controllerDir, "dev");
-    const std::string its =
-        std::to_string(major(status.st_rdev)) + ":" + std::to_string(minor(status.st_rdev));
-    return number.ok() && number.value() == its ? std::move(node) : UniqueFd();
+// How long a target has for all that the kernel would have to wait for. The kernel would need as
+// long, with everybody else waiting.
+constexpr std::chrono::milliseconds kProbeLimit{2000};
+
+// Set for good by the first controller that shows it.
+std::atomic<bool> keysAreIgnored{false};
+
+Error keysIgnored(const std::string& keyFile) {
+    return makeError(EOPNOTSUPP, "cannot use the key file " + keyFile,
+                     "this kernel's initiator takes keys and ignores them: authentication "
+                     "(DH-HMAC-CHAP) takes one built with CONFIG_NVME_HOST_AUTH or "
+                     "CONFIG_NVME_AUTH, as Debian's 6.12 is");
 }
 
 class KernelFabrics final : public Fabrics {
  public:
-    Result<bool> probe(const TransportAddress& address, Clock::time_point deadline,
-                       const std::stop_token& stop) override {
+    explicit KernelFabrics(std::string devRoot) : devRoot_(std::move(devRoot)) {}
+
+    Result<bool> probe(const TransportAddress& address, const std::string& subsystemNqn,
+                       const HostIdentity& host, const InitiatorOptions& options,
+                       Clock::time_point deadline, const std::stop_token& stop) override {
         if (address.trtype != "tcp") return false;
-        if (auto probed = probeTcpTarget(address, deadline, stop); !probed.ok()) {
-            return probed.error();
-        }
-        return true;
+        const auto probed = probeTcpTarget({address, subsystemNqn, host, options.keepAlive},
+                                           deadline, kProbeLimit, stop);
+        if (probed.ok()) return true;
+        const Error& error = probed.error();
+        return connectError(error.code, address, subsystemNqn, host.nqn, error.message);
     }
 
     Result<std::string> connect(const TransportAddress& address, const std::string& subsystemNqn,
                                 const HostIdentity& host,
                                 const InitiatorOptions& options) override {
         const NoBrokenPipe guard;
-        return connectWithLibnvme(address, subsystemNqn, host, options);
+        if (options.keyFile.empty()) {
+            return connectWithLibnvme(address, subsystemNqn, host, options);
+        }
+        if (keysAreIgnored) return keysIgnored(options.keyFile);
+        auto made = connectWithLibnvme(address, subsystemNqn, host, options);
+        if (!made.ok()) return made;
+        // Linux 6.1 takes keys also where it was built without their use. It does not get past a
+        // target that asks for them; with one that does not, nobody would notice.
+        const std::string folder = options.sysRoot + "/class/nvme/" + made.value();
+        const auto dir = openFolder(AT_FDCWD, folder);
+        if (!dir.ok()) return dir.error();
+        if (faccessat(dir.value().get(), "dhchap_secret", F_OK, 0) == 0) return made;
+        keysAreIgnored = true;
+        if (auto gone = disconnect(dir.value().get(), made.value(), Haste::kAtOnce); !gone.ok()) {
+            LOG(ERROR) << gone.error().message;
+        }
+        return keysIgnored(options.keyFile);
     }
 
     // Sends a small admin command (Get Features, number of queues) that is given half a second: if
@@ -59,7 +83,7 @@ class KernelFabrics final : public Fabrics {
         constexpr uint8_t kGetFeatures = 0x0a;
         constexpr uint32_t kNumberOfQueues = 0x07;
         constexpr uint32_t kTimeoutMs = 500;
-        const UniqueFd node = openNode(controllerDir, name);
+        const UniqueFd node = openControllerNode(devRoot_, controllerDir, name);
         if (!node.valid()) return;  // not live any more
         const NoBrokenPipe guard;
         nvme_passthru_cmd command{};
@@ -93,12 +117,12 @@ class KernelFabrics final : public Fabrics {
 
     // Not through libnvme, which knows a controller by its name: between a look and the write the
     // name may have become another controller's. A file below the opened folder cannot.
-    Result<> disconnect(int controllerDir, const std::string& name) override {
+    Result<> disconnect(int controllerDir, const std::string& name, Haste haste) override {
         const NoBrokenPipe guard;
         // Deleting a controller that the kernel takes for live waits 60 s for a target that does
         // not answer; if it takes it for lost, about 1 s (both measured on Linux 6.1 and 6.12).
         if (const auto state = readAttribute(controllerDir, "state");
-            state.ok() && state.value() == "live") {
+            haste == Haste::kNone && state.ok() && state.value() == "live") {
             provokeAnswer(controllerDir, name);
         }
         const auto written = writeAttribute(controllerDir, "delete_controller", "1");
@@ -106,12 +130,15 @@ class KernelFabrics final : public Fabrics {
         return makeError(written.error().code, "cannot disconnect controller " + name,
                          "disconnecting needs root");
     }
+
+ private:
+    const std::string devRoot_;
 };
 
 }  // namespace
 
-std::shared_ptr<Fabrics> makeKernelFabrics() {
-    return std::make_shared<KernelFabrics>();
+std::shared_ptr<Fabrics> makeKernelFabrics(const std::string& devRoot) {
+    return std::make_shared<KernelFabrics>(devRoot);
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -84,14 +84,20 @@ void wipe(const char* key) {
     if (key != nullptr) explicit_bzero(const_cast<char*>(key), strlen(key));
 }
 
+// What one attempt is made with; null: without.
+struct KeyPair {
+    const Secret* host = nullptr;
+    const Secret* controller = nullptr;
+};
+
 // Hands the keys to libnvme for as long as this lives. The kernel's option string, which libnvme
 // makes and frees by itself, is out of reach.
 class KeysInUse {
  public:
-    KeysInUse(const HostKey& key, nvme_host_t host, nvme_ctrl_t controller)
+    KeysInUse(const KeyPair& key, nvme_host_t host, nvme_ctrl_t controller)
         : host_(host), controller_(controller) {
-        if (!key.host.empty()) nvme_host_set_dhchap_key(host, key.host.text());
-        if (!key.controller.empty()) nvme_ctrl_set_dhchap_key(controller, key.controller.text());
+        if (key.host != nullptr) nvme_host_set_dhchap_key(host, key.host->text());
+        if (key.controller != nullptr) nvme_ctrl_set_dhchap_key(controller, key.controller->text());
     }
     ~KeysInUse() {
         wipe(nvme_host_get_dhchap_key(host_));
@@ -113,16 +119,6 @@ void hideKeys(const std::string& sysRoot, const std::string& controller) {
             PLOG(WARNING) << "cannot hide " << path << " from other users of this machine";
         }
     }
-}
-
-// Linux 6.1 takes keys also where it was built without their use. It does not get past a target
-// that asks for them; with one that does not, nobody would notice.
-void warnIfIgnored(const std::string& sysRoot, const std::string& controller) {
-    const std::string path = sysRoot + "/class/nvme/" + controller + "/dhchap_secret";
-    if (access(path.c_str(), F_OK) == 0) return;
-    LOG(WARNING) << "controller " << controller
-                 << ": this kernel's initiator was built without CONFIG_NVME_AUTH and ignores the "
-                    "key file";
 }
 
 // The controller that the kernel made, also where libnvme failed after that.
@@ -149,19 +145,14 @@ union Settings {
 
 }  // namespace
 
-Result<std::string> connectWithLibnvme(const TransportAddress& address,
-                                       const std::string& subsystemNqn, const HostIdentity& host,
-                                       const InitiatorOptions& options) {
-    const std::lock_guard lock(libnvmeMutex);
+namespace {
+
+Result<std::string> connectWith(const KeyPair& key, const TransportAddress& address,
+                                const std::string& subsystemNqn, const HostIdentity& host,
+                                const InitiatorOptions& options) {
     const auto failed = [&](int code) {
         return connectError(code, address, subsystemNqn, host.nqn);
     };
-    HostKey key;
-    if (!options.keyFile.empty()) {
-        auto read = readKeyFile(options.keyFile, options.pathCheck);
-        if (!read.ok()) return read.error();
-        key = read.take();
-    }
     const File messages = openMessages();
     if (!messages) return failed(errno);
     const Tree root(nvme_create_root(messages.get(), LOG_INFO));
@@ -189,17 +180,40 @@ Result<std::string> connectWithLibnvme(const TransportAddress& address,
         status = nvmf_add_ctrl(self, controller, &settings.config);
         code = errno;
     }
-    key = {};
     const std::string text = readMessages(messages);
     const std::string name = controllerName(controller, text);
     // The tree owns the controller from where it is part of a subsystem on.
     if (nvme_ctrl_get_subsystem(controller) == nullptr) nvme_free_ctrl(controller);
     if (!name.empty()) {
         hideKeys(options.sysRoot, name);
-        if (!options.keyFile.empty()) warnIfIgnored(options.sysRoot, name);
         return name;
     }
     return failed(status < 0 ? kernelErrno(code, text) : ENODEV);
+}
+
+}  // namespace
+
+Result<std::string> connectWithLibnvme(const TransportAddress& address,
+                                       const std::string& subsystemNqn, const HostIdentity& host,
+                                       const InitiatorOptions& options) {
+    const std::lock_guard lock(libnvmeMutex);
+    if (options.keyFile.empty()) return connectWith({}, address, subsystemNqn, host, options);
+    const auto key = readKeyFile(options.keyFile, options.pathCheck);
+    if (!key.ok()) return key.error();
+    const HostKey& keys = key.value();
+    const auto orNull = [](const Secret& secret) { return secret.empty() ? nullptr : &secret; };
+    auto made =
+        connectWith({&keys.host, orNull(keys.controller)}, address, subsystemNqn, host, options);
+    const bool refused = !made.ok() && made.error().code == EKEYREJECTED;
+    if (!refused || (keys.oldHost.empty() && keys.oldController.empty())) return made;
+    // While keys are being changed, target by target.
+    const Secret& oldHost = keys.oldHost.empty() ? keys.host : keys.oldHost;
+    const Secret& controller = keys.oldController.empty() ? keys.controller : keys.oldController;
+    auto older = connectWith({&oldHost, orNull(controller)}, address, subsystemNqn, host, options);
+    if (!older.ok()) return older.error().code == EKEYREJECTED ? made : older;
+    LOG(INFO) << subsystemNqn << " at " << toString(address)
+              << " has the old key of this host still";
+    return older;
 }
 
 }  // namespace mooncake::nvmeof_generic

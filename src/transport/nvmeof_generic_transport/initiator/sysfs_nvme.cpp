@@ -49,21 +49,6 @@ std::string addressField(std::string_view address, std::string_view key) {
     return {};
 }
 
-// One text for all spellings of a numeric address; the text itself if it is none.
-std::string canonical(const std::string& traddr) {
-    const size_t percent = std::min(traddr.find('%'), traddr.size());
-    const std::string numeric = traddr.substr(0, percent);
-    std::array<unsigned char, sizeof(in6_addr)> binary{};
-    char text[INET6_ADDRSTRLEN];
-    for (const int family : {AF_INET, AF_INET6}) {
-        if (inet_pton(family, numeric.c_str(), binary.data()) == 1 &&
-            inet_ntop(family, binary.data(), text, sizeof(text)) != nullptr) {
-            return text + traddr.substr(percent);
-        }
-    }
-    return traddr;
-}
-
 // Among the block devices in a folder, the one with this nsid.
 Result<std::string> findIn(int dir, uint32_t nsid) {
     auto names = listFolder(dir, ".");
@@ -83,11 +68,23 @@ Result<std::string> findIn(int dir, uint32_t nsid) {
 
 }  // namespace
 
-bool leadsTo(const ControllerInfo& controller, const TransportAddress& address,
-             const std::string& subsystemNqn) {
-    return controller.subsystemNqn == subsystemNqn && controller.trtype == address.trtype &&
-           controller.trsvcid == address.trsvcid &&
-           canonical(controller.traddr) == canonical(address.traddr);
+std::string canonicalAddress(const std::string& traddr) {
+    const size_t percent = std::min(traddr.find('%'), traddr.size());
+    const std::string numeric = traddr.substr(0, percent);
+    std::array<unsigned char, sizeof(in6_addr)> binary{};
+    char text[INET6_ADDRSTRLEN];
+    for (const int family : {AF_INET, AF_INET6}) {
+        if (inet_pton(family, numeric.c_str(), binary.data()) == 1 &&
+            inet_ntop(family, binary.data(), text, sizeof(text)) != nullptr) {
+            return text + traddr.substr(percent);
+        }
+    }
+    return traddr;
+}
+
+bool isAt(const ControllerInfo& controller, const TransportAddress& address) {
+    return controller.trtype == address.trtype && controller.trsvcid == address.trsvcid &&
+           canonicalAddress(controller.traddr) == canonicalAddress(address.traddr);
 }
 
 SysfsNvme::SysfsNvme(std::string root) : root_(std::move(root)) {}

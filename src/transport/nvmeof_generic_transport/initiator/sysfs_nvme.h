@@ -31,10 +31,12 @@ struct ControllerInfo {
     ControllerState state;
 };
 
-/// Whether a controller connects to this subsystem at this address. Addresses are compared as
-/// numbers: "::1" is "0:0:0:0:0:0:0:1".
-bool leadsTo(const ControllerInfo& controller, const TransportAddress& address,
-             const std::string& subsystemNqn);
+/// One text for all spellings of a numeric address ("::1" for "0:0:0:0:0:0:0:1"); the text itself
+/// if it is none.
+std::string canonicalAddress(const std::string& traddr);
+
+/// Whether a controller connects to this address. Addresses are compared as numbers.
+bool isAt(const ControllerInfo& controller, const TransportAddress& address);
 
 /// Thread-safe.
 class SysfsNvme {

@@ -1,163 +1,234 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tcp_probe.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdint>
-#include <cstring>
-#include <string>
+#include <cstdio>
+#include <optional>
 #include <utility>
 
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+#include "nvme_wire.h"
+#include "probe_socket.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
 
-// NVMe/TCP Transport Specification 1.0, section 3.6.2.1 and .2: both PDUs have 128 bytes; byte 0
-// is the type, byte 2 the header's length, bytes 4 to 7 the PDU's length (little endian). An ICReq
-// whose other bytes are zero asks for version 0, no digests, one R2T at a time.
-constexpr size_t kPduBytes = 128;
-constexpr uint8_t kIcReq = 0x00;
-constexpr uint8_t kIcResp = 0x01;
-using Pdu = std::array<uint8_t, kPduBytes>;
+using wire::Bytes;
 
-constexpr Pdu makeIcReq() {
-    Pdu pdu{};
-    pdu[0] = kIcReq;
-    pdu[2] = kPduBytes;
-    pdu[4] = kPduBytes;
-    return pdu;
+constexpr char kSilent[] = "it accepts connections and then does not answer, at ";
+constexpr char kLarge[] =
+    "the target answers, but large packets do not arrive: check the MTU of the path (they were "
+    "lost "
+    "at ";
+
+std::string hex(uint32_t number) {
+    char text[16];
+    std::snprintf(text, sizeof(text), "0x%x", number);
+    return text;
 }
 
-Result<> failed(int code, const char* step) {
-    return makeError(code, std::string("cannot ") + step);
-}
+// One command's answer.
+struct Answer {
+    uint64_t result = 0;
+    uint16_t status = 0;
+    Bytes data;
+};
 
-Result<std::pair<sockaddr_storage, socklen_t>> toSocketAddress(const TransportAddress& address) {
-    sockaddr_storage storage{};
-    const auto port = htons(static_cast<uint16_t>(std::stoul(address.trsvcid)));
-    if (address.adrfam == "ipv4") {
-        auto* ipv4 = reinterpret_cast<sockaddr_in*>(&storage);
-        ipv4->sin_family = AF_INET;
-        ipv4->sin_port = port;
-        inet_pton(AF_INET, address.traddr.c_str(), &ipv4->sin_addr);
-        return std::pair(storage, socklen_t{sizeof(sockaddr_in)});
-    }
-    auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    const size_t percent = std::min(address.traddr.find('%'), address.traddr.size());
-    ipv6->sin6_family = AF_INET6;
-    ipv6->sin6_port = port;
-    inet_pton(AF_INET6, address.traddr.substr(0, percent).c_str(), &ipv6->sin6_addr);
-    if (percent < address.traddr.size()) {
-        const std::string interface = address.traddr.substr(percent + 1);
-        ipv6->sin6_scope_id = if_nametoindex(interface.c_str());
-        if (ipv6->sin6_scope_id == 0) {
-            return makeError(EADDRNOTAVAIL, "there is no interface " + interface);
-        }
-    }
-    return std::pair(storage, socklen_t{sizeof(sockaddr_in6)});
-}
-
-// Waits for sockets and can be woken by a stop request.
-class Waiter {
+// An admin queue of which nothing is taken on trust: every length, offset and id is compared with
+// what was asked for before a byte is kept.
+class AdminQueue {
  public:
-    Waiter(Clock::time_point deadline, const std::stop_token& stop)
-        : deadline_(deadline),
-          stopped_(eventfd(0, EFD_CLOEXEC)),
-          wake_(stop, Wake{stopped_.get()}) {}
+    AdminQueue(ProbeSocket& socket, Clock::time_point deadline)
+        : socket_(socket), deadline_(deadline) {}
 
-    /// @return ETIMEDOUT, ECANCELED, or another errno
-    Result<> wait(int fd, short events) const {
-        while (true) {
-            const auto left =
-                std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
-            if (left.count() <= 0) return failed(ETIMEDOUT, "reach the target");
-            pollfd fds[] = {{fd, events, 0}, {stopped_.get(), POLLIN, 0}};
-            const int ready =
-                poll(fds, 2, static_cast<int>(std::min<int64_t>(left.count(), 60000)));
-            if (ready < 0 && errno != EINTR) return failed(errno, "wait for the target");
-            if (ready > 0) return fds[1].revents ? failed(ECANCELED, "go on") : Result<>();
+    Result<> initialize() {
+        step_ = "ICReq";
+        const Bytes request = wire::icReq();
+        if (auto sent = exchangeFailed(socket_.send(request.data(), request.size(), deadline_));
+            !sent.ok()) {
+            return sent;
         }
+        std::array<uint8_t, wire::kIcBytes> pdu{};
+        // Anything but an ICResp is none of ours from its first byte on.
+        if (auto got = receive(pdu.data(), 1); !got.ok()) return got;
+        if (pdu[0] != wire::kIcResp) return nonsense("");
+        if (auto got = receive(pdu.data() + 1, pdu.size() - 1); !got.ok()) return got;
+        if (!wire::agreesToIcReq(pdu.data())) return nonsense("");
+        return {};
+    }
+
+    uint16_t nextId() const { return id_; }
+
+    /// @param capsule  with nextId()
+    /// @param bytes  of data in the answer, at most
+    Result<Answer> run(const char* step, const Bytes& capsule, uint32_t bytes = 0) {
+        step_ = step;
+        expected_ = bytes;
+        const uint16_t id = id_++;
+        if (auto sent = exchangeFailed(socket_.send(capsule.data(), capsule.size(), deadline_));
+            !sent.ok()) {
+            return sent.error();
+        }
+        Answer answer;
+        while (true) {
+            std::array<uint8_t, wire::kResponseBytes> pdu{};
+            if (auto got = receive(pdu.data(), wire::kHeaderBytes); !got.ok()) return got.error();
+            const auto header = wire::parseHeader(pdu.data());
+            const bool known = header.type == wire::kCapsuleResp || header.type == wire::kC2hData;
+            if (!known || header.headerLength != pdu.size() || header.length < pdu.size()) {
+                return nonsense(header.type == wire::kC2hTermReq ? "it ended the connection"
+                                                                 : "it sent no answer to it")
+                    .error();
+            }
+            auto got = receive(pdu.data() + wire::kHeaderBytes, pdu.size() - wire::kHeaderBytes);
+            if (!got.ok()) return got.error();
+            if (header.type == wire::kCapsuleResp) {
+                const auto completion = wire::parseCompletion(pdu.data());
+                if (header.length != pdu.size() || completion.id != id) {
+                    return nonsense("it answered another command").error();
+                }
+                answer.result = completion.result;
+                answer.status = completion.status;
+                return finished(std::move(answer));
+            }
+            const auto data = wire::parseData(pdu.data());
+            const size_t there = answer.data.size();
+            if (data.id != id || header.dataOffset != pdu.size() || data.offset != there ||
+                data.length == 0 || data.length > bytes - there ||
+                header.length != pdu.size() + data.length) {
+                return nonsense("its data has a wrong place or length").error();
+            }
+            answer.data.resize(there + data.length);
+            got = receive(answer.data.data() + there, data.length);
+            if (!got.ok()) return got.error();
+            if (data.success && data.last) return finished(std::move(answer));
+        }
+    }
+
+    /// For a command that the kernel cannot do without.
+    Result<Answer> need(const char* step, const Bytes& capsule, uint32_t bytes = 0) {
+        auto answer = run(step, capsule, bytes);
+        if (!answer.ok() || answer.value().status == 0) return answer;
+        return Error{EIO, "the target refuses " + std::string(step) + " with status " +
+                              hex(answer.value().status)};
     }
 
  private:
-    struct Wake {
-        int fd;
-        void operator()() const { eventfd_write(fd, 1); }
-    };
+    Result<Answer> finished(Answer answer) {
+        if (answer.status == 0 && answer.data.size() != expected_) {
+            return nonsense("its data is incomplete").error();
+        }
+        return answer;
+    }
+    Result<> receive(uint8_t* data, size_t length) {
+        return exchangeFailed(socket_.receive(data, length, deadline_));
+    }
+    Result<> exchangeFailed(const Result<>& result) const {
+        if (result.ok() || result.error().code != ETIMEDOUT) {
+            return result.ok() ? result : Result<>(Error{result.error().code, ""});
+        }
+        if (expected_ >= wire::kIdentifyBytes) {
+            return Error{ETIMEDOUT, kLarge + std::string(step_) + ")"};
+        }
+        return Error{ETIMEDOUT, kSilent + std::string(step_)};
+    }
+    Result<> nonsense(const std::string& what) const {
+        if (what.empty()) return Error{EPROTO, ""};
+        return Error{EPROTO,
+                     "the target breaks the protocol at " + std::string(step_) + ": " + what};
+    }
+
+    ProbeSocket& socket_;
     const Clock::time_point deadline_;
-    const UniqueFd stopped_;
-    const std::stop_callback<Wake> wake_;
+    uint16_t id_ = 1;
+    const char* step_ = "";
+    uint32_t expected_ = 0;
 };
 
-Result<> sendAll(int fd, const Pdu& pdu, const Waiter& waiter) {
-    size_t sent = 0;
-    while (sent < pdu.size()) {
-        const ssize_t count = send(fd, pdu.data() + sent, pdu.size() - sent, MSG_NOSIGNAL);
-        if (count >= 0) {
-            sent += static_cast<size_t>(count);
-        } else if (errno == EAGAIN) {
-            if (auto ready = waiter.wait(fd, POLLOUT); !ready.ok()) return ready;
-        } else if (errno != EINTR) {
-            return failed(errno, "send an ICReq");
-        }
-    }
-    return {};
+Error notReady() {
+    return Error{ETIMEDOUT, "the target's controller does not become ready (CSTS.RDY)"};
 }
 
-Result<> receiveIcResp(int fd, const Waiter& waiter) {
-    Pdu pdu{};
-    size_t received = 0;
-    while (received < pdu.size()) {
-        const ssize_t count = recv(fd, pdu.data() + received, pdu.size() - received, 0);
-        if (count > 0) {
-            // Anything but an ICResp is none of ours from its first byte on.
-            if (pdu[0] != kIcResp) return failed(EPROTO, "understand the answer");
-            received += static_cast<size_t>(count);
-        } else if (count == 0) {
-            return failed(ECONNRESET, "receive an ICResp");
-        } else if (errno == EAGAIN) {
-            if (auto ready = waiter.wait(fd, POLLIN); !ready.ok()) return ready;
-        } else if (errno != EINTR) {
-            return failed(errno, "receive an ICResp");
+Result<> enable(AdminQueue& queue, const std::stop_token& stop, Clock::time_point deadline) {
+    for (const auto& [name, offset] : {std::pair("CAP", wire::kCap), std::pair("VS", wire::kVs)}) {
+        auto got =
+            queue.need(name, wire::propertyGet(queue.nextId(), offset, offset == wire::kCap));
+        if (!got.ok()) return got.error();
+    }
+    auto set = queue.need("CC", wire::propertySet(queue.nextId(), wire::kCc, wire::kCcEnable));
+    if (!set.ok()) return set.error();
+    Poll poll(deadline, stop);
+    for (bool again = false;; again = true) {
+        auto got = queue.need("CSTS", wire::propertyGet(queue.nextId(), wire::kCsts, false));
+        if (!got.ok()) {
+            if (again && got.error().code == ETIMEDOUT) return notReady();
+            return got.error();
         }
+        if ((got.value().result & wire::kCstsFatal) != 0) {
+            return Error{EIO, "the target's controller reports a fatal error (CSTS.CFS)"};
+        }
+        if ((got.value().result & wire::kCstsReady) != 0) return {};
+        if (!poll.wait()) return poll.stopped() ? Error{ECANCELED, ""} : notReady();
     }
-    constexpr uint8_t kLength[] = {kPduBytes, 0, 0, 0};
-    if (pdu[2] != kPduBytes || std::memcmp(&pdu[4], kLength, sizeof(kLength)) != 0) {
-        return failed(EPROTO, "understand the answer");
+}
+
+Result<> identify(AdminQueue& queue, const ProbeRequest& request, uint16_t controllerId) {
+    const auto answer =
+        queue.need("Identify", wire::identifyController(queue.nextId()), wire::kIdentifyBytes);
+    if (!answer.ok()) return answer.error();
+    const auto identity = wire::parseIdentity(answer.value().data.data());
+    // The kernel goes by this name: it would make the controller a path of that subsystem's disks.
+    if (identity.subsystemNqn != request.subsystemNqn) {
+        return Error{EPROTO,
+                     "it says that it is another subsystem, " + inQuotes(identity.subsystemNqn)};
     }
-    return {};
+    if (identity.controllerId != controllerId) {
+        return Error{EPROTO, "it says that it is another controller than it was at Connect"};
+    }
+    if (identity.anaLogBytes == 0) return {};
+    const auto log =
+        queue.run("the ANA log", wire::getAnaLog(queue.nextId(), identity.anaLogBytes & ~3u),
+                  identity.anaLogBytes & ~3u);
+    return log.ok() ? Result<>() : log.error();
 }
 
 }  // namespace
 
-Result<> probeTcpTarget(const TransportAddress& address, Clock::time_point deadline,
-                        const std::stop_token& stop) {
-    const auto target = toSocketAddress(address);
-    if (!target.ok()) return target.error();
-    const auto& [storage, length] = target.value();
-    const Waiter waiter(deadline, stop);
-    const UniqueFd fd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd.valid()) return failed(errno, "open a socket");
-    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
-        if (errno != EINPROGRESS) return failed(errno, "reach the target");
-        if (auto ready = waiter.wait(fd.get(), POLLOUT); !ready.ok()) return ready;
-        int code = 0;
-        socklen_t size = sizeof(code);
-        if (getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &code, &size) != 0) code = errno;
-        if (code != 0) return failed(code, "reach the target");
+Result<> probeTcpTarget(const ProbeRequest& request, Clock::time_point deadline,
+                        std::chrono::milliseconds limit, const std::stop_token& stop) {
+    ProbeSocket socket(stop);
+    if (auto connected = socket.connect(request.address, deadline); !connected.ok()) {
+        return Error{connected.error().code, ""};
     }
-    if (auto sent = sendAll(fd.get(), makeIcReq(), waiter); !sent.ok()) return sent;
-    return receiveIcResp(fd.get(), waiter);
+    const auto end = Clock::now() + limit;
+    AdminQueue queue(socket, end);
+    if (auto ready = queue.initialize(); !ready.ok()) return ready;
+    const auto milliseconds = std::chrono::milliseconds(request.keepAlive).count();
+    const auto connected =
+        queue.run("Connect", wire::connect(queue.nextId(), request.subsystemNqn, request.host,
+                                           static_cast<uint32_t>(milliseconds)));
+    if (!connected.ok()) return connected.error();
+    if (connected.value().status != 0) return Error{EIO, ""};
+    if (wire::asksForAuthentication(connected.value().result)) return {};
+    if (auto enabled = enable(queue, stop, end); !enabled.ok()) return enabled;
+    const auto controllerId = static_cast<uint16_t>(connected.value().result);
+    if (auto known = identify(queue, request, controllerId); !known.ok()) return known;
+    constexpr uint16_t kQueues = 1;
+    const std::pair<const char*, Bytes (*)(uint16_t)> rest[] = {
+        {"the number of queues", [](uint16_t id) { return wire::setNumberOfQueues(id, kQueues); }},
+        {"keep-alive", wire::keepAlive},
+        {"the shutdown",
+         [](uint16_t id) { return wire::propertySet(id, wire::kCc, wire::kCcShutdown); }}};
+    if (auto list = queue.run("the list of namespaces",
+                              wire::identifyActiveNamespaces(queue.nextId()), wire::kIdentifyBytes);
+        !list.ok()) {
+        return list.error();
+    }
+    for (const auto& [name, command] : rest) {
+        if (auto done = queue.run(name, command(queue.nextId())); !done.ok()) return done.error();
+    }
+    return {};
 }
 
 }  // namespace mooncake::nvmeof_generic

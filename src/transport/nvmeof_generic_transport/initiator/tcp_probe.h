@@ -1,22 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <stop_token>
+#include <string>
 
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
+#include "transport/nvmeof_generic_transport/initiator/fabrics.h"
 #include "wait.h"
 
 namespace mooncake::nvmeof_generic {
 
-/// Asks whether an NVMe/TCP target answers at `address`: connects, exchanges the first pair of PDUs
-/// (ICReq, ICResp) and closes. The kernel would do the same while it holds one mutex for all
-/// connects of the machine, 10 s long for a peer that accepts and is silent: asking first keeps bad
-/// targets from holding up good ones.
-/// @param address  checked (checkAddress()), of type tcp
-/// @return ECONNREFUSED, EHOSTUNREACH ... as connect(2); ETIMEDOUT at the deadline; EPROTO for an
-/// answer that is not NVMe/TCP; ECANCELED when stopped; EADDRNOTAVAIL for an unknown interface
-Result<> probeTcpTarget(const TransportAddress& address, Clock::time_point deadline,
-                        const std::stop_token& stop);
+/// What the kernel is going to ask a target for.
+struct ProbeRequest {
+    TransportAddress address;  ///< checked (checkAddress()), of type tcp
+    std::string subsystemNqn;  ///< checked
+    HostIdentity host;
+    std::chrono::seconds keepAlive{5};
+};
+
+/// Does in user space, over one TCP connection, what the kernel does on an admin queue while it
+/// holds one mutex for all connects of the machine, up to 60 s for each answer that does not come:
+/// ICReq, Fabrics Connect, CAP, VS, CC, CSTS, Identify Controller, the ANA log, the number of
+/// queues, keep-alive, the list of namespaces. Then it shuts the controller down and closes. A
+/// target that gets through completes the kernel's connect as well, unless it changes its mind; any
+/// number can be asked at the same time. Where the target asks for authentication the probe ends
+/// after Connect, and what was seen counts as good. A command that the target refuses is answered:
+/// that holds nobody up; only Connect, the registers and Identify must succeed.
+/// @param deadline  for the TCP connection to be there
+/// @param limit  for everything after that
+/// @return ECONNREFUSED, EHOSTUNREACH ... as connect(2); ETIMEDOUT at the deadline or the limit;
+/// EIO when the target refuses; EPROTO for an answer that is not NVMe/TCP or that names another
+/// subsystem; ECONNRESET when it closes; ECANCELED when stopped; EADDRNOTAVAIL for an unknown
+/// interface. The message is empty where the code says it all, and the cause otherwise.
+Result<> probeTcpTarget(const ProbeRequest& request, Clock::time_point deadline,
+                        std::chrono::milliseconds limit, const std::stop_token& stop);
 
 }  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe_socket.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+Result<> failed(int code, const char* step) {
+    return makeError(code, std::string("cannot ") + step);
+}
+
+Result<std::pair<sockaddr_storage, socklen_t>> toSocketAddress(const TransportAddress& address) {
+    sockaddr_storage storage{};
+    const auto port = htons(static_cast<uint16_t>(std::stoul(address.trsvcid)));
+    if (address.adrfam == "ipv4") {
+        auto* ipv4 = reinterpret_cast<sockaddr_in*>(&storage);
+        ipv4->sin_family = AF_INET;
+        ipv4->sin_port = port;
+        inet_pton(AF_INET, address.traddr.c_str(), &ipv4->sin_addr);
+        return std::pair(storage, socklen_t{sizeof(sockaddr_in)});
+    }
+    auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&storage);
+    const size_t percent = std::min(address.traddr.find('%'), address.traddr.size());
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_port = port;
+    inet_pton(AF_INET6, address.traddr.substr(0, percent).c_str(), &ipv6->sin6_addr);
+    if (percent < address.traddr.size()) {
+        const std::string interface = address.traddr.substr(percent + 1);
+        ipv6->sin6_scope_id = if_nametoindex(interface.c_str());
+        if (ipv6->sin6_scope_id == 0) {
+            return makeError(EADDRNOTAVAIL, "there is no interface " + interface);
+        }
+    }
+    return std::pair(storage, socklen_t{sizeof(sockaddr_in6)});
+}
+
+}  // namespace
+
+// A stop request as something that poll(2) sees.
+class ProbeSocket::Stop {
+ public:
+    explicit Stop(const std::stop_token& stop)
+        : event_(eventfd(0, EFD_CLOEXEC)), wake_(stop, Wake{event_.get()}) {}
+    int fd() const { return event_.get(); }
+
+ private:
+    struct Wake {
+        int fd;
+        void operator()() const { eventfd_write(fd, 1); }
+    };
+    const UniqueFd event_;
+    const std::stop_callback<Wake> wake_;
+};
+
+ProbeSocket::ProbeSocket(const std::stop_token& stop) : stop_(std::make_unique<Stop>(stop)) {}
+
+ProbeSocket::~ProbeSocket() = default;
+
+Result<> ProbeSocket::connect(const TransportAddress& address, Clock::time_point deadline) {
+    const auto target = toSocketAddress(address);
+    if (!target.ok()) return target.error();
+    const auto& [storage, length] = target.value();
+    fd_ = UniqueFd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd_.valid()) return failed(errno, "open a socket");
+    constexpr int kOn = 1;
+    setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
+    if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0) return {};
+    if (errno != EINPROGRESS) return failed(errno, "reach the target");
+    if (auto ready = wait(POLLOUT, deadline); !ready.ok()) return ready;
+    int code = 0;
+    socklen_t size = sizeof(code);
+    if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &code, &size) != 0) code = errno;
+    return code != 0 ? failed(code, "reach the target") : Result<>();
+}
+
+Result<> ProbeSocket::send(const uint8_t* data, size_t length, Clock::time_point deadline) {
+    while (length > 0) {
+        const ssize_t count = ::send(fd_.get(), data, length, MSG_NOSIGNAL);
+        if (count >= 0) {
+            data += count;
+            length -= static_cast<size_t>(count);
+        } else if (errno == EAGAIN) {
+            if (auto ready = wait(POLLOUT, deadline); !ready.ok()) return ready;
+        } else if (errno != EINTR) {
+            // What the peer has closed is closed, whoever notices first.
+            return failed(errno == EPIPE ? ECONNRESET : errno, "send to the target");
+        }
+    }
+    return {};
+}
+
+Result<> ProbeSocket::receive(uint8_t* data, size_t length, Clock::time_point deadline) {
+    while (length > 0) {
+        // Also where bytes come one by one, with no wait in between.
+        if (Clock::now() >= deadline) return failed(ETIMEDOUT, "receive from the target");
+        const ssize_t count = recv(fd_.get(), data, length, 0);
+        if (count > 0) {
+            data += count;
+            length -= static_cast<size_t>(count);
+        } else if (count == 0) {
+            return failed(ECONNRESET, "receive from the target");
+        } else if (errno == EAGAIN) {
+            if (auto ready = wait(POLLIN, deadline); !ready.ok()) return ready;
+        } else if (errno != EINTR) {
+            return failed(errno, "receive from the target");
+        }
+    }
+    return {};
+}
+
+Result<> ProbeSocket::wait(short events, Clock::time_point deadline) const {
+    while (true) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+        if (left.count() <= 0) return failed(ETIMEDOUT, "reach the target");
+        pollfd fds[] = {{fd_.get(), events, 0}, {stop_->fd(), POLLIN, 0}};
+        const int ready = poll(fds, 2, static_cast<int>(std::min<int64_t>(left.count(), 60000)));
+        if (ready < 0 && errno != EINTR) return failed(errno, "wait for the target");
+        if (ready > 0) return fds[1].revents ? failed(ECANCELED, "go on") : Result<>();
+    }
+}
+
+}  // namespace mooncake::nvmeof_generic
