@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "machine_identity.h"
-
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 

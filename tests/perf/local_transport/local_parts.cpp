@@ -32,12 +32,13 @@ class LocalTarget final : public Target {
     const std::string& subsystemNqn() const override { return nqn_; }
     const TransportAddress& address() const override { return address_; }
 
-    Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size) override {
+    Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
+                                 const FileRules&) override {
         const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
         if (!file.valid()) return makeError(errno, "open " + path);
         const std::lock_guard lock(registryMutex);
         registry[{nqn_, nsid}] = path;
-        return ExportedFile{nsid, path, size / kBlockSize * kBlockSize, kBlockSize};
+        return ExportedFile{nsid, path, size / kBlockSize * kBlockSize, kBlockSize, ""};
     }
 
     Result<> removeFile(uint32_t nsid) override {
@@ -45,6 +46,7 @@ class LocalTarget final : public Target {
         registry.erase({nqn_, nsid});
         return {};
     }
+    void cutOff() override {}
     Result<> setAllowedHosts(const std::vector<std::string>&) override { return {}; }
 
     bool exports(uint32_t nsid) override {

@@ -50,7 +50,7 @@ TransferMetadata::FileBufferDesc fileWith(uint32_t id, const std::string& path,
 RemoteFiles checkedFiles(const std::vector<TransferMetadata::FileBufferDesc>& files) {
     auto descriptor = goodDescriptor();
     descriptor.file_buffers = files;
-    const auto checked = checkDescriptor(descriptor, {});
+    const auto checked = checkDescriptor(descriptor, {}, kHere);
     EXPECT_TRUE(checked.ok()) << checked.error().message;
     return checked.value().files;
 }
