@@ -9,10 +9,23 @@ namespace {
 
 constexpr size_t kHeader = sizeof(uint64_t);
 
-uint64_t lengthIn(const std::string& bytes) {
+uint64_t lengthIn(std::string_view bytes) {
     uint64_t length = 0;
     std::memcpy(&length, bytes.data(), sizeof(length));
     return length;
+}
+
+Status checkLength(uint64_t length) {
+    if (length != 0 && length <= kMaxP2pBytes) return Status::OK();
+    return Status::MalformedJson("the message says that it has " + std::to_string(length) +
+                                 " bytes; it may have 1 to " + std::to_string(kMaxP2pBytes));
+}
+
+// kUntyped where it is the first character of a text.
+P2pType typeOf(char first) {
+    const auto type = static_cast<uint8_t>(first);
+    return type <= static_cast<uint8_t>(P2pType::kProbe) ? static_cast<P2pType>(type)
+                                                         : P2pType::kUntyped;
 }
 
 }  // namespace
@@ -40,12 +53,10 @@ Status P2pFrameReader::feed(std::string_view bytes) {
         bytes_ += part;
         bytes.remove_prefix(part.size());
         if (bytes_.size() < kHeader) continue;
-        const uint64_t length = lengthIn(bytes_);
-        if (length == 0 || length > kMaxP2pBytes) {
+        Status status = checkLength(lengthIn(bytes_));
+        if (!status.ok()) {
             bytes_.clear();
-            return Status::MalformedJson("the message says that it has " + std::to_string(length) +
-                                         " bytes; it may have 1 to " +
-                                         std::to_string(kMaxP2pBytes));
+            return status;
         }
     }
     return Status::OK();
@@ -53,12 +64,25 @@ Status P2pFrameReader::feed(std::string_view bytes) {
 
 P2pFrame P2pFrameReader::take() {
     P2pFrame frame;
-    const auto type = static_cast<uint8_t>(bytes_[kHeader]);
-    const bool typed = type <= static_cast<uint8_t>(P2pType::kProbe);
-    if (typed) frame.type = static_cast<P2pType>(type);
-    frame.text = bytes_.substr(kHeader + (typed ? 1 : 0));
+    frame.type = typeOf(bytes_[kHeader]);
+    frame.text = bytes_.substr(kHeader + (frame.type == P2pType::kUntyped ? 0 : 1));
     bytes_.clear();
     return frame;
+}
+
+Status P2pTypeReader::feed(std::string_view bytes) {
+    std::memcpy(head_ + head_size_, bytes.data(), bytes.size());
+    head_size_ += bytes.size();
+    if (head_size_ < kHeader) return Status::OK();
+    const uint64_t length = lengthIn({head_, kHeader});
+    Status status = checkLength(length);
+    if (!status.ok() || head_size_ < kP2pHeadBytes) return status;
+    rest_ = static_cast<size_t>(length) - 1;
+    type_ = typeOf(head_[kHeader]);
+    if (type_ == P2pType::kUntyped && head_[kHeader] != '{') {
+        return Status::MalformedJson("the message is of no type, and its text is no object");
+    }
+    return status;
 }
 
 }  // namespace mooncake

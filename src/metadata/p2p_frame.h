@@ -24,6 +24,9 @@ enum class P2pType : uint8_t {
 // The most that the length may say: type and text.
 inline constexpr size_t kMaxP2pBytes = size_t{1} << 20;
 
+// The most that the head of a frame has: the length and the type.
+inline constexpr size_t kP2pHeadBytes = sizeof(uint64_t) + 1;
+
 struct P2pFrame {
     P2pType type = P2pType::kUntyped;
     std::string text;
@@ -46,6 +49,29 @@ class P2pFrameReader {
 
  private:
     std::string bytes_;
+};
+
+// Finds the end of one frame of which nothing but the type is of use, and keeps none of its text.
+// One thread at a time.
+class P2pTypeReader {
+ public:
+    // How many bytes of the head are missing, to be fed: at most kP2pHeadBytes.
+    size_t missingHead() const { return kP2pHeadBytes - head_size_; }
+    // At most missingHead() bytes. MalformedJson, with the cause, for a length that no frame has
+    // and for a text that no version of the protocol begins with.
+    Status feed(std::string_view bytes);
+    // How many bytes of the text follow, once the head is complete.
+    size_t rest() const { return rest_; }
+    // So many of them have come.
+    void skip(size_t count) { rest_ -= count; }
+    // Once the head is complete.
+    P2pType type() const { return type_; }
+
+ private:
+    char head_[kP2pHeadBytes] = {};
+    size_t head_size_ = 0;
+    size_t rest_ = 0;
+    P2pType type_ = P2pType::kUntyped;
 };
 
 }  // namespace mooncake

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "common.h"
 
@@ -22,6 +23,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kAcceptPause(100);
+// Of one connection at a time, so that all have their turn.
+constexpr size_t kReceiveBytes = 64 << 10;
+constexpr size_t kSendBytes = 256 << 10;
+constexpr int kAcceptCount = 32;
+// Between two lines in the log about the same thing, in seconds.
+constexpr double kLogPause = 60;
 
 // Where to listen. IPv6 also for names: such a socket serves both families.
 sockaddr_storage addressOf(const std::string& host, uint16_t port, bool with_ipv6,
@@ -47,11 +54,18 @@ sockaddr_storage addressOf(const std::string& host, uint16_t port, bool with_ipv
 
 struct P2pListener::Connection {
     int fd = -1;
+    ConnectionCrowd::Id id = 0;
+    sockaddr_storage peer = {};
+    Clock::time_point accepted;
     Clock::time_point deadline;
-    P2pFrameReader reader;
-    std::string out;  // what of the answer is not sent yet
-    bool answered = false;
+    P2pTypeReader reader;
+    bool asked = false;
+    std::shared_ptr<const std::string> answer;
+    size_t sent = 0;  // of the answer
 };
+
+P2pListener::P2pListener(const Limits& limits, Answer answer)
+    : limits_(limits), answer_(std::move(answer)), crowd_(limits.crowd) {}
 
 Status P2pListener::start(const std::string& host, uint16_t port, const Limits& limits,
                           Answer answer, std::unique_ptr<P2pListener>* listener) {
@@ -110,19 +124,18 @@ P2pListener::~P2pListener() {
 }
 
 void P2pListener::serve() {
-    std::vector<Connection> connections;
     std::vector<pollfd> polled;
     for (;;) {
         const auto now = Clock::now();
-        const bool full = connections.size() >= limits_.connections;
         const bool paused = now < accept_from_;
         auto wake = Clock::time_point::max();
-        if (paused) wake = accept_from_;
+        if (paused || waiting_) wake = accept_from_;
         polled.clear();
         polled.push_back({stop_, POLLIN, 0});
-        polled.push_back({socket_, static_cast<short>(full || paused ? 0 : POLLIN), 0});
-        for (const Connection& one : connections) {
-            polled.push_back({one.fd, static_cast<short>(one.out.empty() ? POLLIN : POLLOUT), 0});
+        polled.push_back({socket_, static_cast<short>(paused || waiting_ ? 0 : POLLIN), 0});
+        for (const Connection& one : connections_) {
+            const bool sends = one.answer && one.sent < one.answer->size();
+            polled.push_back({one.fd, static_cast<short>(sends ? POLLOUT : POLLIN), 0});
             wake = std::min(wake, one.deadline);
         }
         int timeout = -1;
@@ -136,70 +149,145 @@ void P2pListener::serve() {
         }
         if (polled[0].revents != 0) break;
         const auto after = Clock::now();
-        for (size_t i = 0; i < connections.size(); ++i) {
-            Connection& one = connections[i];
-            const bool open = (polled[i + 2].revents == 0 || advance(&one)) && after < one.deadline;
-            if (!open) {
-                close(one.fd);
-                one.fd = -1;
-            }
+        size_t place = 2;
+        bool changed = false;
+        for (auto one = connections_.begin(); one != connections_.end(); ++place) {
+            const auto current = one++;
+            if (polled[place].revents != 0) advance(&*current);
+            changed = changed || polled[place].revents != 0 || after >= current->deadline;
+            if (current->fd < 0 || after >= current->deadline) remove(current);
         }
-        std::erase_if(connections, [](const Connection& one) { return one.fd < 0; });
-        if (polled[1].revents != 0) acceptAll(&connections);
+        // Who waits for room waits for its time, or for something to happen with those who have it.
+        if (waiting_ ? changed || after >= accept_from_ : polled[1].revents != 0) acceptSome();
     }
-    for (const Connection& one : connections) close(one.fd);
+    while (!connections_.empty()) remove(connections_.begin());
+    if (waiting_) close(waiting_->fd);
+    waiting_.reset();
 }
 
-void P2pListener::acceptAll(std::vector<Connection>* connections) {
-    while (connections->size() < limits_.connections) {
-        const int fd = accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) {
-            if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
-            LOG(WARNING) << "A node that asks is not answered yet: accept: "
-                         << std::strerror(errno);
-            accept_from_ = Clock::now() + kAcceptPause;
-            return;
-        }
-        Connection& made = connections->emplace_back();
-        made.fd = fd;
-        made.deadline = Clock::now() + limits_.connection_time;
+void P2pListener::remove(Connections::iterator connection) {
+    if (connection->fd >= 0) close(connection->fd);
+    crowd_.remove(connection->id);
+    connections_.erase(connection);
+}
+
+void P2pListener::acceptSome() {
+    for (int left = kAcceptCount; left > 0 && acceptOne(); --left) {
     }
+}
+
+// False where there is nobody more to accept at the moment.
+bool P2pListener::acceptOne() {
+    const auto now = Clock::now();
+    if (!waiting_) {
+        auto made = std::make_unique<Connection>();
+        socklen_t size = sizeof(made->peer);
+        made->fd = accept4(socket_, reinterpret_cast<sockaddr*>(&made->peer), &size,
+                           SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (made->fd < 0) {
+            if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return false;
+            LOG_EVERY_T(WARNING, kLogPause)
+                << "A node that asks is not answered yet: accept: " << std::strerror(errno);
+            accept_from_ = now + kAcceptPause;
+            return false;
+        }
+        made->accepted = now;
+        waiting_ = std::move(made);
+    }
+    const ConnectionCrowd::Place place = crowd_.placeFor(peerKeyOf(waiting_->peer));
+    if (!place.free) {
+        if (place.from > now) {
+            accept_from_ = place.from;
+            return false;
+        }
+        const auto victim =
+            std::find_if(connections_.begin(), connections_.end(),
+                         [&](const Connection& one) { return one.id == place.victim; });
+        LOG_EVERY_T(WARNING, kLogPause)
+            << "There are more connections than this node serves at once, and one from "
+            << peerText(victim->peer)
+            << " was closed to make room; see who asks without end (this is said once a minute)";
+        remove(victim);
+    }
+    connections_.push_back(std::move(*waiting_));
+    waiting_.reset();
+    Connection& made = connections_.back();
+    made.id = next_id_++;
+    made.deadline = now + std::min(limits_.ask_time, limits_.connection_time);
+    crowd_.add(made.id, peerKeyOf(made.peer), now);
+    return true;
+}
+
+// Does what can be done for it now, up to a limit. Its descriptor is closed where it is over.
+void P2pListener::advance(Connection* connection) {
+    bool open = true;
+    if (!connection->asked) open = receiveAsk(connection);
+    if (open && !connection->asked) return;
+    if (open && !connection->answer) {
+        connection->answer = answer_(connection->reader.type());
+        connection->deadline = connection->accepted + limits_.connection_time;
+        crowd_.move(connection->id, ConnectionCrowd::Stage::kAnswered, Clock::now());
+        open = connection->answer != nullptr;
+    }
+    if (open) open = sendAnswer(connection);
+    if (open && connection->sent == connection->answer->size()) {
+        crowd_.move(connection->id, ConnectionCrowd::Stage::kIdle, Clock::now());
+    }
+    if (open) return;
+    close(connection->fd);
+    connection->fd = -1;
 }
 
 // False where the connection is to be closed.
-bool P2pListener::advance(Connection* connection) const {
-    if (!connection->answered && !receiveFrame(connection)) return false;
-    if (!connection->answered) return true;
-    while (!connection->out.empty()) {
-        const ssize_t sent =
-            send(connection->fd, connection->out.data(), connection->out.size(), MSG_NOSIGNAL);
-        if (sent < 0) return errno == EAGAIN || errno == EINTR;
-        connection->out.erase(0, static_cast<size_t>(sent));
-        // Closing at once could make the kernel drop what the other side has not read yet.
-        if (connection->out.empty()) shutdown(connection->fd, SHUT_WR);
-    }
-    char byte = 0;
-    const ssize_t got = recv(connection->fd, &byte, 1, 0);
-    return got < 0 && (errno == EAGAIN || errno == EINTR);
-}
-
-bool P2pListener::receiveFrame(Connection* connection) const {
-    char buffer[16384];
-    while (connection->reader.missing() > 0) {
-        const size_t wanted = std::min(connection->reader.missing(), sizeof(buffer));
-        const ssize_t got = recv(connection->fd, buffer, wanted, 0);
+bool P2pListener::receiveAsk(Connection* connection) const {
+    P2pTypeReader& reader = connection->reader;
+    for (size_t budget = kReceiveBytes; budget > 0;) {
+        char head[kP2pHeadBytes];
+        const bool in_head = reader.missingHead() > 0;
+        const size_t wanted = in_head ? reader.missingHead() : std::min(reader.rest(), budget);
+        if (!in_head && reader.rest() == 0) {
+            connection->asked = true;
+            return true;
+        }
+        // The kernel throws the text away, without a copy of it.
+        const ssize_t got = in_head ? recv(connection->fd, head, wanted, 0)
+                                    : recv(connection->fd, nullptr, wanted, MSG_TRUNC);
         if (got < 0) return errno == EAGAIN || errno == EINTR;
         if (got == 0) return false;
-        const Status fed =
-            connection->reader.feed(std::string_view(buffer, static_cast<size_t>(got)));
+        const auto count = static_cast<size_t>(got);
+        budget -= std::min(budget, count);
+        if (!in_head) {
+            reader.skip(count);
+            continue;
+        }
+        const Status fed = reader.feed(std::string_view(head, count));
         if (!fed.ok()) {
-            LOG(WARNING) << "A connection that is no node's was closed: " << fed.message();
+            LOG_EVERY_T(WARNING, kLogPause)
+                << "A connection from " << peerText(connection->peer)
+                << " that is no node's was closed: " << fed.message();
             return false;
         }
     }
-    connection->out = answer_(connection->reader.take());
-    connection->answered = true;
-    return !connection->out.empty();
+    return true;
+}
+
+// False where the connection is to be closed.
+bool P2pListener::sendAnswer(Connection* connection) const {
+    const std::string& answer = *connection->answer;
+    for (size_t budget = kSendBytes; connection->sent < answer.size() && budget > 0;) {
+        const size_t wanted = std::min(answer.size() - connection->sent, budget);
+        const ssize_t sent =
+            send(connection->fd, answer.data() + connection->sent, wanted, MSG_NOSIGNAL);
+        if (sent < 0) return errno == EAGAIN || errno == EINTR;
+        connection->sent += static_cast<size_t>(sent);
+        budget -= static_cast<size_t>(sent);
+        // Closing at once could make the kernel drop what the other side has not read yet.
+        if (connection->sent == answer.size()) shutdown(connection->fd, SHUT_WR);
+    }
+    if (connection->sent < answer.size()) return true;
+    char byte = 0;
+    const ssize_t got = recv(connection->fd, &byte, 1, 0);
+    return got < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
 }  // namespace mooncake

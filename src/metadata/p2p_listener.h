@@ -4,27 +4,31 @@
 
 #include <chrono>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "common/base/status.h"
+#include "connection_crowd.h"
 #include "p2p_frame.h"
 
 namespace mooncake {
 
-// One thread serves all connections as their bytes come, so that one that is slow or silent holds
-// up nobody; each has a time limit, and their number has one.
+// One thread serves all connections as their bytes come. One that is slow, silent or greedy holds
+// up nobody: what is done for a connection at a time is bounded, nothing of what it sends is kept
+// or looked at but the type of its message, answers are shared by those who get them, and where
+// there are too many connections, room is made (see ConnectionCrowd).
 class P2pListener {
  public:
     struct Limits {
-        size_t connections = 256;
+        ConnectionCrowd::Limits crowd;
+        std::chrono::milliseconds ask_time{3000};          // from accepting to the end of the ask
         std::chrono::milliseconds connection_time{10000};  // from accepting to closing
     };
-    // What to answer to a frame; empty to close the connection without an answer. Called in the
-    // listener's thread.
-    using Answer = std::function<std::string(const P2pFrame& frame)>;
+    // The frame to answer an ask of that type with; null to close the connection without one.
+    // Called in the listener's thread.
+    using Answer = std::function<std::shared_ptr<const std::string>(P2pType type)>;
 
     // Listens at `host`: on that address where it is one, on every address of the machine where it
     // is a name. Port 0 takes one that is free. Socket, with cause and remedy, on failure.
@@ -39,22 +43,31 @@ class P2pListener {
 
  private:
     struct Connection;
+    using Connections = std::list<Connection>;  // in the order in which they came
 
-    P2pListener(const Limits& limits, Answer answer)
-        : limits_(limits), answer_(std::move(answer)) {}
+    P2pListener(const Limits& limits, Answer answer);
 
     Status listen(const std::string& host, uint16_t port);
     void serve();
-    void acceptAll(std::vector<Connection>* connections);
-    bool advance(Connection* connection) const;
-    bool receiveFrame(Connection* connection) const;
+    void acceptSome();
+    bool acceptOne();
+    void advance(Connection* connection);
+    bool receiveAsk(Connection* connection) const;
+    bool sendAnswer(Connection* connection) const;
+    void remove(Connections::iterator connection);
 
     const Limits limits_;
     const Answer answer_;
     int socket_ = -1;
     int stop_ = -1;  // an eventfd
     uint16_t port_ = 0;
-    // Without a free file descriptor, accepting has to wait.
+    // The rest belongs to the thread.
+    ConnectionCrowd crowd_;
+    Connections connections_;
+    ConnectionCrowd::Id next_id_ = 0;
+    // Who has been accepted and has to wait for room; it is not in connections_.
+    std::unique_ptr<Connection> waiting_;
+    // Without a free file descriptor, or without room, accepting has to wait.
     std::chrono::steady_clock::time_point accept_from_{};
     std::thread thread_;
 };

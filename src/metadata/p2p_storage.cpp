@@ -16,7 +16,6 @@ namespace mooncake {
 
 namespace {
 
-constexpr JsonBounds kBounds = {kMaxP2pBytes, kMaxJsonDepth, 8 * kMaxFileBuffers};
 // What a node without a descriptor says.
 constexpr char kNothing[] = "null";
 
@@ -38,7 +37,7 @@ MetadataStorage::Result P2pStorage::listen(const std::string& host, uint16_t* po
         return {};
     }
     const Status status = P2pListener::start(
-        host, *port, P2pListener::Limits(), [this](const P2pFrame& frame) { return answer(frame); },
+        host, *port, P2pListener::Limits(), [this](P2pType type) { return answer(type); },
         &listener_);
     if (!status.ok()) return {Outcome::kFailed, std::string(status.message())};
     *port = listener_->port();
@@ -56,9 +55,12 @@ MetadataStorage::Result P2pStorage::set(const std::string& key, const std::strin
                                        std::to_string(kMaxP2pBytes - 1) +
                                        "; register fewer files or use a metadata server"};
     }
+    auto frame =
+        std::make_shared<const std::string>(encodeP2pFrame(P2pType::kMetadata, value));
     std::lock_guard lock(mutex_);
     own_key_ = key;
     own_text_ = value;
+    own_frame_ = std::move(frame);
     return {};
 }
 
@@ -67,6 +69,7 @@ MetadataStorage::Result P2pStorage::remove(const std::string& key) {
     if (key != own_key_) return {Outcome::kNotFound, "this node does not hold '" + key + "'"};
     own_key_.clear();
     own_text_.clear();
+    own_frame_.reset();
     return {};
 }
 
@@ -143,18 +146,14 @@ StoreAttempt P2pStorage::ask(const StoreEndpoint& node, std::chrono::millisecond
     return {};
 }
 
-std::string P2pStorage::answer(const P2pFrame& frame) const {
-    Json::Value root;
-    const Status status = parseBoundedObject(frame.text, kBounds, &root);
-    if (!status.ok() && trimmed(frame.text) != kNothing) {
-        LOG(WARNING) << "A message that is no node's is not answered: " << status.message();
-        return "";
-    }
+// What stands in an ask is of no use to this node: it looks nothing up for others, and has no memory
+// segments to connect to.
+std::shared_ptr<const std::string> P2pStorage::answer(P2pType type) const {
     std::string text = kNothing;
-    switch (frame.type) {
+    switch (type) {
         case P2pType::kMetadata: {
             std::lock_guard lock(mutex_);
-            if (!own_text_.empty()) text = own_text_;
+            if (own_frame_) return own_frame_;
             break;
         }
         case P2pType::kConnection:
@@ -178,7 +177,7 @@ std::string P2pStorage::answer(const P2pFrame& frame) const {
         case P2pType::kProbe:
             break;
     }
-    return encodeP2pFrame(frame.type, text);
+    return std::make_shared<const std::string>(encodeP2pFrame(type, text));
 }
 
 }  // namespace mooncake

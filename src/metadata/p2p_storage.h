@@ -31,14 +31,15 @@ class P2pStorage : public MetadataStorage {
     bool outlivesProcess() const override { return false; }
 
  private:
-    std::string answer(const P2pFrame& frame) const;
+    std::shared_ptr<const std::string> answer(P2pType type) const;
     StoreAttempt ask(const StoreEndpoint& node, std::chrono::milliseconds time,
                      std::string* value) const;
 
     const StoreLimits limits_;
-    mutable std::mutex mutex_;  // of the next three; held for copies only
+    mutable std::mutex mutex_;  // of the next four; held for copies only
     std::string own_key_;
     std::string own_text_;
+    std::shared_ptr<const std::string> own_frame_;  // the text, as others get it; null without one
     std::string own_address_;
     std::mutex listen_mutex_;
     std::unique_ptr<P2pListener> listener_;  // the last member: its thread uses the others

@@ -8,9 +8,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <thread>
 
 #include "deadline_socket.h"
 #include "p2p_frame.h"
@@ -137,11 +139,19 @@ TEST(P2pTest, ClosesConnectionsThatAreNoNodes) {
     Responder node("{}");
     for (const std::string& garbage :
          {std::string("GET / HTTP/1.1\r\n\r\n"), std::string(8, '\xff'), std::string(8, '\0'),
-          frame("\x01"), frame("\x01{"), frame("\x01[]"), frame("\x01" + std::string(100000, '[')),
-          frame("\xfe{}")}) {
+          frame("\xfe{}"), frame("[]"), frame("\x04{}")}) {
         EXPECT_EQ(ask(node.port, garbage), "") << garbage.substr(0, 20);
     }
     EXPECT_EQ(ask(node.port, frame("\x01{}")), frame("\x01{}"));
+}
+
+// Nothing of an ask but its type is of use, so that nothing else of it can do harm.
+TEST(P2pTest, WhatStandsInAnAskIsNotLookedAt) {
+    Responder node("{}");
+    for (const std::string& text : {std::string(), std::string("{"), std::string("[]"),
+                                    std::string(100000, '['), std::string(kMaxP2pBytes - 1, 'x')}) {
+        EXPECT_EQ(ask(node.port, frame("\x01" + text)), frame("\x01{}")) << text.substr(0, 20);
+    }
 }
 
 // Case 45: a hundred that are silent or slow do not hold up one that asks.
@@ -166,50 +176,160 @@ TEST(P2pTest, ASilentPeerWithoutTimeLeft) {
     EXPECT_NE(status.message().find("timed out"), std::string_view::npos) << status;
 }
 
-TEST(P2pTest, AConnectionHasATimeLimit) {
-    P2pListener::Limits limits;
-    limits.connections = 2;
-    limits.connection_time = std::chrono::milliseconds(50);
+std::unique_ptr<P2pListener> startListener(const P2pListener::Limits& limits,
+                                           const std::string& text = "{}") {
     std::unique_ptr<P2pListener> listener;
-    ASSERT_TRUE(P2pListener::start(
-                    "127.0.0.1", 0, limits,
-                    [](const P2pFrame& f) { return encodeP2pFrame(f.type, "{}"); }, &listener)
-                    .ok());
-    // More than it serves at once; each in turn is closed by it.
-    std::vector<DeadlineSocket> silent;
-    for (int i = 0; i < 5; ++i) silent.push_back(connectTo(listener->port()));
-    EXPECT_EQ(ask(listener->port(), frame("\x01{}")), frame("\x01{}"));
-    for (DeadlineSocket& one : silent) EXPECT_EQ(receiveAll(&one), "");
-}
-
-std::unique_ptr<P2pListener> startListener(size_t connections) {
-    P2pListener::Limits limits;
-    limits.connections = connections;
-    limits.connection_time = std::chrono::hours(1);
-    std::unique_ptr<P2pListener> listener;
-    EXPECT_TRUE(P2pListener::start(
-                    "127.0.0.1", 0, limits,
-                    [](const P2pFrame& f) { return encodeP2pFrame(f.type, "{}"); }, &listener)
-                    .ok());
+    const auto answer = std::make_shared<const std::string>(encodeP2pFrame(P2pType::kMetadata, text));
+    EXPECT_TRUE(
+        P2pListener::start("127.0.0.1", 0, limits, [answer](P2pType) { return answer; }, &listener)
+            .ok());
     return listener;
 }
 
-// Case 45: who is one too many has its turn when another one has gone.
-TEST(P2pTest, ServesSoManyAtOnceAndNoMore) {
-    const auto listener = startListener(2);
-    std::vector<DeadlineSocket> silent;
-    for (int i = 0; i < 2; ++i) silent.push_back(connectTo(listener->port()));
-    DeadlineSocket third = connectTo(listener->port());
-    ASSERT_TRUE(third.send(frame("\x01{}"), later()).ok());
+// Limits of time that no test reaches.
+P2pListener::Limits patient() {
+    P2pListener::Limits limits;
+    limits.ask_time = limits.connection_time = std::chrono::hours(1);
+    return limits;
+}
+
+// Silent from the beginning, after half of an ask, and after the answer.
+TEST(P2pTest, AConnectionHasATimeLimit) {
+    for (const std::string& said : {std::string(), frame("\x01{}").substr(0, 9), frame("\x01{}")}) {
+        P2pListener::Limits limits = patient();
+        (said.size() < 10 ? limits.ask_time : limits.connection_time) =
+            std::chrono::milliseconds(50);
+        const auto listener = startListener(limits);
+        DeadlineSocket silent = connectTo(listener->port());
+        EXPECT_TRUE(silent.send(said, later()).ok());
+        receiveAll(&silent);
+        EXPECT_EQ(ask(listener->port(), frame("\x01{}")), frame("\x01{}"));
+    }
+}
+
+// Case 45: where there are too many, who has been silent longest goes, at once.
+TEST(P2pTest, WhoIsSilentMakesRoom) {
+    for (const bool per_peer : {false, true}) {
+        P2pListener::Limits limits = patient();
+        (per_peer ? limits.crowd.per_peer : limits.crowd.connections) = 2;
+        const auto listener = startListener(limits);
+        std::vector<DeadlineSocket> silent;
+        for (int i = 0; i < 5; ++i) silent.push_back(connectTo(listener->port()));
+        EXPECT_EQ(ask(listener->port(), frame("\x01{}")), frame("\x01{}"));
+        for (int i = 0; i < 4; ++i) EXPECT_EQ(receiveAll(&silent[static_cast<size_t>(i)]), "");
+        // The last one is still there, and is answered when it asks.
+        ASSERT_TRUE(silent[4].send(frame("\x01{}"), later()).ok());
+        EXPECT_EQ(receiveAll(&silent[4]), frame("\x01{}"));
+    }
+}
+
+// Case 45: who has just come is not sent away before it could ask; others wait meanwhile.
+TEST(P2pTest, WhoHasJustComeHasTimeToAsk) {
+    P2pListener::Limits limits = patient();
+    limits.crowd.connections = 1;
+    limits.crowd.grace = std::chrono::hours(1);
+    const auto listener = startListener(limits);
+    DeadlineSocket first = connectTo(listener->port());
+    DeadlineSocket second = connectTo(listener->port());
+    ASSERT_TRUE(second.send(frame("\x01{}"), later()).ok());
     std::string early;
-    EXPECT_FALSE(third.receive(1 << 20, later(50), &early).ok()) << early;
-    silent.pop_back();
-    EXPECT_EQ(receiveAll(&third), frame("\x01{}"));
+    EXPECT_FALSE(second.receive(1 << 20, later(50), &early).ok()) << early;
+    ASSERT_TRUE(first.send(frame("\x01{}"), later()).ok());
+    EXPECT_EQ(receiveAll(&first), frame("\x01{}"));
+    EXPECT_EQ(receiveAll(&second), frame("\x01{}"));
+}
+
+// Case 45: those who do not take a large answer do not keep others from theirs.
+TEST(P2pTest, WhoDoesNotTakeItsAnswerMakesRoom) {
+    P2pListener::Limits limits = patient();
+    limits.crowd.connections = 4;
+    // More than the kernel takes for a connection by itself.
+    const std::string text(kMaxP2pBytes - 1, 'x');
+    const auto listener = startListener(limits, text);
+    std::vector<DeadlineSocket> deaf;
+    for (int i = 0; i < 8; ++i) {
+        deaf.push_back(connectTo(listener->port()));
+        ASSERT_TRUE(deaf.back().send(frame("\x01{}"), later()).ok());
+        std::string begin;
+        ASSERT_TRUE(deaf.back().receive(1, later(), &begin).ok()) << "its turn has come";
+    }
+    EXPECT_EQ(ask(listener->port(), frame("\x01{}")), encodeP2pFrame(P2pType::kMetadata, text));
+}
+
+// All that a machine or two can do to a node without breaking a rule: connections without end that
+// say nothing, and messages as large as they may be.
+TEST(P2pTest, FloodsDoNotSilenceANode) {
+    Responder node("{\"name\":\"me\"}");
+    std::atomic<bool> over{false};
+    std::vector<std::thread> flood;
+    flood.emplace_back([&] {
+        std::vector<DeadlineSocket> idle(300);
+        while (!over) {
+            for (DeadlineSocket& one : idle) {
+                std::string bytes;
+                const bool open =
+                    one.connected() &&
+                    one.receive(1, later(-1), &bytes).message().find("closed") ==
+                        std::string_view::npos;
+                if (open) continue;
+                DeadlineSocket fresh;
+                if (!fresh.connect({"127.0.0.1", node.port}, later()).ok()) continue;
+                (void)fresh.send(frame("\x01{}").substr(0, 9), later());
+                one = std::move(fresh);
+            }
+        }
+    });
+    std::string arrays = "\x03{\"a\":[[]";
+    while (arrays.size() < 780000) arrays += ",[]";
+    const std::string large = frame(arrays + "]}");
+    for (int i = 0; i < 40; ++i) {
+        flood.emplace_back([&] {
+            while (!over) {
+                DeadlineSocket socket;
+                std::string bytes;
+                if (socket.connect({"127.0.0.1", node.port}, later()).ok() &&
+                    socket.send(large, later(10000)).ok()) {
+                    (void)socket.receive(1 << 20, later(10000), &bytes);
+                }
+            }
+        });
+    }
+    // The limits of a node.
+    P2pStorage asker{StoreLimits()};
+    for (int i = 0; i < 5; ++i) {
+        std::string value;
+        const auto result =
+            asker.get("mooncake/ram/127.0.0.1:" + std::to_string(node.port), &value);
+        EXPECT_TRUE(result.ok()) << result.error;
+    }
+    over = true;
+    for (std::thread& one : flood) one.join();
+}
+
+// The engines of one machine have one address.
+TEST(P2pTest, ManyOfOneMachineAskAtOnce) {
+    Responder node("{\"name\":\"me\"}");
+    std::vector<std::thread> askers;
+    std::atomic<int> answered{0};
+    for (int i = 0; i < 200; ++i) {
+        askers.emplace_back([&] {
+            StoreLimits once;
+            once.attempts = 1;
+            P2pStorage asker(once);
+            std::string value;
+            const auto result =
+                asker.get("mooncake/ram/127.0.0.1:" + std::to_string(node.port), &value);
+            EXPECT_TRUE(result.ok()) << result.error;
+            if (result.ok()) ++answered;
+        });
+    }
+    for (std::thread& one : askers) one.join();
+    EXPECT_EQ(answered, 200);
 }
 
 // Case 45: it closes in the middle, as a program that ends does.
 TEST(P2pTest, AHalfMessageIsNotWaitedFor) {
-    const auto listener = startListener(2);
+    const auto listener = startListener(patient());
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
