@@ -18,7 +18,7 @@ U
 
 build=(
     build-essential cmake ninja-build pkg-config ccache git clang-format
-    libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev zlib1g-dev
+    libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev libssl-dev zlib1g-dev
     libhiredis-dev
     libnvme-dev libjson-c-dev libaio-dev uuid-dev
     libgtest-dev libgmock-dev libbenchmark-dev

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deadline_socket.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -11,8 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <utility>
+
+#include "resolver.h"
 
 namespace mooncake {
 
@@ -51,18 +51,14 @@ Status DeadlineSocket::wait(short events, Time deadline, const char* what) const
 }
 
 Status DeadlineSocket::connect(const StoreEndpoint& endpoint, Time deadline) {
-    addrinfo hints = {};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV;
-    addrinfo* found = nullptr;
-    const int rc =
-        getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
-    if (rc != 0) return Status::Dns(endpoint.host + ": " + gai_strerror(rc));
-    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
-    Status status = Status::Socket("connect: the host has no address");
-    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    Resolver::Addresses addresses;
+    Status status = Resolver::ofProcess().resolve(endpoint.host, deadline, &addresses);
+    if (!status.ok()) return status;
+    status = Status::Socket("connect: the host has no address");
+    for (sockaddr_storage& address : addresses) {
+        setPort(&address, endpoint.port);
         DeadlineSocket attempt;
-        attempt.fd_ = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        attempt.fd_ = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (attempt.fd_ < 0) {
             status = failure("socket", errno);
             continue;
@@ -70,7 +66,7 @@ Status DeadlineSocket::connect(const StoreEndpoint& endpoint, Time deadline) {
         const int on = 1;
         setsockopt(attempt.fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         setsockopt(attempt.fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-        if (::connect(attempt.fd_, one->ai_addr, one->ai_addrlen) != 0) {
+        if (::connect(attempt.fd_, reinterpret_cast<sockaddr*>(&address), sizeOf(address)) != 0) {
             if (errno != EINPROGRESS) {
                 status = failure("connect", errno);
                 continue;

@@ -5,6 +5,7 @@
 #include <json/writer.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base64.h"
@@ -105,6 +106,13 @@ const char* remedyFor(const std::string& answer, bool has_user) {
     return "";
 }
 
+// As a string of JSON, without a copy of it that stays behind.
+void appendQuoted(const SecretText& text, SecretText* json) {
+    std::string quoted = Json::valueToQuotedString(text.c_str());
+    json->append(quoted);
+    explicit_bzero(quoted.data(), quoted.size());
+}
+
 // Zero would mean "no limit" to those who get it.
 std::chrono::milliseconds timeUntil(std::chrono::steady_clock::time_point end) {
     return std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(
@@ -129,7 +137,7 @@ Status EtcdStorage::create(const std::string& list, const EtcdAccess& access,
     std::string scheme, plain;
     Status status = splitSchemes(list, &scheme, &plain);
     if (!status.ok()) return status;
-    if (access.usesTls() && scheme != "https") {
+    if (access.tls.isSet() && scheme != "https") {
         return Status::InvalidArgument(
             "MC_ETCD_CACERT or MC_ETCD_CERT is set, and the etcd address asks for no TLS; it must "
             "read etcd://https://host:port[,https://host:port...]");
@@ -233,11 +241,13 @@ MetadataStorage::Result EtcdStorage::exchange(const std::string& key, const Entr
 }
 
 Status EtcdStorage::logIn(const std::string& server, Time end, HttpResponse* response) {
-    const std::string body =
-        "{\"name\":" + Json::valueToQuotedString(access_.user.c_str()) +
-        ",\"password\":" + Json::valueToQuotedString(access_.password.c_str()) + "}";
-    Status status = client_.request(HttpMethod::kPost, server + "/v3/auth/authenticate", body,
-                                    timeUntil(end), response);
+    SecretText body("{\"name\":");
+    appendQuoted(access_.user, &body);
+    body.append(",\"password\":");
+    appendQuoted(access_.password, &body);
+    body.append("}");
+    Status status = client_.request(HttpMethod::kPost, server + "/v3/auth/authenticate",
+                                    body.view(), timeUntil(end), response);
     if (!status.ok() || response->status != 200) return status;
     Json::Value root;
     const bool parsed = parseBoundedObject(response->body, kBounds, &root).ok();

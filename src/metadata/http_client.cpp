@@ -4,10 +4,15 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string_view>
 #include <utility>
+
+#include "common.h"
+#include "peer_address.h"
+#include "resolver.h"
 
 namespace mooncake {
 
@@ -18,16 +23,22 @@ struct CurlDeleter {
     void operator()(char* text) const { curl_free(text); }
 };
 
+// Holds secrets, too.
 class HeaderList {
  public:
     HeaderList() = default;
-    ~HeaderList() { curl_slist_free_all(list_); }
+    ~HeaderList() {
+        for (curl_slist* one = list_; one != nullptr; one = one->next) {
+            explicit_bzero(one->data, std::strlen(one->data));
+        }
+        curl_slist_free_all(list_);
+    }
     HeaderList(const HeaderList&) = delete;
     HeaderList& operator=(const HeaderList&) = delete;
 
     // False for want of memory.
-    bool add(const std::string& line) {
-        curl_slist* const longer = curl_slist_append(list_, line.c_str());
+    bool add(const char* line) {
+        curl_slist* const longer = curl_slist_append(list_, line);
         if (longer != nullptr) list_ = longer;
         return longer != nullptr;
     }
@@ -77,11 +88,40 @@ bool isPassing(CURLcode code) {
     }
 }
 
+std::string partOf(CURLU* url, CURLUPart part, unsigned flags = 0) {
+    char* text = nullptr;
+    const bool has = curl_url_get(url, part, &text, flags) == CURLUE_OK;
+    std::unique_ptr<char, CurlDeleter> owned(text);
+    return has ? text : "";
+}
+
 bool hasPart(CURLU* url, CURLUPart part) {
     char* text = nullptr;
     const bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
     std::unique_ptr<char, CurlDeleter> owned(text);
     return has;
+}
+
+// Tells curl where the host of the URL is, as one of its options has it; it would wait for the name
+// service without a limit. Empty for an address in figures.
+Status findHost(const std::string& url, std::chrono::steady_clock::time_point end,
+                std::string* place) {
+    std::unique_ptr<CURLU, CurlDeleter> parsed(curl_url());
+    if (!parsed) return Status::Memory("no memory to parse the metadata URL");
+    curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0);
+    const std::string host = partOf(parsed.get(), CURLUPART_HOST);
+    sockaddr_storage figures = {};
+    place->clear();
+    if (host.starts_with('[') || parseAddress(host, &figures)) return Status::OK();
+    Resolver::Addresses addresses;
+    Status status = Resolver::ofProcess().resolve(host, end, &addresses);
+    if (!status.ok()) return Status::Socket("cannot resolve " + std::string(status.message()));
+    *place = host + ":" + partOf(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT) + ":";
+    for (const sockaddr_storage& address : addresses) {
+        if (!place->ends_with(':')) *place += ',';
+        *place += maybeWrapIpV6(peerText(address));
+    }
+    return status;
 }
 
 }  // namespace
@@ -138,30 +178,60 @@ void HttpClient::HandleDeleter::operator()(void* handle) const {
     curl_easy_cleanup(handle);
 }
 
-HttpClient::HttpClient(const StoreLimits& limits, HttpTls tls)
-    : limits_(limits), tls_(std::move(tls)) {
+HttpClient::HttpClient(const StoreLimits& limits, HttpTls tls, std::shared_ptr<BearerToken> token)
+    : limits_(limits), tls_(std::move(tls)), token_(std::move(token)) {
     initCurlOnce();
 }
 
 HttpClient::~HttpClient() = default;
 
-Status HttpClient::request(HttpMethod method, const std::string& url, const std::string& body,
+Status HttpClient::request(HttpMethod method, const std::string& url, std::string_view body,
                            std::chrono::milliseconds time, HttpResponse* response,
-                           const std::string& authorization, const std::string& condition) {
+                           std::string_view authorization, const std::string& condition) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    const bool with_token = token_ && authorization.empty();
+    for (;;) {
+        const SecretText token = with_token ? token_->value() : SecretText();
+        SecretText own;
+        if (with_token) own.append("Bearer ").append(token.view());
+        Status status = perform(method, url, body, end, with_token ? own.view() : authorization,
+                                condition, response);
+        if (!status.ok() || response->status != 401 || !with_token) return status;
+        if (!token_->readAgain(token)) return status;
+    }
+}
+
+Status HttpClient::perform(HttpMethod method, const std::string& url, std::string_view body,
+                           std::chrono::steady_clock::time_point end,
+                           std::string_view authorization, const std::string& condition,
+                           HttpResponse* response) {
+    using std::chrono::milliseconds;
     const std::string what = std::string(httpMethodName(method)) + " " + url;
     auto handle = idle_.take();
     if (!handle) handle.reset(curl_easy_init());
-    HeaderList headers;
+    HeaderList headers, hosts;
     // No Expect: it would cost a round trip, or a second's wait where the server does not know it.
     bool complete = headers.add("Expect:");
     if (method == HttpMethod::kPut || method == HttpMethod::kPost) {
         complete = complete && headers.add("Content-Type: application/json");
     }
     if (!authorization.empty()) {
-        complete = complete && headers.add("Authorization: " + authorization);
+        SecretText line("Authorization: ");
+        complete = complete && headers.add(line.append(authorization).c_str());
     }
-    if (!condition.empty()) complete = complete && headers.add(condition);
+    if (!condition.empty()) complete = complete && headers.add(condition.c_str());
+    std::string place;
+    const auto begin = std::chrono::steady_clock::now();
+    const Status found = findHost(url, std::min(end, begin + limits_.connect), &place);
+    if (!found.ok()) {
+        idle_.put(std::move(handle));
+        return Status::Socket(what + ": " + std::string(found.message()));
+    }
+    if (!place.empty()) complete = complete && hosts.add(place.c_str());
     if (!handle || !complete) return Status::Memory(what + ": no memory for the request");
+    // Zero would mean "no limit".
+    const auto time = std::max(milliseconds(1), std::chrono::ceil<milliseconds>(
+                                                    end - std::chrono::steady_clock::now()));
 
     HttpResponse answer;
     Receiver receiver{&answer.body, limits_.answer_bytes};
@@ -182,6 +252,7 @@ Status HttpClient::request(HttpMethod method, const std::string& url, const std:
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+    if (!place.empty()) curl_easy_setopt(curl, CURLOPT_RESOLVE, hosts.get());
     if (!tls_.ca.empty()) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, tls_.ca.c_str());
         curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // else the system's are trusted, too

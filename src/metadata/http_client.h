@@ -4,9 +4,12 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/base/status.h"
+#include "http_access.h"
 #include "idle_pool.h"
 #include "store_limits.h"
 
@@ -16,13 +19,6 @@ struct HttpResponse {
     long status = 0;
     std::string body;
     std::string etag;  // the header of that name, empty where there is none
-};
-
-// Paths of PEM files for https; an empty one is not used.
-struct HttpTls {
-    std::string ca;    // whom to trust, instead of the system's authorities
-    std::string cert;  // with which to prove who this node is, and its key
-    std::string key;
 };
 
 enum class HttpMethod { kGet, kPut, kPost, kDelete };
@@ -37,8 +33,10 @@ Status checkHttpUrl(const std::string& url);
 // connection of its own.
 class HttpClient {
  public:
-    // Does not connect. Of the limits, `attempts` and `pause` are the caller's to keep.
-    explicit HttpClient(const StoreLimits& limits, HttpTls tls = {});
+    // Does not connect. Of the limits, `attempts` and `pause` are the caller's to keep. `token` is
+    // sent with each request, and read again where the server refuses it (401); null: none.
+    explicit HttpClient(const StoreLimits& limits, HttpTls tls = {},
+                        std::shared_ptr<BearerToken> token = nullptr);
     ~HttpClient();
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
@@ -48,19 +46,24 @@ class HttpClient {
     // not used (a metadata server belongs to the nodes' own network). Raises no signal. With
     // method, URL and cause: Socket where there is no answer, or not in time, and there may be one
     // the next time; Metadata where the answer is none to be had again, such as one that passes the
-    // limit; Memory. `authorization` is the value of the header of that name, if not empty, and in
-    // no message. `condition` is a whole header line ("If-Match: ..."), if not empty.
-    Status request(HttpMethod method, const std::string& url, const std::string& body,
+    // limit; Memory. `authorization` is the value of the header of that name, if not empty, instead
+    // of the token, and like that in no message. `condition` is a whole header line ("If-Match: ..."), if not empty.
+    Status request(HttpMethod method, const std::string& url, std::string_view body,
                    std::chrono::milliseconds time, HttpResponse* response,
-                   const std::string& authorization = "", const std::string& condition = "");
+                   std::string_view authorization = "", const std::string& condition = "");
 
  private:
+    Status perform(HttpMethod method, const std::string& url, std::string_view body,
+                   std::chrono::steady_clock::time_point end, std::string_view authorization,
+                   const std::string& condition, HttpResponse* response);
+
     struct HandleDeleter {
         void operator()(void* handle) const;
     };
 
     const StoreLimits limits_;
     const HttpTls tls_;
+    const std::shared_ptr<BearerToken> token_;
     IdlePool<void, HandleDeleter> idle_;  // CURL handles, each with its connection
 };
 

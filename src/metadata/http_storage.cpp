@@ -18,11 +18,32 @@ bool isPassing(long status) {
 
 }  // namespace
 
-Status HttpStorage::create(const std::string& url, const StoreLimits& limits,
+Status HttpStorage::create(const std::string& url, const HttpTls& tls,
+                           const std::shared_ptr<BearerToken>& token, const StoreLimits& limits,
                            std::unique_ptr<HttpStorage>* storage) {
     Status status = checkHttpUrl(url);
-    if (status.ok()) storage->reset(new HttpStorage(url, limits));
+    if (!status.ok()) return status;
+    const bool encrypted = url.starts_with("https://");
+    if (tls.isSet() && !encrypted) {
+        return Status::InvalidArgument(
+            "MC_METADATA_CACERT or MC_METADATA_CERT is set, and the metadata URL asks for no TLS; "
+            "it must read https://host:port/metadata");
+    }
+    if (token && !encrypted) {
+        LOG_FIRST_N(WARNING, 1) << "The token for the metadata server goes unencrypted over the "
+                                   "wire; use https:// outside a network that you trust";
+    }
+    storage->reset(new HttpStorage(url, tls, token, limits));
     return status;
+}
+
+Status HttpStorage::create(const std::string& url, const StoreLimits& limits,
+                           std::unique_ptr<HttpStorage>* storage) {
+    HttpTls tls;
+    std::shared_ptr<BearerToken> token;
+    Status status = HttpTls::fromEnvironment("MC_METADATA", &tls);
+    if (status.ok()) status = BearerToken::fromEnvironment(&token);
+    return status.ok() ? create(url, tls, token, limits, storage) : status;
 }
 
 MetadataStorage::Result HttpStorage::get(const std::string& key, std::string* value) {
@@ -101,6 +122,7 @@ MetadataStorage::Result HttpStorage::request(HttpMethod method, const std::strin
         if (!condition.empty() && response->status == 412) return {conflict(key)};
         if (!response->body.empty()) error += " (" + logExcerpt(response->body) + ")";
         if (response->status / 100 == 3) error += "; redirects are not followed";
+        if (response->status == 401) error += "; check MC_METADATA_TOKEN_FILE";
         const bool passing = isPassing(response->status);
         const bool refused = response->status / 100 == 4 && !passing;
         return {{refused ? Outcome::kRefused : Outcome::kFailed, std::move(error)}, passing};

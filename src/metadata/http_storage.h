@@ -11,7 +11,12 @@ namespace mooncake {
 
 class HttpStorage : public MetadataStorage {
  public:
-    // `url` is the server's, without a query. InvalidArgument where it is none. Does not connect.
+    // `url` is the server's, without a query. InvalidArgument where it is none, and for certificates
+    // without https. Does not connect.
+    static Status create(const std::string& url, const HttpTls& tls,
+                         const std::shared_ptr<BearerToken>& token, const StoreLimits& limits,
+                         std::unique_ptr<HttpStorage>* storage);
+    // With the certificates and the token that the environment names (MC_METADATA_...).
     static Status create(const std::string& url, const StoreLimits& limits,
                          std::unique_ptr<HttpStorage>* storage);
 
@@ -22,8 +27,9 @@ class HttpStorage : public MetadataStorage {
                     Entry* found) override;
 
  private:
-    HttpStorage(std::string url, const StoreLimits& limits)
-        : url_(std::move(url)), limits_(limits), client_(limits) {}
+    HttpStorage(std::string url, const HttpTls& tls, const std::shared_ptr<BearerToken>& token,
+                const StoreLimits& limits)
+        : url_(std::move(url)), limits_(limits), client_(limits, tls, token) {}
 
     Result request(HttpMethod method, const std::string& key, const std::string& body,
                    const std::string& condition, HttpResponse* response);

@@ -3,6 +3,8 @@
 
 #include <hiredis/hiredis.h>
 
+#include <cstring>
+
 namespace mooncake {
 
 void RedisReplyDeleter::operator()(redisReply* reply) const {
@@ -21,11 +23,11 @@ Status RedisConnection::connect(const StoreEndpoint& endpoint, Time deadline) {
 
 // hiredis writes and reads the protocol; its own sockets would count their time limit afresh with
 // each byte that comes.
-Status RedisConnection::command(const std::vector<std::string>& words, Time deadline,
+Status RedisConnection::command(const std::vector<std::string_view>& words, Time deadline,
                                 RedisReply* reply) {
     std::vector<const char*> parts;
     std::vector<size_t> sizes;
-    for (const std::string& word : words) {
+    for (const std::string_view word : words) {
         parts.push_back(word.data());
         sizes.push_back(word.size());
     }
@@ -34,6 +36,7 @@ Status RedisConnection::command(const std::vector<std::string>& words, Time dead
         redisFormatCommandArgv(&text, static_cast<int>(parts.size()), parts.data(), sizes.data());
     if (size < 0) return Status::Memory("no memory for a command");
     Status status = socket_.send(std::string_view(text, static_cast<size_t>(size)), deadline);
+    explicit_bzero(text, static_cast<size_t>(size));  // there may be a password in it
     redisFreeCommand(text);
 
     size_t received = 0;

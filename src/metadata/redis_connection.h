@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "deadline_socket.h"
@@ -29,7 +30,7 @@ class RedisConnection {
     Status connect(const StoreEndpoint& endpoint, Time deadline);
     // Sends one command, its words as they are, and waits for the reply, also one that says error.
     // Socket, with the cause, where none comes; Metadata where what comes is not Redis's.
-    Status command(const std::vector<std::string>& words, Time deadline, RedisReply* reply);
+    Status command(const std::vector<std::string_view>& words, Time deadline, RedisReply* reply);
 
  private:
     struct ReaderDeleter {

@@ -4,10 +4,11 @@
 #include <hiredis/hiredis.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "common.h"
+#include "secret_file.h"
 #include "store_retry.h"
 
 namespace mooncake {
@@ -36,11 +37,6 @@ end
 return 1
 )";
 
-std::string environment(const char* name) {
-    const char* text = std::getenv(name);
-    return text == nullptr ? "" : text;
-}
-
 std::string textOf(const redisReply& reply) {
     return std::string(reply.str, static_cast<size_t>(reply.len));
 }
@@ -56,14 +52,15 @@ bool isPassing(const std::string& error) {
 }  // namespace
 
 Status RedisLogin::fromEnvironment(RedisLogin* login) {
-    login->user = environment("MC_REDIS_USERNAME");
-    login->password = environment("MC_REDIS_PASSWORD");
+    Status status = secretFromEnvironment("MC_REDIS_USERNAME", &login->user);
+    if (status.ok()) status = secretFromEnvironment("MC_REDIS_PASSWORD", &login->password);
+    if (!status.ok()) return status;
     login->database = 0;
     if (!login->user.empty() && login->password.empty()) {
         return Status::InvalidArgument(
             "MC_REDIS_USERNAME is set and MC_REDIS_PASSWORD is not; set both, or neither");
     }
-    const std::string index = environment("MC_REDIS_DB_INDEX");
+    const std::string index = environmentText("MC_REDIS_DB_INDEX");
     if (index.empty()) return Status::OK();
     const auto number = parseFromString<int>(index);
     if (!number || *number < 0 || *number > kMaxDatabase) {
@@ -162,20 +159,21 @@ Status RedisStorage::open(RedisConnection::Time deadline,
     auto opened = std::make_unique<RedisConnection>(limits_.answer_bytes + 64);
     Status status = opened->connect(
         server_, std::min(deadline, std::chrono::steady_clock::now() + limits_.connect));
-    const auto step = [&](const std::vector<std::string>& words, const char* remedy) {
+    const auto step = [&](const std::vector<std::string_view>& words, const char* remedy) {
         if (!status.ok()) return;
         RedisReply reply;
         status = opened->command(words, deadline, &reply);
         if (!status.ok() || reply->type != REDIS_REPLY_ERROR) return;
         const std::string error = textOf(*reply);
         status = isPassing(error) ? Status::Socket(error)
-                                  : Status::InvalidArgument(words[0] + ": " + logExcerpt(error) +
-                                                            "; check " + remedy);
+                                  : Status::InvalidArgument(std::string(words[0]) + ": " +
+                                                            logExcerpt(error) + "; check " +
+                                                            remedy);
     };
     if (!login_.password.empty()) {
-        std::vector<std::string> words = {"AUTH"};
-        if (!login_.user.empty()) words.push_back(login_.user);
-        words.push_back(login_.password);
+        std::vector<std::string_view> words = {"AUTH"};
+        if (!login_.user.empty()) words.push_back(login_.user.view());
+        words.push_back(login_.password.view());
         step(words, "MC_REDIS_USERNAME and MC_REDIS_PASSWORD");
     }
     if (login_.database != 0) {
@@ -189,18 +187,19 @@ MetadataStorage::Result RedisStorage::command(const std::string& key,
                                               const std::vector<std::string>& words,
                                               RedisReply* reply) {
     const std::string what = "Redis " + words[0] + " of '" + key + "' at " + server_.text() + ": ";
+    const std::vector<std::string_view> views(words.begin(), words.end());
     return withRetries(limits_, &health_, [&](std::chrono::milliseconds time) -> StoreAttempt {
         const auto deadline = std::chrono::steady_clock::now() + time;
         std::unique_ptr<RedisConnection> connection = idle_.take();
         const bool kept = connection != nullptr;
         Status status;
         if (!kept) status = open(deadline, &connection);
-        if (status.ok()) status = connection->command(words, deadline, reply);
+        if (status.ok()) status = connection->command(views, deadline, reply);
         if (kept && status.IsSocket()) {
             // The server has been restarted, or closed what was idle. That is no failure.
             idle_.clear();
             status = open(deadline, &connection);
-            if (status.ok()) status = connection->command(words, deadline, reply);
+            if (status.ok()) status = connection->command(views, deadline, reply);
         }
         if (!status.ok()) {
             return {{status.IsInvalidArgument() ? Outcome::kRefused : Outcome::kFailed,

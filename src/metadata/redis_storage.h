@@ -9,18 +9,20 @@
 #include "idle_pool.h"
 #include "metadata_storage.h"
 #include "redis_connection.h"
+#include "secret_text.h"
 #include "store_health.h"
 
 namespace mooncake {
 
 struct RedisLogin {
-    std::string user;      // empty: the server's default user
-    std::string password;  // empty: no login
+    SecretText user;      // empty: the server's default user
+    SecretText password;  // empty: no login
     int database = 0;
 
-    // From MC_REDIS_USERNAME, MC_REDIS_PASSWORD and MC_REDIS_DB_INDEX (0 to 255); what is unset or
-    // empty counts as not given. InvalidArgument for a malformed number, and for a user without a
-    // password. Not to be called while another thread changes the environment.
+    // From MC_REDIS_USERNAME and MC_REDIS_PASSWORD, each of them or the file that it names with
+    // _FILE behind it, and MC_REDIS_DB_INDEX (0 to 255); what is unset or empty counts as not given.
+    // InvalidArgument for a malformed number, for a file that readSecretFile refuses, and for a
+    // user without a password. Not to be called while another thread changes the environment.
     static Status fromEnvironment(RedisLogin* login);
 };
 

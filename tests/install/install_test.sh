@@ -26,7 +26,7 @@ for program in sbin/transfer_engine_file_server sbin/transfer_engine_metadata_se
     page=$(find "$prefix/share/man" -name "${program#*/}.[18]")
     [[ $page ]] || die "$program has no manual page"
 done
-for file in etc/transfer_engine_file_server.conf lib/systemd/system/transfer_engine_file_server.service \
+for file in etc/transfer_engine_file_server.conf lib/systemd/system/transfer_engine_file_server.service lib/systemd/system/transfer_engine_metadata_server.service \
     share/man/man5/transfer_engine_file_server.conf.5; do
     [[ -s $prefix/$file ]] || die "$file is missing"
 done

@@ -5,14 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <optional>
 #include <string_view>
 
+#include "certificates.h"
 #include "http_client.h"
+#include "scripted_server.h"
 #include "store_server.h"
+#include "variable.h"
 
 namespace mooncake::test {
 namespace {
@@ -21,58 +21,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Outcome = MetadataStorage::Outcome;
-
-// A variable for the time of a scope.
-class Variable {
- public:
-    Variable(const char* name, const std::string& value) : name_(name) {
-        if (const char* before = std::getenv(name)) before_ = before;
-        setenv(name, value.c_str(), 1);
-    }
-    ~Variable() {
-        if (before_) {
-            setenv(name_, before_->c_str(), 1);
-        } else {
-            unsetenv(name_);
-        }
-    }
-    Variable(const Variable&) = delete;
-    Variable& operator=(const Variable&) = delete;
-
- private:
-    const char* name_;
-    std::optional<std::string> before_;
-};
-
-// An authority, and certificates that it has signed.
-class Certificates {
- public:
-    Certificates() {
-        std::string pattern = testing::TempDir() + "certificates_XXXXXX";
-        EXPECT_NE(mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-        make("ca", "-x509");
-        make("other", "-x509");
-        for (const char* name : {"server", "client"}) {
-            make(name, "-x509 -CA " + at("ca.pem") + " -CAkey " + at("ca.key") +
-                           " -addext subjectAltName=IP:127.0.0.1");
-        }
-    }
-    ~Certificates() { std::filesystem::remove_all(folder_); }
-
-    std::string at(const std::string& name) const { return folder_ + "/" + name; }
-
- private:
-    void make(const std::string& name, const std::string& options) const {
-        const std::string command =
-            "cd " + folder_ + " && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc" +
-            " -keyout " + name + ".key -out " + name + ".pem -days 2 -subj /O=" + name + " " +
-            options + " > log 2>&1";
-        EXPECT_EQ(std::system(command.c_str()), 0) << command;
-    }
-
-    std::string folder_;
-};
 
 Status create(const std::string& address, std::shared_ptr<MetadataStorage>* storage) {
     return createMetadataStorage(address, testLimits(), storage);
@@ -188,6 +136,50 @@ TEST(EtcdAccessTest, LogsIn) {
     result = get(server.connString());
     EXPECT_EQ(result.outcome, Outcome::kRefused);
     EXPECT_THAT(result.error, HasSubstr("set MC_ETCD_USERNAME and MC_ETCD_PASSWORD"));
+}
+
+TEST(EtcdAccessTest, TakesItsLoginFromFiles) {
+    const Folder folder;
+    EtcdAccess access;
+    {
+        const Variable user("MC_ETCD_USERNAME_FILE", folder.write("user", "node\n"));
+        const Variable password("MC_ETCD_PASSWORD_FILE", folder.write("password", "se cret\r\n"));
+        ASSERT_TRUE(EtcdAccess::fromEnvironment(&access).ok());
+        EXPECT_EQ(access.user.view(), "node");
+        EXPECT_EQ(access.password.view(), "se cret");
+        const Variable both("MC_ETCD_PASSWORD", "secret");
+        EXPECT_THAT(complaint("etcd://a:1"), AllOf(HasSubstr("MC_ETCD_PASSWORD_FILE are set"),
+                                                   Not(HasSubstr("secret"))));
+    }
+    const Variable user("MC_ETCD_USERNAME", "node");
+    const Variable open("MC_ETCD_PASSWORD_FILE", folder.write("open", "p", 0644));
+    EXPECT_THAT(complaint("etcd://a:1"), AllOf(HasSubstr("MC_ETCD_PASSWORD_FILE"),
+                                               HasSubstr(folder.at("open")), HasSubstr("chmod")));
+}
+
+// What answers to the login may be somebody else's; what it gives must not become a header of its
+// own in what is sent to others.
+TEST(EtcdAccessTest, ATokenIsNoMoreThanAToken) {
+    const Variable user("MC_ETCD_USERNAME", "node");
+    const Variable password("MC_ETCD_PASSWORD", "p");
+    for (const char* token : {"x\\r\\nX-Evil: yes", "x\\nX-Evil: yes", "x X-Evil", "", "x\\u0000"}) {
+        std::string requests;
+        ScriptedServer server([&](int fd) {
+            for (std::string request; !(request = ScriptedServer::receiveRequest(fd)).empty();) {
+                requests += request;
+                const std::string body = request.find("/v3/auth/") != std::string::npos
+                                             ? "{\"token\":\"" + std::string(token) + "\"}"
+                                             : "{\"header\":{}}";
+                ScriptedServer::sendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: " +
+                                                 std::to_string(body.size()) + "\r\n\r\n" + body);
+            }
+        });
+        const auto result = get("etcd://127.0.0.1:" + std::to_string(server.port()));
+        EXPECT_EQ(result.outcome, Outcome::kFailed) << token;
+        EXPECT_THAT(result.error, HasSubstr("no token"));
+        EXPECT_THAT(requests, AllOf(HasSubstr("/v3/auth/authenticate"), Not(HasSubstr("X-Evil")),
+                                    Not(HasSubstr("/v3/kv/"))));
+    }
 }
 
 // Case 50

@@ -15,8 +15,10 @@
 #include <map>
 #include <vector>
 
+#include "certificates.h"
 #include "scripted_server.h"
 #include "store_retry.h"
+#include "variable.h"
 
 namespace mooncake::test {
 namespace {
@@ -358,6 +360,78 @@ TEST(HttpStorageTest, KeepsItsConnectionForTheNextRequest) {
     EXPECT_TRUE(storageAt(server.url(), patient())->get("k", &value).ok());
     EXPECT_EQ(connections, 2);
     EXPECT_EQ(requests, 11);
+}
+
+TEST(HttpStorageTest, SendsItsToken) {
+    const Folder folder;
+    const Variable file("MC_METADATA_TOKEN_FILE", folder.write("token", "of-the-first-day\n"));
+    std::vector<std::string> requests;
+    std::string right = "of-the-first-day";
+    Server server([&](int fd) {
+        for (std::string request; !(request = Server::receiveRequest(fd)).empty();) {
+            requests.push_back(request);
+            const bool known =
+                request.find("\r\nAuthorization: Bearer " + right + "\r\n") != std::string::npos;
+            Server::sendText(fd, known ? answerOf("200 OK", "value")
+                                       : answerOf("401 Unauthorized", "who are you?"));
+        }
+    });
+    auto storage = storageAt(server.url(), patient());
+    std::string value;
+    EXPECT_TRUE(storage->get("k", &value).ok());
+    EXPECT_EQ(requests.size(), 1u);
+    // The server has another, and so has the file.
+    right = "of-the-second-day";
+    auto result = storage->get("k", &value);
+    EXPECT_EQ(result.outcome, Outcome::kRefused);
+    EXPECT_THAT(result.error, AllOf(HasSubstr("401"), HasSubstr("MC_METADATA_TOKEN_FILE"),
+                                    ::testing::Not(HasSubstr("of-the-first"))));
+    EXPECT_EQ(requests.size(), 2u) << "the same again is of no use";
+    folder.write("token", right);
+    result = storage->get("k", &value);
+    EXPECT_TRUE(result.ok()) << result.error;
+    EXPECT_EQ(requests.size(), 4u);
+}
+
+// It is for the server that was named, and nobody else.
+TEST(HttpStorageTest, ItsTokenGoesNowhereElse) {
+    const Folder folder;
+    const Variable file("MC_METADATA_TOKEN_FILE", folder.write("token", "for-one-server"));
+    std::atomic<int> elsewhere{0};
+    Server other([&](int) { ++elsewhere; });
+    Server server([&](int fd) {
+        Server::receiveRequest(fd);
+        Server::sendText(fd, "HTTP/1.1 307 Away\r\nLocation: " + other.url() +
+                                 "\r\nContent-Length: 0\r\n\r\n");
+    });
+    std::string value;
+    EXPECT_EQ(storageAt(server.url(), patient())->get("k", &value).outcome, Outcome::kFailed);
+    EXPECT_EQ(elsewhere, 0);
+}
+
+TEST(HttpStorageTest, RefusesHalfOfASetting) {
+    const Folder folder;
+    const auto complaint = [](const std::string& url) {
+        std::unique_ptr<HttpStorage> storage;
+        const Status status = HttpStorage::create(url, StoreLimits(), &storage);
+        EXPECT_TRUE(status.IsInvalidArgument()) << status;
+        return std::string(status.message());
+    };
+    {
+        const Variable token("MC_METADATA_TOKEN_FILE", folder.write("token", "two words"));
+        EXPECT_THAT(complaint("http://h/m"),
+                    AllOf(HasSubstr("a space"), ::testing::Not(HasSubstr("words"))));
+    }
+    {
+        const Variable cert("MC_METADATA_CERT", "/dev/null");
+        EXPECT_THAT(complaint("https://h/m"), HasSubstr("MC_METADATA_KEY is not"));
+    }
+    {
+        const Variable ca("MC_METADATA_CACERT", "/no/such/file");
+        EXPECT_THAT(complaint("https://h/m"), HasSubstr("MC_METADATA_CACERT names"));
+    }
+    const Variable ca("MC_METADATA_CACERT", "/dev/null");
+    EXPECT_THAT(complaint("http://h/m"), HasSubstr("https://host:port/metadata"));
 }
 
 // Case 45: a server, or a proxy before it, that cannot answer at the moment.

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -15,19 +17,25 @@ namespace {
 using SetResult = KeyValueStore::SetResult;
 using RemoveResult = KeyValueStore::RemoveResult;
 
+std::optional<std::string> valueOf(const KeyValueStore& store, const std::string& key,
+                                   std::string* tag = nullptr) {
+    const KeyValueStore::Value value = store.get(key, tag);
+    return value ? std::optional(*value) : std::nullopt;
+}
+
 TEST(KeyValueStoreTest, HoldsWhatIsSet) {
     KeyValueStore store({});
-    EXPECT_EQ(store.get("a"), std::nullopt);
+    EXPECT_EQ(valueOf(store, "a"), std::nullopt);
     EXPECT_EQ(store.set("a", "1"), SetResult::kStored);
     EXPECT_EQ(store.set("b", std::string("\0\xff", 2)), SetResult::kStored);
-    EXPECT_EQ(store.get("a"), "1");
-    EXPECT_EQ(store.get("b"), std::string("\0\xff", 2));
+    EXPECT_EQ(valueOf(store, "a"), "1");
+    EXPECT_EQ(valueOf(store, "b"), std::string("\0\xff", 2));
     EXPECT_EQ(store.set("a", ""), SetResult::kStored);
-    EXPECT_EQ(store.get("a"), "");
+    EXPECT_EQ(valueOf(store, "a"), "");
     EXPECT_EQ(store.size(), 2u);
     EXPECT_EQ(store.remove("a"), RemoveResult::kRemoved);
     EXPECT_EQ(store.remove("a"), RemoveResult::kMissing);
-    EXPECT_EQ(store.get("a"), std::nullopt);
+    EXPECT_EQ(valueOf(store, "a"), std::nullopt);
 }
 
 // Case 46: an address may be set again, also to another value.
@@ -36,7 +44,7 @@ TEST(KeyValueStoreTest, ReplacesAnAddress) {
     EXPECT_EQ(store.set("mooncake/rpc_meta/node", "before the crash"), SetResult::kStored);
     EXPECT_EQ(store.set("mooncake/rpc_meta/node", "before the crash"), SetResult::kStored);
     EXPECT_EQ(store.set("mooncake/rpc_meta/node", "after it"), SetResult::kStored);
-    EXPECT_EQ(store.get("mooncake/rpc_meta/node"), "after it");
+    EXPECT_EQ(valueOf(store, "mooncake/rpc_meta/node"), "after it");
 }
 
 // A tag stands for one state of one entry, also where the same bytes come again.
@@ -46,7 +54,7 @@ TEST(KeyValueStoreTest, EachStateHasATagOfItsOwn) {
     for (KeyValueStore* one : {&store, &store, &successor}) {
         std::string set, got;
         ASSERT_EQ(one->set("a", "1", nullptr, &set), SetResult::kStored);
-        ASSERT_EQ(one->get("a", &got), "1");
+        ASSERT_EQ(valueOf(*one, "a", &got), "1");
         EXPECT_EQ(set, got);
         EXPECT_TRUE(tags.insert(set).second) << set;
     }
@@ -59,12 +67,12 @@ TEST(KeyValueStoreTest, ChangesNothingWhereTheConditionFails) {
     EXPECT_EQ(store.set("a", "2", absent), SetResult::kConditionFails);
     EXPECT_EQ(store.remove("a", absent), RemoveResult::kConditionFails);
     std::string seen;
-    EXPECT_EQ(store.get("a", &seen), "1");
+    EXPECT_EQ(valueOf(store, "a", &seen), "1");
     const auto as_seen = [&](const std::string* tag) { return tag != nullptr && *tag == seen; };
     EXPECT_EQ(store.set("a", "3", as_seen), SetResult::kStored);
     EXPECT_EQ(store.set("a", "4", as_seen), SetResult::kConditionFails);
     EXPECT_EQ(store.remove("a", as_seen), RemoveResult::kConditionFails);
-    EXPECT_EQ(store.get("a", &seen), "3");
+    EXPECT_EQ(valueOf(store, "a", &seen), "3");
     EXPECT_EQ(store.remove("a", as_seen), RemoveResult::kRemoved);
     EXPECT_EQ(store.remove("a", as_seen), RemoveResult::kConditionFails);
     EXPECT_EQ(store.remove("a", absent), RemoveResult::kMissing);
@@ -116,6 +124,75 @@ TEST(KeyValueStoreTest, KeepsToItsLimits) {
     EXPECT_EQ(store.set("c", "1"), SetResult::kStored);
 }
 
+TEST(KeyValueStoreTest, HoldsSoManyBytesAndNoMore) {
+    KeyValueStore store({.total_bytes = 10000});
+    EXPECT_EQ(store.set("a", std::string(4000, 'a')), SetResult::kStored);
+    EXPECT_EQ(store.set("b", std::string(4000, 'b')), SetResult::kStored);
+    const size_t full = store.bytes();
+    EXPECT_GE(full, 8002u);
+    EXPECT_LE(full, 10000u);
+    EXPECT_EQ(store.set("c", std::string(4000, 'c')), SetResult::kNoSpace);
+    EXPECT_EQ(store.set("a", std::string(8000, 'a')), SetResult::kNoSpace);
+    EXPECT_EQ(valueOf(store, "a"), std::string(4000, 'a')) << "a refused value changes nothing";
+    EXPECT_EQ(store.bytes(), full);
+    EXPECT_EQ(store.set("a", std::string(4000, 'x')), SetResult::kStored);
+    EXPECT_EQ(store.bytes(), full);
+    EXPECT_EQ(store.set("a", ""), SetResult::kStored);
+    EXPECT_EQ(store.bytes(), full - 4000);
+    EXPECT_EQ(store.set("c", std::string(4000, 'c')), SetResult::kStored);
+    for (const char* key : {"a", "b", "c"}) EXPECT_EQ(store.remove(key), RemoveResult::kRemoved);
+    EXPECT_EQ(store.bytes(), 0u);
+    // Without values they have a size, too.
+    SetResult result = SetResult::kStored;
+    for (int i = 0; i < 10000 && result == SetResult::kStored; ++i) {
+        result = store.set(std::to_string(i), "");
+    }
+    EXPECT_EQ(result, SetResult::kNoSpace);
+    EXPECT_LE(store.bytes(), 10000u);
+}
+
+TEST(KeyValueStoreTest, SaysWhetherAnythingHasChanged) {
+    KeyValueStore store({});
+    bool changed = false;
+    store.set("a", "", nullptr, nullptr, &changed);
+    EXPECT_TRUE(changed);
+    store.set("a", "", nullptr, nullptr, &changed);
+    EXPECT_FALSE(changed);
+    store.set("a", "1", nullptr, nullptr, &changed);
+    EXPECT_TRUE(changed);
+}
+
+// What somebody is reading stays what it was.
+TEST(KeyValueStoreTest, AValueIsSharedWithItsReaders) {
+    KeyValueStore store({});
+    store.set("a", "before");
+    const auto value = store.get("a");
+    EXPECT_EQ(value, store.get("a")) << "and not copied";
+    store.set("a", "after");
+    store.remove("a");
+    EXPECT_EQ(*value, "before");
+}
+
+TEST(KeyValueStoreTest, ListsItsKeysInParts) {
+    KeyValueStore store({});
+    for (const char* key : {"b/2", "a", "b/1", "b", "b/3", "c"}) store.set(key, key);
+    const auto keys = [&](const std::string& prefix, const std::string& after, size_t limit) {
+        std::string text;
+        for (const auto& one : store.list(prefix, after, limit)) {
+            text += one.key + ":" + std::to_string(one.bytes) + " ";
+        }
+        return text;
+    };
+    EXPECT_EQ(keys("", "", 10), "a:1 b:1 b/1:3 b/2:3 b/3:3 c:1 ");
+    EXPECT_EQ(keys("", "", 2), "a:1 b:1 ");
+    EXPECT_EQ(keys("", "b", 2), "b/1:3 b/2:3 ");
+    EXPECT_EQ(keys("b/", "", 10), "b/1:3 b/2:3 b/3:3 ");
+    EXPECT_EQ(keys("b/", "a", 10), "b/1:3 b/2:3 b/3:3 ");
+    EXPECT_EQ(keys("b/", "b/2", 10), "b/3:3 ");
+    EXPECT_EQ(keys("b/", "c", 10), "");
+    EXPECT_EQ(keys("x", "", 10), "");
+}
+
 TEST(KeyValueStoreTest, ServesManyThreads) {
     KeyValueStore store({});
     std::vector<std::thread> threads;
@@ -124,7 +201,7 @@ TEST(KeyValueStoreTest, ServesManyThreads) {
             for (int i = 0; i < 500; ++i) {
                 const std::string key = "own" + std::to_string(t);
                 EXPECT_EQ(store.set(key, std::to_string(i)), SetResult::kStored);
-                EXPECT_EQ(store.get(key), std::to_string(i));
+                EXPECT_EQ(valueOf(store, key), std::to_string(i));
                 EXPECT_EQ(store.set("shared", "x"), SetResult::kStored);
                 store.remove("shared");
             }

@@ -8,20 +8,25 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <future>
+#include <sstream>
 #include <thread>
 #include <vector>
 
-#include "bounded_pool.h"
+#include "certificates.h"
 #include "child_process.h"
+#include "connection_threads.h"
 #include "deadline_socket.h"
 #include "http_storage.h"
 #include "server_thread.h"
 #include "transfer_metadata.h"
+#include "variable.h"
 
 namespace mooncake::test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Outcome = MetadataStorage::Outcome;
 
@@ -128,55 +133,366 @@ TEST(MetadataServerTest, StopBeforeServeIsNotLost) {
     EXPECT_TRUE(second.serve());
 }
 
-// Case 45: more clients that say nothing, or stop in the middle, than there are threads.
-TEST(MetadataServerTest, SilentClientsHoldUpNobodyForLong) {
-    ServerThread server;
-    std::vector<DeadlineSocket> silent(100);
-    for (size_t i = 0; i < silent.size(); ++i) {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-        ASSERT_TRUE(
-            silent[i].connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, deadline).ok());
-        if (i % 2 == 0) {
-            ASSERT_TRUE(silent[i].send("PUT /metadata?key=a HTTP/1.1\r\n", deadline).ok());
-        }
-    }
-    HttpClient client{StoreLimits()};
-    HttpResponse response;
-    const Status status = client.request(HttpMethod::kGet, server.url("/health"), "",
-                                         std::chrono::milliseconds(60000), &response);
-    EXPECT_TRUE(status.ok()) << status;
-    EXPECT_EQ(response.status, 200);
+using std::chrono::milliseconds;
+
+DeadlineSocket::Time soon() {
+    return std::chrono::steady_clock::now() + std::chrono::seconds(60);
 }
 
-// Case 45: more clients than there are threads send a byte now and then, in the header or in the
-// body.
-TEST(MetadataServerTest, DribblingClientsHoldUpNobodyForLong) {
-    constexpr std::chrono::milliseconds kTime(300), kLong(60000);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    for (const bool inHeader : {true, false}) {
-        ServerThread server({}, 0,
-                            {.header = inHeader ? kTime : kLong, .body = inHeader ? kLong : kTime});
-        std::vector<DeadlineSocket> slow(70);
-        for (DeadlineSocket& socket : slow) {
-            ASSERT_TRUE(
-                socket.connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, deadline).ok());
-            const std::string line = "PUT /metadata?key=a HTTP/1.1\r\nContent-Length: 1000000\r\n";
-            ASSERT_TRUE(socket.send(line + (inHeader ? "X: " : "\r\n"), deadline).ok());
+DeadlineSocket connectTo(const ServerThread& server) {
+    DeadlineSocket socket;
+    EXPECT_TRUE(socket.connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, soon()).ok());
+    return socket;
+}
+
+// What comes until the other side closes.
+std::string receiveAll(DeadlineSocket* socket) {
+    std::string bytes;
+    Status status;
+    while (status.ok()) status = socket->receive(65536, soon(), &bytes);
+    EXPECT_EQ(status.message().find("timed out"), std::string_view::npos) << "it is still open";
+    return bytes;
+}
+
+constexpr char kBegunHeader[] = "PUT /metadata?key=a HTTP/1.1\r\nX: ";
+constexpr char kBegunBody[] = "PUT /metadata?key=a HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n";
+constexpr char kWhole[] = "GET /health HTTP/1.1\r\n\r\n";
+
+// No time limit that a test reaches.
+MetadataServer::Options patient() {
+    constexpr std::chrono::hours kLong(1);
+    return {.times = {.idle = kLong, .header = kLong, .body = kLong}};
+}
+
+// Case 45: who says nothing, stops in the middle, or has its answer and stays makes room for those
+// who ask, where there are more than the server takes.
+TEST(MetadataServerTest, SilentClientsMakeRoom) {
+    for (const std::string& said :
+         {std::string(), std::string(kBegunHeader), std::string(kBegunBody), std::string(kWhole)}) {
+        MetadataServer::Options options = patient();
+        options.crowd = {.connections = 8, .per_peer = 8, .grace = milliseconds(1)};
+        ServerThread server(options);
+        std::vector<DeadlineSocket> silent;
+        for (int i = 0; i < 30; ++i) {
+            silent.push_back(connectTo(server));
+            (void)silent.back().send(said, soon());
         }
-        std::promise<void> answered;
-        std::thread dribble([&, end = answered.get_future()] {
-            do {
-                for (DeadlineSocket& socket : slow) (void)socket.send("x", deadline);
-            } while (end.wait_for(kTime / 10) != std::future_status::ready);
-        });
-        HttpClient client{StoreLimits()};
-        HttpResponse response;
-        const Status status = client.request(HttpMethod::kGet, server.url("/health"), "",
-                                             std::chrono::milliseconds(20000), &response);
-        answered.set_value();
-        dribble.join();
-        EXPECT_TRUE(status.ok()) << inHeader << status;
-        EXPECT_EQ(response.status, 200);
+        EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/health")), 200) << said;
+        EXPECT_EQ(statusOf(HttpMethod::kPut, server.url() + "?key=a", "value"), 200) << said;
+        receiveAll(&silent[0]);
+        std::string metrics;
+        statusOf(HttpMethod::kGet, server.url("/metrics"), "", &metrics);
+        EXPECT_THAT(metrics, ::testing::Not(HasSubstr("refused_total{cause=\"connections\"} 0\n")));
+    }
+}
+
+// Case 45: each of the times ends a connection by itself.
+TEST(MetadataServerTest, AClientHasATimeLimit) {
+    using Times = MetadataServer::Times;
+    const struct {
+        const char* said;
+        milliseconds Times::*time;
+    } cases[] = {{"", &Times::idle},
+                 {kBegunHeader, &Times::header},
+                 {kBegunBody, &Times::body},
+                 {kWhole, &Times::idle}};
+    for (const auto& one : cases) {
+        MetadataServer::Options options = patient();
+        options.times.*one.time = milliseconds(50);
+        // What comes before must not be what ends it.
+        if (one.time != &Times::idle) options.times.idle = std::chrono::hours(1);
+        ServerThread server(options);
+        DeadlineSocket socket = connectTo(server);
+        ASSERT_TRUE(socket.send(one.said, soon()).ok());
+        receiveAll(&socket);
+    }
+}
+
+// Case 45: a byte now and then does not make the time longer.
+TEST(MetadataServerTest, DribblingMakesNoTimeLonger) {
+    for (const char* said : {kBegunHeader, kBegunBody}) {
+        MetadataServer::Options options = patient();
+        (said == kBegunBody ? options.times.body : options.times.header) = milliseconds(300);
+        ServerThread server(options);
+        DeadlineSocket socket = connectTo(server);
+        ASSERT_TRUE(socket.send(said, soon()).ok());
+        Status status;
+        const auto begin = std::chrono::steady_clock::now();
+        while (status.ok() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(30)) {
+            std::this_thread::sleep_for(milliseconds(10));
+            status = socket.send("x", soon());
+        }
+        EXPECT_FALSE(status.ok()) << "it is still open";
+    }
+}
+
+// Case 45: hundreds of clients that send a byte of a body now and then, and come back when they are
+// cut off, do not keep a node from its answer.
+TEST(MetadataServerTest, DribblingClientsHoldUpNobody) {
+    ServerThread server;
+    std::atomic<bool> over{false};
+    std::promise<void> connected;
+    std::thread dribble([&] {
+        std::vector<DeadlineSocket> slow(400);
+        for (bool first = true; !over; first = false) {
+            for (DeadlineSocket& one : slow) {
+                if (one.connected() && one.send("x", soon()).ok()) continue;
+                DeadlineSocket fresh;
+                if (!fresh.connect({"127.0.0.1", static_cast<uint16_t>(server.port())}, soon())
+                         .ok()) {
+                    continue;
+                }
+                (void)fresh.send(kBegunBody, soon());
+                one = std::move(fresh);
+            }
+            if (first) connected.set_value();
+        }
+    });
+    connected.get_future().wait();
+    auto storage = std::shared_ptr<MetadataStorage>();
+    ASSERT_TRUE(createMetadataStorage(server.url(), StoreLimits(), &storage).ok());
+    for (int i = 0; i < 5; ++i) {
+        const auto set = storage->set("mooncake/ram/a", "value");
+        EXPECT_TRUE(set.ok()) << set.error;
+        std::string value;
+        const auto got = storage->get("mooncake/ram/a", &value);
+        EXPECT_TRUE(got.ok()) << got.error;
+    }
+    over = true;
+    dribble.join();
+}
+
+// Values that are on their way count, too: who has sent most goes first.
+TEST(MetadataServerTest, HoldsSoManyUnfinishedBytesAndNoMore) {
+    MetadataServer::Options options = patient();
+    options.pending_bytes = 200000;
+    ServerThread server(options);
+    std::vector<DeadlineSocket> greedy;
+    for (int i = 0; i < 10; ++i) {
+        greedy.push_back(connectTo(server));
+        (void)greedy.back().send(kBegunBody + std::string(50000, 'x'), soon());
+    }
+    const auto pending = [&] {
+        std::string text;
+        statusOf(HttpMethod::kGet, server.url("/metrics"), "", &text);
+        const std::string name = "\ntransfer_engine_metadata_server_pending_bytes ";
+        const size_t at = text.find(name);
+        return at == std::string::npos ? size_t{0} : std::stoul(text.substr(at + name.size()));
+    };
+    // Four of them fit.
+    while (pending() < 150000) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_LE(pending(), 200000u);
+    EXPECT_EQ(statusOf(HttpMethod::kPut, server.url() + "?key=b", std::string(10000, 'b')), 200);
+    int cut = 0;
+    for (DeadlineSocket& one : greedy) {
+        std::string bytes;
+        const Status status =
+            one.receive(1, std::chrono::steady_clock::now() + milliseconds(1), &bytes);
+        if (status.message().find("timed out") == std::string_view::npos) ++cut;
+    }
+    EXPECT_GE(cut, 6);
+}
+
+TEST(MetadataServerTest, AHeaderHasAnEnd) {
+    ServerThread server(patient());
+    DeadlineSocket socket = connectTo(server);
+    Status status;
+    for (int i = 0; i < 100 && status.ok(); ++i) {
+        status = socket.send((i == 0 ? "GET /health HTTP/1.1\r\n" : "") + std::string("X: ") +
+                                 std::string(4000, 'x') + "\r\n",
+                             soon());
+    }
+    EXPECT_THAT(receiveAll(&socket), ::testing::Not(HasSubstr("200")));
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/health")), 200);
+}
+
+TEST(MetadataServerTest, TakesNothingCompressed) {
+    ServerThread server;
+    DeadlineSocket socket = connectTo(server);
+    ASSERT_TRUE(socket
+                    .send("PUT /metadata?key=a HTTP/1.1\r\nContent-Encoding: gzip\r\n"
+                          "Content-Length: 5\r\n\r\nvalue",
+                          soon())
+                    .ok());
+    EXPECT_THAT(receiveAll(&socket), HasSubstr(" 415 "));
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url() + "?key=a"), 404);
+}
+
+// The nodes' own program, as it is started: with a token, or with another.
+std::shared_ptr<MetadataStorage> storageWith(const std::string& url, const std::string& token,
+                                             const HttpTls& tls = {}) {
+    std::unique_ptr<HttpStorage> storage;
+    std::shared_ptr<BearerToken> bearer;
+    if (!token.empty()) bearer = std::make_shared<BearerToken>(SecretText(token), "");
+    EXPECT_TRUE(HttpStorage::create(url, tls, bearer, StoreLimits(), &storage).ok());
+    return storage;
+}
+
+TEST(MetadataServerTest, ServesThoseWithATokenAlone) {
+    const std::string right = "0123456789abcdef-right", next = "0123456789abcdef-next";
+    ServerThread server(MetadataServer::Options{}, 0,
+                        {SecretText(right), SecretText(next)});
+    for (const std::string& token : {right, next}) {
+        const auto storage = storageWith(server.url(), token);
+        EXPECT_TRUE(storage->set("a", token).ok());
+        std::string value;
+        EXPECT_TRUE(storage->get("a", &value).ok());
+        EXPECT_EQ(value, token);
+    }
+    for (const std::string& token :
+         {std::string(), right + "x", right.substr(0, right.size() - 1), std::string("Bearer")}) {
+        const auto storage = storageWith(server.url(), token);
+        std::string value;
+        for (const auto& result :
+             {storage->get("a", &value), storage->set("a", std::string(3000000, 's')),
+              storage->remove("a"), storage->get("absent", &value)}) {
+            EXPECT_EQ(result.outcome, Outcome::kRefused) << result.error;
+            EXPECT_THAT(result.error, HasSubstr("401"));
+            if (token.size() > 10) {
+                EXPECT_THAT(result.error, ::testing::Not(HasSubstr(token)));
+            }
+        }
+    }
+    std::string value;
+    EXPECT_TRUE(storageWith(server.url(), next)->get("a", &value).ok());
+    EXPECT_EQ(value, next) << "a stranger changed it";
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/keys")), 401);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/health")), 200);
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/metrics")), 200);
+    // From now on another one, also on connections that are open.
+    const auto storage = storageWith(server.url(), right);
+    EXPECT_TRUE(storage->get("a", &value).ok());
+    server.server().setTokens({SecretText(next)});
+    EXPECT_EQ(storage->get("a", &value).outcome, Outcome::kRefused);
+}
+
+TEST(MetadataServerTest, ListsItsKeys) {
+    ServerThread server;
+    const auto storage = storageWith(server.url(), "");
+    ASSERT_TRUE(storage->set("mooncake/ram/a b\n", "12345").ok());
+    ASSERT_TRUE(storage->set("mooncake/rpc_meta/a", "").ok());
+    std::string text;
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/keys"), "", &text), 200);
+    EXPECT_EQ(text, "mooncake/ram/a%20b%0A 5\nmooncake/rpc_meta/a 0\n");
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/keys?prefix=mooncake%2Fr&after=mooncake/rb"),
+                       "", &text),
+              200);
+    EXPECT_EQ(text, "mooncake/rpc_meta/a 0\n");
+}
+
+TEST(MetadataServerTest, CountsWhatItDoes) {
+    ServerThread server({.value_bytes = 100, .keys = 1});
+    const std::string url = server.url() + "?key=";
+    statusOf(HttpMethod::kPut, url + "a", "12345");
+    statusOf(HttpMethod::kGet, url + "a");
+    statusOf(HttpMethod::kGet, url + "a");
+    statusOf(HttpMethod::kGet, url + "b");
+    statusOf(HttpMethod::kPut, url + "b", "x");
+    statusOf(HttpMethod::kPut, url + "a", std::string(101, 'x'));
+    DeadlineSocket socket = connectTo(server);
+    ASSERT_TRUE(socket.send("X\"Y{ / HTTP/1.1\r\nConnection: close\r\n\r\n", soon()).ok());
+    receiveAll(&socket);
+    std::string text;
+    EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/metrics"), "", &text), 200);
+    for (const char* line :
+         {"keys 1", "requests_total{method=\"GET\",status=\"200\"} 2",
+          "requests_total{method=\"GET\",status=\"404\"} 1",
+          "requests_total{method=\"PUT\",status=\"200\"} 1",
+          "requests_total{method=\"PUT\",status=\"507\"} 1",
+          "requests_total{method=\"PUT\",status=\"413\"} 1",
+          "refused_total{cause=\"keys_full\"} 1", "refused_total{cause=\"value_size\"} 1",
+          "refused_total{cause=\"connections\"} 0", "requests_total{method=\"other\""}) {
+        EXPECT_THAT(text, HasSubstr("\ntransfer_engine_metadata_server_" + std::string(line)));
+    }
+    EXPECT_THAT(text, ::testing::Not(HasSubstr("Y{")));
+}
+
+TEST(MetadataServerTest, TellsOfEachChange) {
+    std::vector<std::string> lines;
+    {
+        ServerThread server(MetadataServer::Options{
+            .log = [&](const std::string& line) { lines.push_back(line); }});
+        const auto storage = storageWith(server.url(), "");
+        std::string value;
+        storage->set("a\nb", "12345");
+        storage->set("a\nb", "12345");  // as its keeper does it, again and again
+        storage->get("a\nb", &value);
+        storage->set("a\nb", "123456");
+        storage->remove("a\nb");
+        storage->remove("a\nb");
+    }
+    EXPECT_THAT(lines, ::testing::ElementsAre("127.0.0.1 stored a\\x0ab, 5 bytes",
+                                              "127.0.0.1 stored a\\x0ab, 6 bytes",
+                                              "127.0.0.1 removed a\\x0ab"));
+}
+
+TEST(PacedLogTest, WritesNoMoreThanSomebodyCanRead) {
+    std::vector<std::string> lines;
+    PacedLog log([&](const std::string& line) { lines.push_back(line); }, 3, 2);
+    const PacedLog::Clock::time_point begin{std::chrono::seconds(100)};
+    for (int i = 0; i < 10; ++i) log.write(std::to_string(i), begin);
+    EXPECT_THAT(lines, ::testing::ElementsAre("0", "1", "2"));
+    log.write("later", begin + std::chrono::seconds(1));
+    EXPECT_THAT(lines, ::testing::ElementsAre("0", "1", "2", "7 lines were left out", "later"));
+    lines.clear();
+    for (int i = 0; i < 10; ++i) log.write("x", begin + std::chrono::hours(1));
+    EXPECT_EQ(lines.size(), 3u);
+    EXPECT_EQ(logText(std::string(201, 'a')), std::string(200, 'a') + "...");
+}
+
+TEST(MetadataServerTest, SpeaksTls) {
+    const Certificates made;
+    const HttpTls trusts{.ca = made.at("ca.pem"), .cert = "", .key = ""};
+    const auto failure = [](const ServerThread& server, const HttpTls& tls) {
+        const std::string url = "https://127.0.0.1:" + std::to_string(server.port()) + "/metadata";
+        std::string value;
+        const auto result = storageWith(url, "", tls)->get("a", &value);
+        return result.outcome == Outcome::kNotFound ? "" : result.error;
+    };
+    ServerThread server(MetadataServer::Options{}, 0, {},
+                        {made.at("server.pem"), made.at("server.key"), ""});
+    EXPECT_EQ(failure(server, trusts), "");
+    const auto storage = storageWith(
+        "https://127.0.0.1:" + std::to_string(server.port()) + "/metadata", "", trusts);
+    const std::string large(5000000, 'x');
+    ASSERT_TRUE(storage->set("a", large).ok());
+    std::string value;
+    ASSERT_TRUE(storage->get("a", &value).ok());
+    EXPECT_EQ(value, large);
+    // Nobody vouches for it, and nothing goes in the clear.
+    EXPECT_THAT(failure(server, {}), HasSubstr("certificate"));
+    EXPECT_THAT(failure(server, {.ca = made.at("other.pem"), .cert = "", .key = ""}),
+                HasSubstr("certificate"));
+    EXPECT_EQ(storageWith(server.url(), "")->get("a", &value).outcome, Outcome::kFailed);
+
+    ServerThread impostor(MetadataServer::Options{}, 0, {},
+                          {made.at("elsewhere.pem"), made.at("elsewhere.key"), ""});
+    EXPECT_THAT(failure(impostor, trusts), HasSubstr("subject name"))
+        << "its certificate is for another host";
+
+    ServerThread strict(MetadataServer::Options{}, 0, {},
+                        {made.at("server.pem"), made.at("server.key"), made.at("ca.pem")});
+    EXPECT_NE(failure(strict, trusts), "");
+    EXPECT_EQ(failure(strict, {made.at("ca.pem"), made.at("client.pem"), made.at("client.key")}),
+              "");
+    EXPECT_NE(failure(strict, {made.at("ca.pem"), made.at("other.pem"), made.at("other.key")}), "");
+    std::string error;
+    EXPECT_FALSE(makeTlsContext({made.at("server.pem"), made.at("client.key"), ""}, &error));
+    EXPECT_THAT(error, HasSubstr("client.key"));
+    EXPECT_FALSE(makeTlsContext({made.at("absent"), made.at("client.key"), ""}, &error));
+    EXPECT_THAT(error, HasSubstr("absent"));
+}
+
+// Case 45: a client that begins to speak TLS and stops.
+TEST(MetadataServerTest, ASilentHandshakeHasATimeLimit) {
+    const Certificates made;
+    MetadataServer::Options options = patient();
+    options.times.header = milliseconds(50);
+    ServerThread server(options, 0, {}, {made.at("server.pem"), made.at("server.key"), ""});
+    for (const std::string& said : {std::string(), std::string("\x16\x03\x01")}) {
+        DeadlineSocket socket = connectTo(server);
+        ASSERT_TRUE(socket.send(said, soon()).ok());
+        receiveAll(&socket);
     }
 }
 
@@ -198,30 +514,31 @@ TEST(MetadataServerTest, AnswersWhatIsSentAhead) {
 }
 
 // Whoever is one too many waits outside until another has gone.
-TEST(BoundedPoolTest, HoldsNoMoreThanItMay) {
-    BoundedPool pool(1, 2);
+TEST(ConnectionThreadsTest, HoldsNoMoreThanItMay) {
+    ConnectionThreads threads(2);
     std::promise<void> go, handed;
     const std::shared_future<void> gone = go.get_future().share();
     std::atomic<int> served = 0;
-    for (int i = 0; i < 2; ++i) pool.enqueue([&] { gone.wait(), ++served; });
+    for (int i = 0; i < 2; ++i) threads.enqueue([&] { gone.wait(), ++served; });
     std::thread third([&] {
-        pool.enqueue([&] { ++served; });
+        threads.enqueue([&] { ++served; });
         EXPECT_GE(served, 1);
         handed.set_value();
     });
     auto done = handed.get_future();
-    EXPECT_EQ(done.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+    EXPECT_EQ(done.wait_for(milliseconds(50)), std::future_status::timeout);
     go.set_value();
     third.join();
-    pool.shutdown();
+    threads.shutdown();
     EXPECT_EQ(served, 3);
 }
 
 // The program in a process of its own.
 class ServerProgram : public test_support::ChildProcess {
  public:
-    explicit ServerProgram(std::vector<std::string> arguments)
-        : ChildProcess(withProgram(std::move(arguments))) {}
+    explicit ServerProgram(std::vector<std::string> arguments,
+                           std::vector<std::string> environment = {})
+        : ChildProcess(withProgram(std::move(arguments)), std::move(environment)) {}
 
     std::string url() {
         constexpr char kPrefix[] = "listening on ";
@@ -299,11 +616,71 @@ TEST(MetadataServerProgramTest, NodesSurviveItsDeath) {
 
 // Case 50
 TEST(MetadataServerProgramTest, RefusesMalformedFlags) {
-    for (const char* flag : {"--port=65536", "--port=-1", "--port=http", "--no_such_flag=1",
-                             "argument", "--max_keys=many"}) {
-        ServerProgram program({"--host=127.0.0.1", "--port=0", flag});
-        EXPECT_EQ(program.wait(), 1) << flag;
+    const Folder folder;
+    const std::string open = "--token_file=" + folder.write("open", "0123456789abcdef", 0644);
+    const std::string brief = "--token_file=" + folder.write("short", "0123456789");
+    for (const std::string& flag :
+         {std::string("--port=65536"), std::string("--port=-1"), std::string("--port=http"),
+          std::string("--no_such_flag=1"), std::string("argument"), std::string("--max_keys=many"),
+          std::string("--max_connections=1"), std::string("--token_file=/no/such/file"), open,
+          brief, std::string("--tls_cert=/dev/null"), std::string("--tls_client_ca=/dev/null"),
+          std::string("--tls_cert=/dev/null --tls_key=/dev/null")}) {
+        std::vector<std::string> arguments = {"--host=127.0.0.1", "--port=0"};
+        std::istringstream words(flag);
+        for (std::string word; words >> word;) arguments.push_back(word);
+        ServerProgram program(arguments);
+        EXPECT_EQ(program.wait(), 2) << flag;
+        EXPECT_NE(program.output(), "") << flag;
     }
+    for (const char* flag : {"--help", "--version"}) {
+        ServerProgram program({flag});
+        EXPECT_EQ(program.wait(), 0) << flag;
+    }
+}
+
+TEST(MetadataServerProgramTest, ServesThisMachineAloneUnlessToldOtherwise) {
+    ServerProgram program({"--port=0"});
+    EXPECT_THAT(program.url(), ::testing::StartsWith("http://127.0.0.1:"));
+    EXPECT_THAT(program.output(), ::testing::Not(HasSubstr("warning")));
+    ServerProgram open({"--host=0.0.0.0", "--port=0"});
+    open.url();
+    EXPECT_THAT(open.output(), HasSubstr("can read and replace every record"));
+}
+
+// A node and a server that are told of the same files, and what happens when the files change.
+TEST(MetadataServerProgramTest, ChangesItsTokenWhileItRuns) {
+    const Certificates made;
+    made.write("token", "0123456789abcdef-first\n");
+    made.write("metadata_token", "# of the service\n0123456789abcdef-first\n");
+    for (const char* name : {"cert", "key"}) {
+        std::filesystem::copy(made.at(name == std::string("cert") ? "server.pem" : "server.key"),
+                              made.at("tls_" + std::string(name)));
+    }
+    // As systemd gives them to a service.
+    ServerProgram program({"--host=127.0.0.1", "--port=0"}, {"CREDENTIALS_DIRECTORY=" + made.at("")});
+    const std::string url = program.url();
+    EXPECT_THAT(url, ::testing::StartsWith("https://127.0.0.1:"));
+    const Variable ca("MC_METADATA_CACERT", made.at("ca.pem"));
+    const Variable token("MC_METADATA_TOKEN_FILE", made.at("token"));
+    std::shared_ptr<MetadataStorage> storage;
+    ASSERT_TRUE(createMetadataStorage(url, StoreLimits(), &storage).ok());
+    EXPECT_TRUE(storage->set("a", "1").ok());
+    made.write("metadata_token", "0123456789abcdef-second\n0123456789abcdef-first\n");
+    program.signal(SIGHUP);
+    EXPECT_NE(program.waitForLine("read again"), "");
+    EXPECT_TRUE(storage->set("a", "2").ok()) << "both are valid now";
+    made.write("token", "0123456789abcdef-second\n");
+    made.write("metadata_token", "0123456789abcdef-second\n");
+    program.signal(SIGHUP);
+    EXPECT_NE(program.waitForLine("read again"), "");
+    const auto result = storage->set("a", "3");
+    EXPECT_TRUE(result.ok()) << "the node reads its file again: " << result.error;
+    made.write("metadata_token", "short\n");
+    program.signal(SIGHUP);
+    EXPECT_NE(program.waitForLine("nothing is changed"), "");
+    EXPECT_TRUE(storage->set("a", "4").ok());
+    EXPECT_THAT(program.output(), AllOf(HasSubstr("127.0.0.1 stored a, 1 bytes"),
+                                        ::testing::Not(HasSubstr("0123456789abcdef"))));
 }
 
 }  // namespace

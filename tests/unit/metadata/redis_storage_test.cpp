@@ -8,8 +8,10 @@
 
 #include <cstdlib>
 
+#include "certificates.h"
 #include "scripted_server.h"
 #include "store_server.h"
+#include "variable.h"
 
 namespace mooncake::test {
 namespace {
@@ -64,6 +66,26 @@ TEST_F(RedisStorageTest, LogsInAsItsUser) {
     std::string value;
     EXPECT_TRUE(reader->get("key", &value).ok());
     EXPECT_EQ(value, "alice");
+}
+
+TEST_F(RedisStorageTest, TakesItsLoginFromFiles) {
+    RedisServer server({"--user", "alice", "on", ">wonder land", "~*", "+@all"});
+    server.start();
+    const Folder folder;
+    const Variable user("MC_REDIS_USERNAME_FILE", folder.write("user", "alice\n"));
+    {
+        const Variable password("MC_REDIS_PASSWORD_FILE", folder.write("right", "wonder land\n"));
+        const auto result = server.storage()->set("key", "value");
+        EXPECT_TRUE(result.ok()) << result.error;
+        const Variable both("MC_REDIS_PASSWORD", "wonder land");
+        std::shared_ptr<MetadataStorage> storage;
+        const Status status = createMetadataStorage("redis://h:1", StoreLimits(), &storage);
+        EXPECT_TRUE(status.IsInvalidArgument());
+        EXPECT_THAT(status.ToString(),
+                    AllOf(HasSubstr("MC_REDIS_PASSWORD_FILE"), Not(HasSubstr("wonder"))));
+    }
+    const Variable password("MC_REDIS_PASSWORD_FILE", folder.write("wrong", "guessed"));
+    EXPECT_EQ(server.storage()->set("key", "value").outcome, Outcome::kRefused);
 }
 
 TEST_F(RedisStorageTest, NumberedDatabasesAreApart) {

@@ -13,10 +13,18 @@ namespace mooncake::test {
 
 class ServerThread {
  public:
-    explicit ServerThread(const KeyValueStore::Limits& limits = {}, int port = 0,
-                          const MetadataServer::Times& times = {})
-        : server_(limits, times) {
+    explicit ServerThread(const KeyValueStore::Limits& limits = {}, int port = 0)
+        : ServerThread(MetadataServer::Options{.store = limits}, port) {}
+    explicit ServerThread(const MetadataServer::Options& options, int port = 0,
+                          const AccessList::Tokens& tokens = {}, const ServerTls& tls = {})
+        : server_(options) {
         std::string error;
+        server_.setTokens(tokens);
+        if (!tls.cert.empty()) {
+            const TlsContext context = makeTlsContext(tls, &error);
+            EXPECT_TRUE(context) << error;
+            server_.setTls(context);
+        }
         EXPECT_TRUE(server_.bind("127.0.0.1", port, &error)) << error;
         thread_ = std::thread([this] { EXPECT_TRUE(server_.serve()); });
     }
@@ -25,6 +33,7 @@ class ServerThread {
         thread_.join();
     }
 
+    MetadataServer& server() { return server_; }
     int port() const { return server_.port(); }
     std::string url(const std::string& path = "/metadata") const {
         return "http://127.0.0.1:" + std::to_string(server_.port()) + path;
