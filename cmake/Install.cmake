@@ -68,6 +68,14 @@ if(TARGET nvmeof_generic_loop_id)
           DESTINATION lib/udev/rules.d COMPONENT tools)
 endif()
 
+if(TARGET transfer_engine_metadata_server)
+  set(FILE_SERVER_SYSCONFDIR ${CMAKE_INSTALL_FULL_SYSCONFDIR})
+  configure_file(${PROJECT_SOURCE_DIR}/packaging/transfer_engine_metadata_server.service.in
+                 ${PROJECT_BINARY_DIR}/transfer_engine_metadata_server.service @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/transfer_engine_metadata_server.service
+          DESTINATION lib/systemd/system COMPONENT tools)
+endif()
+
 install(EXPORT TransferEngineTargets NAMESPACE TransferEngine:: DESTINATION ${package_folder})
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/TransferEngineConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/TransferEngineConfig.cmake

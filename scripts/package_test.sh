@@ -64,6 +64,24 @@ grep -q "Reading rules file: .*61-nvmeof-generic.rules" log || die "udev does no
 ! grep -E "nvmeof-generic.rules:[0-9]+" log || die "udev complains about the rules"
 echo "unit, udev rules and needrestart: right"
 
+# The metadata server serves as its unit starts it, and the unit is one that systemd takes.
+unit=/lib/systemd/system/transfer_engine_metadata_server.service
+[[ -f $unit ]] || die "there is no $unit"
+if [[ -n $(type -P systemd-analyze || :) ]]; then
+    quietly systemd-analyze verify "$unit"
+fi
+[[ $(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit") == "$(type -P transfer_engine_metadata_server)" ]] ||
+    die "the metadata server's unit starts another program"
+grep -q '^DynamicUser=yes' "$unit" || die "the metadata server has no user of its own"
+(umask 077 && echo 0123456789abcdef > tokens)
+transfer_engine_metadata_server --port=0 --token_file=tokens > log 2>&1 &
+server=$!
+for ((i = 0; i < 100; i++)); do ! grep -q '^listening on http://127.0.0.1:' log || break && sleep 0.1; done
+kill "$server"
+wait "$server" || die "the metadata server failed: $(< log)"
+grep -q '^listening on http://127.0.0.1:' log || die "the metadata server does not listen: $(< log)"
+echo "metadata server: serves, and ends when it is told to"
+
 quietly apt-get -qq install --no-install-recommends g++ cmake make pkg-config
 mkdir project
 mv quickstart.cpp file_transfer.c project

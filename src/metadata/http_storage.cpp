@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http_storage.h"
 
+#include <glog/logging.h>
+
 #include <utility>
 
 #include "metadata_keys.h"
