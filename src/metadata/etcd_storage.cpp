@@ -2,10 +2,8 @@
 #include "etcd_storage.h"
 
 #include <json/value.h>
-#include <json/writer.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base64.h"
@@ -106,11 +104,21 @@ const char* remedyFor(const std::string& answer, bool has_user) {
     return "";
 }
 
-// As a string of JSON, without a copy of it that stays behind.
+// As a string of JSON. The library's own function leaves copies behind.
 void appendQuoted(const SecretText& text, SecretText* json) {
-    std::string quoted = Json::valueToQuotedString(text.c_str());
-    json->append(quoted);
-    explicit_bzero(quoted.data(), quoted.size());
+    constexpr char kHex[] = "0123456789abcdef";
+    json->append("\"");
+    for (const char& c : text.view()) {
+        if (c == '"' || c == '\\') {
+            json->append("\\").append({&c, 1});
+        } else if (static_cast<unsigned char>(c) < ' ') {
+            const char escape[] = {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
+            json->append({escape, sizeof(escape)});
+        } else {
+            json->append({&c, 1});
+        }
+    }
+    json->append("\"");
 }
 
 // Zero would mean "no limit" to those who get it.

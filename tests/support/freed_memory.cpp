@@ -3,14 +3,16 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string_view>
 
 namespace {
 
-// Not a string: that would be given back itself. A few bytes are left out, so that this is none.
+// Not a string: that would be given back itself.
 char g_text[256];
 std::atomic<size_t> g_size{0};
 std::atomic<int> g_found{0};
@@ -26,8 +28,12 @@ void release(void* block) noexcept {
 
 }  // namespace
 
+// Zeroed: else what other libraries have left there counted, too.
 void* operator new(std::size_t size) {
-    if (void* const block = std::malloc(size == 0 ? 1 : size)) return block;
+    if (void* const block = std::calloc(1, size == 0 ? 1 : size)) {
+        std::memset(block, 0, malloc_usable_size(block));
+        return block;
+    }
     throw std::bad_alloc();
 }
 void* operator new[](std::size_t size) {
@@ -48,7 +54,7 @@ void operator delete[](void* block, std::size_t) noexcept {
 
 namespace test_support {
 
-FreedMemory::FreedMemory(const std::string& text) {
+FreedMemory::FreedMemory(std::string_view text) {
     std::memcpy(g_text, text.data(), std::min(text.size(), sizeof(g_text)));
     g_found = 0;
     g_size = std::min(text.size(), sizeof(g_text));

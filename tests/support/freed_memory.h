@@ -3,7 +3,7 @@
 // its own; they look at the block before it goes.
 #pragma once
 
-#include <string>
+#include <string_view>
 
 namespace test_support {
 
@@ -11,7 +11,7 @@ namespace test_support {
 /// One at a time. `text` should be long enough not to be anywhere by chance.
 class FreedMemory {
  public:
-    explicit FreedMemory(const std::string& text);
+    explicit FreedMemory(std::string_view text);
     ~FreedMemory();
     FreedMemory(const FreedMemory&) = delete;
     FreedMemory& operator=(const FreedMemory&) = delete;

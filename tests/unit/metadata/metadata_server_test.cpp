@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -481,6 +482,33 @@ TEST(MetadataServerTest, SpeaksTls) {
     EXPECT_THAT(error, HasSubstr("client.key"));
     EXPECT_FALSE(makeTlsContext({made.at("absent"), made.at("client.key"), ""}, &error));
     EXPECT_THAT(error, HasSubstr("absent"));
+}
+
+// A node that is told whom to trust trusts nobody else: here the system's folder of authorities, as
+// a node sees it that has a place of its own in the file system, vouches for the server.
+TEST(MetadataServerTest, AnAuthorityThatIsNamedIsTheOnlyOne) {
+    const Certificates made;
+    ServerThread server(MetadataServer::Options{}, 0, {},
+                        {made.at("server.pem"), made.at("server.key"), ""});
+    const std::string url = "https://127.0.0.1:" + std::to_string(server.port()) + "/metadata";
+    const std::string system = made.at("system");
+    const std::string prepare = "mkdir " + system + " && cp " + made.at("ca.pem") + " " + system +
+                                " && openssl rehash " + system + " && cp " + made.at("other.pem") +
+                                " " + system + "/ca-certificates.crt";
+    ASSERT_EQ(std::system(prepare.c_str()), 0);
+    const auto node = [&](std::vector<std::string> environment) {
+        return std::make_unique<test_support::ChildProcess>(
+            std::vector<std::string>{"unshare", geteuid() == 0 ? "-m" : "-rm", "sh", "-c",
+                                     "mount --bind \"$1\" /etc/ssl/certs && shift && exec \"$@\"",
+                                     "sh", system, METADATA_NODE_PROGRAM, url, "node:1", "nqn.x",
+                                     "0"},
+            std::move(environment));
+    };
+    const auto trusting = node({});
+    EXPECT_EQ(trusting->waitForLine("ready"), "ready") << trusting->output();
+    const auto strict = node({"MC_METADATA_CACERT=" + made.at("other.pem")});
+    EXPECT_EQ(strict->wait(), 1);
+    EXPECT_THAT(strict->output(), HasSubstr("certificate"));
 }
 
 // Case 45: a client that begins to speak TLS and stops.

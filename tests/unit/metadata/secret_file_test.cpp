@@ -141,17 +141,17 @@ TEST(SecretFileTest, TheEnvironmentNamesOneOrTheOther) {
     SecretText secret("before");
     EXPECT_TRUE(secretFromEnvironment("SECRET_FILE_TEST", &secret).ok());
     EXPECT_TRUE(secret.empty());
-    const Variable path("SECRET_FILE_TEST_FILE", folder.write("file", "of the file\n"));
+    const Variable path("SECRET_FILE_TEST_FILE", folder.write("file", "from the file\n"));
     EXPECT_TRUE(secretFromEnvironment("SECRET_FILE_TEST", &secret).ok());
-    EXPECT_EQ(secret.view(), "of the file");
-    const Variable value("SECRET_FILE_TEST", "of the variable");
+    EXPECT_EQ(secret.view(), "from the file");
+    const Variable value("SECRET_FILE_TEST", "from the variable");
     const Status both = secretFromEnvironment("SECRET_FILE_TEST", &secret);
     EXPECT_TRUE(both.IsInvalidArgument());
     EXPECT_THAT(std::string(both.message()),
-                AllOf(HasSubstr("SECRET_FILE_TEST_FILE"), Not(HasSubstr("of the"))));
+                AllOf(HasSubstr("SECRET_FILE_TEST_FILE"), Not(HasSubstr("from the"))));
     const Variable none("SECRET_FILE_TEST_FILE", "");
     EXPECT_TRUE(secretFromEnvironment("SECRET_FILE_TEST", &secret).ok());
-    EXPECT_EQ(secret.view(), "of the variable");
+    EXPECT_EQ(secret.view(), "from the variable");
     const Variable absent("SECRET_FILE_TEST", "");
     const Variable wrong("SECRET_FILE_TEST_FILE", "/no/such/file");
     EXPECT_THAT(std::string(secretFromEnvironment("SECRET_FILE_TEST", &secret).message()),
