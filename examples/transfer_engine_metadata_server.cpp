@@ -23,18 +23,20 @@
 DECLARE_bool(help);
 DECLARE_bool(helpshort);
 
-DEFINE_string(host, "127.0.0.1",
-              "address to listen on; the default serves this machine alone, 0.0.0.0 or an address of "
-              "it other machines, too");
+DEFINE_string(
+    host, "127.0.0.1",
+    "address to listen on; the default serves this machine alone, 0.0.0.0 or an address of "
+    "it other machines, too");
 DEFINE_int32(port, 8080, "TCP port to listen on; 0 takes a free one, which is printed");
 DEFINE_uint64(max_value_bytes, uint64_t{8} << 20, "largest value, in bytes; 413 above");
 DEFINE_uint64(max_keys, 65536, "most keys; 507 above");
 DEFINE_uint64(max_total_bytes, uint64_t{256} << 20,
               "most bytes of keys and values together; 507 above");
 DEFINE_uint64(max_connections, 512, "most connections at once; half of them from one address");
-DEFINE_string(token_file, "",
-              "file with the tokens, one a line, of which nodes have to send one; default: that of "
-              "MC_METADATA_TOKEN_FILE, or the credential metadata_token; none: everybody is served");
+DEFINE_string(
+    token_file, "",
+    "file with the tokens, one a line, of which nodes have to send one; default: that of "
+    "MC_METADATA_TOKEN_FILE, or the credential metadata_token; none: everybody is served");
 DEFINE_string(tls_cert, "",
               "file with the certificate to serve https with; default: the credential tls_cert");
 DEFINE_string(tls_key, "", "file with its private key; default: the credential tls_key");
@@ -181,8 +183,9 @@ int main(int argc, char** argv) {
                          "trust\n",
                          FLAGS_host.c_str(), server.port());
         } else if (!encrypted) {
-            std::fprintf(stderr, "warning: the token goes unencrypted over the wire; see "
-                                 "--tls_cert\n");
+            std::fprintf(stderr,
+                         "warning: the token goes unencrypted over the wire; see "
+                         "--tls_cert\n");
         }
     }
     const bool is_ipv6 = FLAGS_host.find(':') != std::string::npos;

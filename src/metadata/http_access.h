@@ -28,10 +28,10 @@ struct HttpTls {
 // A token for "Authorization: Bearer". Every function may be called from any thread.
 class BearerToken {
  public:
-    // From MC_METADATA_TOKEN, or from the file that MC_METADATA_TOKEN_FILE names; null where neither
-    // is set. InvalidArgument where both are, for a file that readSecretFile refuses, and for a
-    // token with characters that no header can have. Not to be called while another thread changes
-    // the environment.
+    // From MC_METADATA_TOKEN, or from the file that MC_METADATA_TOKEN_FILE names; null where
+    // neither is set. InvalidArgument where both are, for a file that readSecretFile refuses, and
+    // for a token with characters that no header can have. Not to be called while another thread
+    // changes the environment.
     static Status fromEnvironment(std::shared_ptr<BearerToken>* token);
 
     BearerToken(SecretText value, std::string path)

@@ -230,8 +230,8 @@ Status HttpClient::perform(HttpMethod method, const std::string& url, std::strin
     if (!place.empty()) complete = complete && hosts.add(place.c_str());
     if (!handle || !complete) return Status::Memory(what + ": no memory for the request");
     // Zero would mean "no limit".
-    const auto time = std::max(milliseconds(1), std::chrono::ceil<milliseconds>(
-                                                    end - std::chrono::steady_clock::now()));
+    const auto time = std::max(
+        milliseconds(1), std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now()));
 
     HttpResponse answer;
     Receiver receiver{&answer.body, limits_.answer_bytes};

@@ -47,7 +47,8 @@ class HttpClient {
     // method, URL and cause: Socket where there is no answer, or not in time, and there may be one
     // the next time; Metadata where the answer is none to be had again, such as one that passes the
     // limit; Memory. `authorization` is the value of the header of that name, if not empty, instead
-    // of the token, and like that in no message. `condition` is a whole header line ("If-Match: ..."), if not empty.
+    // of the token, and like that in no message. `condition` is a whole header line ("If-Match:
+    // ..."), if not empty.
     Status request(HttpMethod method, const std::string& url, std::string_view body,
                    std::chrono::milliseconds time, HttpResponse* response,
                    std::string_view authorization = "", const std::string& condition = "");

@@ -11,8 +11,8 @@ namespace mooncake {
 
 class HttpStorage : public MetadataStorage {
  public:
-    // `url` is the server's, without a query. InvalidArgument where it is none, and for certificates
-    // without https. Does not connect.
+    // `url` is the server's, without a query. InvalidArgument where it is none, and for
+    // certificates without https. Does not connect.
     static Status create(const std::string& url, const HttpTls& tls,
                          const std::shared_ptr<BearerToken>& token, const StoreLimits& limits,
                          std::unique_ptr<HttpStorage>* storage);

@@ -262,9 +262,8 @@ bool P2pListener::receiveAsk(Connection* connection) const {
         }
         const Status fed = reader.feed(std::string_view(head, count));
         if (!fed.ok()) {
-            LOG_EVERY_T(WARNING, kLogPause)
-                << "A connection from " << peerText(connection->peer)
-                << " that is no node's was closed: " << fed.message();
+            LOG_EVERY_T(WARNING, kLogPause) << "A connection from " << peerText(connection->peer)
+                                            << " that is no node's was closed: " << fed.message();
             return false;
         }
     }

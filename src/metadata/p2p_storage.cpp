@@ -55,8 +55,7 @@ MetadataStorage::Result P2pStorage::set(const std::string& key, const std::strin
                                        std::to_string(kMaxP2pBytes - 1) +
                                        "; register fewer files or use a metadata server"};
     }
-    auto frame =
-        std::make_shared<const std::string>(encodeP2pFrame(P2pType::kMetadata, value));
+    auto frame = std::make_shared<const std::string>(encodeP2pFrame(P2pType::kMetadata, value));
     std::lock_guard lock(mutex_);
     own_key_ = key;
     own_text_ = value;
@@ -146,8 +145,8 @@ StoreAttempt P2pStorage::ask(const StoreEndpoint& node, std::chrono::millisecond
     return {};
 }
 
-// What stands in an ask is of no use to this node: it looks nothing up for others, and has no memory
-// segments to connect to.
+// What stands in an ask is of no use to this node: it looks nothing up for others, and has no
+// memory segments to connect to.
 std::shared_ptr<const std::string> P2pStorage::answer(P2pType type) const {
     std::string text = kNothing;
     switch (type) {

@@ -165,10 +165,10 @@ Status RedisStorage::open(RedisConnection::Time deadline,
         status = opened->command(words, deadline, &reply);
         if (!status.ok() || reply->type != REDIS_REPLY_ERROR) return;
         const std::string error = textOf(*reply);
-        status = isPassing(error) ? Status::Socket(error)
-                                  : Status::InvalidArgument(std::string(words[0]) + ": " +
-                                                            logExcerpt(error) + "; check " +
-                                                            remedy);
+        status = isPassing(error)
+                     ? Status::Socket(error)
+                     : Status::InvalidArgument(std::string(words[0]) + ": " + logExcerpt(error) +
+                                               "; check " + remedy);
     };
     if (!login_.password.empty()) {
         std::vector<std::string_view> words = {"AUTH"};

@@ -20,9 +20,9 @@ struct RedisLogin {
     int database = 0;
 
     // From MC_REDIS_USERNAME and MC_REDIS_PASSWORD, each of them or the file that it names with
-    // _FILE behind it, and MC_REDIS_DB_INDEX (0 to 255); what is unset or empty counts as not given.
-    // InvalidArgument for a malformed number, for a file that readSecretFile refuses, and for a
-    // user without a password. Not to be called while another thread changes the environment.
+    // _FILE behind it, and MC_REDIS_DB_INDEX (0 to 255); what is unset or empty counts as not
+    // given. InvalidArgument for a malformed number, for a file that readSecretFile refuses, and
+    // for a user without a password. Not to be called while another thread changes the environment.
     static Status fromEnvironment(RedisLogin* login);
 };
 

@@ -47,8 +47,8 @@ struct Resolver::State {
         Addresses addresses;  // empty: none was found yet
         Clock::time_point found;
         std::optional<Clock::time_point> looking_since;  // a thread has taken it up
-        int error = 0;           // of the last lookup
-        uint64_t lookups = 0;    // that have ended
+        int error = 0;                                   // of the last lookup
+        uint64_t lookups = 0;                            // that have ended
         Clock::time_point used;
     };
 

@@ -60,8 +60,7 @@ DeadlineStream::Clock::time_point DeadlineStream::writeLimit() const {
 }
 
 bool DeadlineStream::is_readable() const {
-    return begin_ != end_ || (ssl_ && SSL_pending(ssl_.get()) > 0) ||
-           waitFor(POLLIN, readLimit());
+    return begin_ != end_ || (ssl_ && SSL_pending(ssl_.get()) > 0) || waitFor(POLLIN, readLimit());
 }
 
 bool DeadlineStream::is_writable() const {

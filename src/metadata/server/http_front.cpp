@@ -30,8 +30,8 @@ void drain(int fd) {
     const auto end = std::chrono::steady_clock::now() + kDrainTime;
     shutdown(fd, SHUT_WR);
     for (size_t drained = 0; drained < kDrainBytes;) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-            end - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
         pollfd entry = {fd, POLLIN, 0};
         if (left.count() <= 0 || poll(&entry, 1, static_cast<int>(left.count())) <= 0) return;
         const ssize_t got = recv(fd, nullptr, kDrainBytes, MSG_TRUNC | MSG_DONTWAIT);

@@ -19,7 +19,8 @@ class HttpFront : public httplib::Server {
  public:
     // How long a client may take, however many bytes it sends meanwhile.
     struct Times {
-        std::chrono::milliseconds idle{1000};    // to its first byte, and from one request to the next
+        std::chrono::milliseconds idle{
+            1000};  // to its first byte, and from one request to the next
         std::chrono::milliseconds header{5000};  // from its first byte on, a TLS handshake included
         std::chrono::milliseconds body{30000};   // from the end of the header on
     };

@@ -25,14 +25,7 @@ class KeyValueStore {
     // Shared with those who are reading it; never changed.
     using Value = std::shared_ptr<const std::string>;
     // kFull: one key too many; kNoSpace: too many bytes.
-    enum class SetResult {
-        kStored,
-        kBadKey,
-        kValueTooLarge,
-        kFull,
-        kNoSpace,
-        kConditionFails
-    };
+    enum class SetResult { kStored, kBadKey, kValueTooLarge, kFull, kNoSpace, kConditionFails };
     enum class RemoveResult { kRemoved, kMissing, kConditionFails };
     // Whether a change may be made where the entry has this tag; null where there is none. Called
     // with the store locked, so that nothing changes between the question and the change.

@@ -130,13 +130,13 @@ void MetadataServer::addRoutes() {
     server.Get("/metrics", [this](const Request&, Response& response) {
         response.set_content(metricsText(), kMetrics);
     });
-    server.Get("/keys", [this](const Request& request, Response& response) {
-        listKeys(request, response);
-    });
+    server.Get("/keys",
+               [this](const Request& request, Response& response) { listKeys(request, response); });
     server.Get("/metadata",
                [this](const Request& request, Response& response) { get(request, response); });
-    server.Delete("/metadata",
-                  [this](const Request& request, Response& response) { remove(request, response); });
+    server.Delete("/metadata", [this](const Request& request, Response& response) {
+        remove(request, response);
+    });
     // Read here piece by piece: the library's own limit does not hold for chunked bodies.
     server.Put("/metadata",
                [this](const Request& request, Response& response,
@@ -168,10 +168,10 @@ void MetadataServer::get(const Request& request, Response& response) {
         return;
     }
     // Without a copy for each who reads it.
-    response.set_content_provider(
-        value->size(), kJson, [value](size_t offset, size_t length, httplib::DataSink& sink) {
-            return sink.write(value->data() + offset, length);
-        });
+    response.set_content_provider(value->size(), kJson,
+                                  [value](size_t offset, size_t length, httplib::DataSink& sink) {
+                                      return sink.write(value->data() + offset, length);
+                                  });
 }
 
 void MetadataServer::remove(const Request& request, Response& response) {
@@ -269,7 +269,7 @@ std::string MetadataServer::metricsText() {
 
 bool MetadataServer::bind(const std::string& host, int port, std::string* error) {
     errno = 0;
-    const int taken = port == 0 ? http_->front.bind_to_any_port(host)
+    const int taken = port == 0                               ? http_->front.bind_to_any_port(host)
                       : http_->front.bind_to_port(host, port) ? port
                                                               : -1;
     if (taken <= 0) {

@@ -148,8 +148,8 @@ TEST(EtcdAccessTest, TakesItsLoginFromFiles) {
         EXPECT_EQ(access.user.view(), "node");
         EXPECT_EQ(access.password.view(), "se cret");
         const Variable both("MC_ETCD_PASSWORD", "secret");
-        EXPECT_THAT(complaint("etcd://a:1"), AllOf(HasSubstr("MC_ETCD_PASSWORD_FILE are set"),
-                                                   Not(HasSubstr("secret"))));
+        EXPECT_THAT(complaint("etcd://a:1"),
+                    AllOf(HasSubstr("MC_ETCD_PASSWORD_FILE are set"), Not(HasSubstr("secret"))));
     }
     const Variable user("MC_ETCD_USERNAME", "node");
     const Variable open("MC_ETCD_PASSWORD_FILE", folder.write("open", "p", 0644));
@@ -162,7 +162,8 @@ TEST(EtcdAccessTest, TakesItsLoginFromFiles) {
 TEST(EtcdAccessTest, ATokenIsNoMoreThanAToken) {
     const Variable user("MC_ETCD_USERNAME", "node");
     const Variable password("MC_ETCD_PASSWORD", "p");
-    for (const char* token : {"x\\r\\nX-Evil: yes", "x\\nX-Evil: yes", "x X-Evil", "", "x\\u0000"}) {
+    for (const char* token :
+         {"x\\r\\nX-Evil: yes", "x\\nX-Evil: yes", "x X-Evil", "", "x\\u0000"}) {
         std::string requests;
         ScriptedServer server([&](int fd) {
             for (std::string request; !(request = ScriptedServer::receiveRequest(fd)).empty();) {

@@ -401,8 +401,8 @@ TEST(HttpStorageTest, ItsTokenGoesNowhereElse) {
     Server other([&](int) { ++elsewhere; });
     Server server([&](int fd) {
         Server::receiveRequest(fd);
-        Server::sendText(fd, "HTTP/1.1 307 Away\r\nLocation: " + other.url() +
-                                 "\r\nContent-Length: 0\r\n\r\n");
+        Server::sendText(
+            fd, "HTTP/1.1 307 Away\r\nLocation: " + other.url() + "\r\nContent-Length: 0\r\n\r\n");
     });
     std::string value;
     EXPECT_EQ(storageAt(server.url(), patient())->get("k", &value).outcome, Outcome::kFailed);

@@ -331,8 +331,7 @@ std::shared_ptr<MetadataStorage> storageWith(const std::string& url, const std::
 
 TEST(MetadataServerTest, ServesThoseWithATokenAlone) {
     const std::string right = "0123456789abcdef-right", next = "0123456789abcdef-next";
-    ServerThread server(MetadataServer::Options{}, 0,
-                        {SecretText(right), SecretText(next)});
+    ServerThread server(MetadataServer::Options{}, 0, {SecretText(right), SecretText(next)});
     for (const std::string& token : {right, next}) {
         const auto storage = storageWith(server.url(), token);
         EXPECT_TRUE(storage->set("a", token).ok());
@@ -400,9 +399,9 @@ TEST(MetadataServerTest, CountsWhatItDoes) {
           "requests_total{method=\"GET\",status=\"404\"} 1",
           "requests_total{method=\"PUT\",status=\"200\"} 1",
           "requests_total{method=\"PUT\",status=\"507\"} 1",
-          "requests_total{method=\"PUT\",status=\"413\"} 1",
-          "refused_total{cause=\"keys_full\"} 1", "refused_total{cause=\"value_size\"} 1",
-          "refused_total{cause=\"connections\"} 0", "requests_total{method=\"other\""}) {
+          "requests_total{method=\"PUT\",status=\"413\"} 1", "refused_total{cause=\"keys_full\"} 1",
+          "refused_total{cause=\"value_size\"} 1", "refused_total{cause=\"connections\"} 0",
+          "requests_total{method=\"other\""}) {
         EXPECT_THAT(text, HasSubstr("\ntransfer_engine_metadata_server_" + std::string(line)));
     }
     EXPECT_THAT(text, ::testing::Not(HasSubstr("Y{")));
@@ -453,8 +452,8 @@ TEST(MetadataServerTest, SpeaksTls) {
     ServerThread server(MetadataServer::Options{}, 0, {},
                         {made.at("server.pem"), made.at("server.key"), ""});
     EXPECT_EQ(failure(server, trusts), "");
-    const auto storage = storageWith(
-        "https://127.0.0.1:" + std::to_string(server.port()) + "/metadata", "", trusts);
+    const auto storage =
+        storageWith("https://127.0.0.1:" + std::to_string(server.port()) + "/metadata", "", trusts);
     const std::string large(5000000, 'x');
     ASSERT_TRUE(storage->set("a", large).ok());
     std::string value;
@@ -685,7 +684,8 @@ TEST(MetadataServerProgramTest, ChangesItsTokenWhileItRuns) {
                               made.at("tls_" + std::string(name)));
     }
     // As systemd gives them to a service.
-    ServerProgram program({"--host=127.0.0.1", "--port=0"}, {"CREDENTIALS_DIRECTORY=" + made.at("")});
+    ServerProgram program({"--host=127.0.0.1", "--port=0"},
+                          {"CREDENTIALS_DIRECTORY=" + made.at("")});
     const std::string url = program.url();
     EXPECT_THAT(url, ::testing::StartsWith("https://127.0.0.1:"));
     const Variable ca("MC_METADATA_CACERT", made.at("ca.pem"));

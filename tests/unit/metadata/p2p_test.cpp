@@ -179,10 +179,11 @@ TEST(P2pTest, ASilentPeerWithoutTimeLeft) {
 std::unique_ptr<P2pListener> startListener(const P2pListener::Limits& limits,
                                            const std::string& text = "{}") {
     std::unique_ptr<P2pListener> listener;
-    const auto answer = std::make_shared<const std::string>(encodeP2pFrame(P2pType::kMetadata, text));
-    EXPECT_TRUE(
-        P2pListener::start("127.0.0.1", 0, limits, [answer](P2pType) { return answer; }, &listener)
-            .ok());
+    const auto answer =
+        std::make_shared<const std::string>(encodeP2pFrame(P2pType::kMetadata, text));
+    EXPECT_TRUE(P2pListener::start(
+                    "127.0.0.1", 0, limits, [answer](P2pType) { return answer; }, &listener)
+                    .ok());
     return listener;
 }
 
@@ -268,9 +269,8 @@ TEST(P2pTest, FloodsDoNotSilenceANode) {
             for (DeadlineSocket& one : idle) {
                 std::string bytes;
                 const bool open =
-                    one.connected() &&
-                    one.receive(1, later(-1), &bytes).message().find("closed") ==
-                        std::string_view::npos;
+                    one.connected() && one.receive(1, later(-1), &bytes).message().find("closed") ==
+                                           std::string_view::npos;
                 if (open) continue;
                 DeadlineSocket fresh;
                 if (!fresh.connect({"127.0.0.1", node.port}, later()).ok()) continue;

@@ -57,8 +57,8 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
 namespace mooncake::test {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 using Clock = Resolver::Clock;
 using Outcome = MetadataStorage::Outcome;
 

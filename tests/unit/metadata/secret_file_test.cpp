@@ -20,10 +20,10 @@
 namespace mooncake::test {
 namespace {
 
+using test_support::FreedMemory;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using test_support::FreedMemory;
 
 constexpr char kSecret[] = "correct horse battery staple, and some more";
 
