@@ -68,7 +68,7 @@ echo "unit, udev rules and needrestart: right"
 unit=/lib/systemd/system/transfer_engine_metadata_server.service
 [[ -f $unit ]] || die "there is no $unit"
 if [[ -n $(type -P systemd-analyze || :) ]]; then
-    quietly systemd-analyze verify "$unit"
+    quietly systemd-analyze --man=no verify "$unit"
 fi
 [[ $(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit") == "$(type -P transfer_engine_metadata_server)" ]] ||
     die "the metadata server's unit starts another program"
