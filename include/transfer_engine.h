@@ -45,6 +45,11 @@ using FileBufferID = TransferMetadata::FileBufferID;
 // log; functions that return Status have it in the message. No function throws but for want of
 // memory. Sizes, lengths and offsets are in bytes. Strings and vectors are copied; memory stays the
 // caller's.
+//
+// Fork: an engine belongs to the process that initialised it, where its requests, exports and
+// connections go on undisturbed. In a forked child it is as one that is not initialised: every
+// function returns its error at once, the destructor touches nothing outside the process, and a
+// batch cannot be polled. The child may make an engine of its own.
 class TransferEngine {
  public:
     using NameInUse = TransferMetadata::NameInUse;
@@ -235,6 +240,10 @@ class TransferEngine {
     };
 
     bool isReady(const char* what_not);
+    bool inherited() const;
+    bool refusesInherited(const char* what_not) const;
+    MultiTransport* ready() const;
+    Status notReady() const;
     std::vector<Transport*> fileTransports();
     static int exportFile(Transport* transport, const LocalFile& file);
     int registerFile(const std::string& path, size_t size, FileBufferID* id, bool choose,
@@ -244,6 +253,10 @@ class TransferEngine {
                        bool remote_accessible);
     int claimRegions(const std::vector<void*>& addresses);
     void settleRegions(const std::vector<void*>& addresses, bool registered);
+
+    // Which process has initialised it (see thisProcess); 0 before. Looked at before any lock: a
+    // forked child may find one that a thread of its parent has taken.
+    std::atomic<uint64_t> process_{0};
 
     // Set by init once everything behind it is ready. What it points to lives as long as the
     // engine.

@@ -35,6 +35,9 @@ class RecordKeeper;
 // so; they take as long as the store does (bounded, see store_limits.h) and hold nothing that a
 // look-up in the cache waits for.
 //
+// In a process that was forked off the one that made the object every function returns its error,
+// and the destructor touches nothing outside the process.
+//
 // What was published stays so: a thread of this object looks after it every few seconds and
 // publishes it again where the store has lost it. Each object has a random incarnation, which
 // stands in what it publishes. An entry under which another process has published since is left to
@@ -273,6 +276,9 @@ class TransferMetadata {
         bool closed = false;  // the next getSegmentID fetches afresh
     };
 
+    // Whether another process made this object: asked before any lock is taken, which a thread of
+    // that one may have held.
+    bool inherited() const;
     std::shared_ptr<SegmentDesc> localDesc(SegmentID segment_id) const;
     void numberFiles(const std::string& segment_name, SegmentDesc* desc);
     std::shared_ptr<SegmentDesc> fetchAndCache(const std::string& segment_name,
@@ -288,6 +294,7 @@ class TransferMetadata {
                         std::vector<FileBufferID>* refused);
     int removeKey(const std::string& key, const std::string& what);
 
+    const uint64_t process_;  // see thisProcess
     Status status_;
     const std::string incarnation_;
     std::shared_ptr<MetadataStorage> storage_;

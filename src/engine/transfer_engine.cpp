@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer_engine.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -11,13 +14,23 @@
 #include "endpoints.h"
 #include "metadata_keys.h"
 #include "number_set.h"
+#include "transport/nvmeof_generic_transport/common/this_process.h"
 
 namespace mooncake {
 
 namespace {
 
-Status notReady() {
-    return Status::Context("the engine is not initialised, or was freed");
+using nvmeof_generic::thisProcess;
+
+constexpr char kInherited[] =
+    "the engine belongs to the process that this one was forked off; a forked child makes an "
+    "engine of its own";
+
+// Past the log, whose lock a thread of the parent may have held: said once in each process.
+void sayInherited(const char* what_not) {
+    static std::atomic<uint64_t> said{0};
+    if (said.exchange(thisProcess()) == thisProcess()) return;
+    dprintf(STDERR_FILENO, "transfer engine, process %d: %s: %s\n", getpid(), what_not, kInherited);
 }
 
 std::string normalised(const std::string& path) {
@@ -89,12 +102,41 @@ TransferEngine::TransferEngine(bool auto_discover, const std::vector<std::string
 }
 
 TransferEngine::~TransferEngine() {
+    if (inherited()) {
+        // Copies of what is the parent's, whose threads are not here.
+        static_cast<void>(multi_transports_.release());
+        static_cast<void>(new std::shared_ptr<TransferMetadata>(std::move(metadata_)));
+        return;
+    }
     freeEngine();
+}
+
+bool TransferEngine::inherited() const {
+    const uint64_t process = process_.load(std::memory_order_relaxed);
+    return process != 0 && process != thisProcess();
+}
+
+bool TransferEngine::refusesInherited(const char* what_not) const {
+    if (!inherited()) return false;
+    sayInherited(what_not);
+    return true;
+}
+
+MultiTransport* TransferEngine::ready() const {
+    return inherited() ? nullptr : ready_.load(std::memory_order_acquire);
+}
+
+Status TransferEngine::notReady() const {
+    return Status::Context(inherited() ? kInherited : "the engine is not initialised, or was freed");
 }
 
 int TransferEngine::init(const std::string& metadata_conn_string,
                          const std::string& local_server_name, const std::string& ip_or_host_name,
                          uint64_t rpc_port, NameInUse name_in_use) {
+    // Whoever initialises an engine has it; before that it is nobody's.
+    uint64_t nobody = 0;
+    process_.compare_exchange_strong(nobody, thisProcess());
+    if (refusesInherited("The engine is not initialised")) return ERR_INVALID_ARGUMENT;
     std::unique_lock setup(setup_mutex_);
     if (multi_transports_) {
         LOG(ERROR) << "The engine was initialised before; each init needs a TransferEngine of its "
@@ -147,6 +189,7 @@ int TransferEngine::init(const std::string& metadata_conn_string,
 }
 
 int TransferEngine::freeEngine() {
+    if (refusesInherited("Nothing is freed")) return ERR_INVALID_ARGUMENT;
     std::unique_lock setup(setup_mutex_);
     if (multi_transports_) multi_transports_->shutdown();
     std::shared_ptr<TransferMetadata> metadata;
@@ -161,6 +204,7 @@ int TransferEngine::freeEngine() {
 }
 
 Transport* TransferEngine::installTransport(const std::string& proto, void** args) {
+    if (refusesInherited("No transport is installed")) return nullptr;
     std::unique_lock setup(setup_mutex_);
     if (!isReady("No transport is installed")) return nullptr;
     if (Transport* there = multi_transports_->getTransport(proto)) {
@@ -210,6 +254,7 @@ int TransferEngine::replayRegistrations(Transport* transport) {
 }
 
 int TransferEngine::uninstallTransport(const std::string& proto) {
+    if (refusesInherited("No transport is uninstalled")) return ERR_INVALID_ARGUMENT;
     std::unique_lock setup(setup_mutex_);
     if (!isReady("No transport is uninstalled")) return ERR_INVALID_ARGUMENT;
     const int rc = multi_transports_->uninstallTransport(proto);
@@ -235,6 +280,7 @@ int TransferEngine::getRpcPort() {
 SegmentHandle TransferEngine::openSegment(const std::string& segment_name) {
     const auto metadata = getMetadata();
     if (!metadata) {
+        if (refusesInherited("No segment is opened")) return TransferMetadata::kInvalidSegmentID;
         LOG(ERROR) << "No segment is opened: " << notReady().message();
         return TransferMetadata::kInvalidSegmentID;
     }
@@ -254,6 +300,7 @@ int TransferEngine::removeLocalSegment(const std::string& segment_name) {
 }
 
 bool TransferEngine::checkOverlap(void* addr, uint64_t length) {
+    if (inherited()) return false;
     std::lock_guard lock(mutex_);
     return std::any_of(local_memory_regions_.begin(), local_memory_regions_.end(),
                        [&](const MemoryRegion& region) {
@@ -329,6 +376,7 @@ int TransferEngine::claimRegions(const std::vector<void*>& addresses) {
 
 int TransferEngine::registerLocalMemory(void* addr, size_t length, const std::string& location,
                                         bool remote_accessible, bool update_metadata) {
+    if (refusesInherited("Memory is not registered")) return ERR_INVALID_ARGUMENT;
     std::shared_lock setup(setup_mutex_);
     if (!isReady("Memory is not registered")) return ERR_INVALID_ARGUMENT;
     if (const int rc = reserveRegions({{addr, length}}, location, remote_accessible); rc != 0) {
@@ -346,6 +394,7 @@ int TransferEngine::registerLocalMemory(void* addr, size_t length, const std::st
 }
 
 int TransferEngine::unregisterLocalMemory(void* addr, bool update_metadata) {
+    if (refusesInherited("Memory is not unregistered")) return ERR_INVALID_ARGUMENT;
     std::shared_lock setup(setup_mutex_);
     if (!isReady("Memory is not unregistered")) return ERR_INVALID_ARGUMENT;
     if (const int rc = claimRegions({addr}); rc != 0) return rc;
@@ -358,6 +407,7 @@ int TransferEngine::unregisterLocalMemory(void* addr, bool update_metadata) {
 
 int TransferEngine::registerLocalMemoryBatch(const std::vector<BufferEntry>& buffer_list,
                                              const std::string& location) {
+    if (refusesInherited("Memory is not registered")) return ERR_INVALID_ARGUMENT;
     std::shared_lock setup(setup_mutex_);
     if (!isReady("Memory is not registered")) return ERR_INVALID_ARGUMENT;
     if (const int rc = reserveRegions(buffer_list, location, true); rc != 0) return rc;
@@ -374,6 +424,7 @@ int TransferEngine::registerLocalMemoryBatch(const std::vector<BufferEntry>& buf
 }
 
 int TransferEngine::unregisterLocalMemoryBatch(const std::vector<void*>& addr_list) {
+    if (refusesInherited("Memory is not unregistered")) return ERR_INVALID_ARGUMENT;
     std::shared_lock setup(setup_mutex_);
     if (!isReady("Memory is not unregistered")) return ERR_INVALID_ARGUMENT;
     if (const int rc = claimRegions(addr_list); rc != 0) return rc;
@@ -386,7 +437,7 @@ int TransferEngine::unregisterLocalMemoryBatch(const std::vector<void*>& addr_li
 
 // With setup_mutex_ held.
 std::vector<Transport*> TransferEngine::fileTransports() {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     std::vector<Transport*> list;
     if (transports != nullptr) list = transports->listTransports();
     std::erase_if(list, [](Transport* transport) { return !transport->supportFileBuffer(); });
@@ -394,6 +445,7 @@ std::vector<Transport*> TransferEngine::fileTransports() {
 }
 
 bool TransferEngine::supportFileBuffer() {
+    if (inherited()) return false;
     std::shared_lock setup(setup_mutex_);
     return !fileTransports().empty();
 }
@@ -429,6 +481,7 @@ int TransferEngine::registerLocalFileAs(const std::string& path, size_t size, Fi
 // With `choose` *id receives the number, else it says which.
 int TransferEngine::registerFile(const std::string& path, size_t size, FileBufferID* id,
                                  bool choose, const LocalFileOptions& options) {
+    if (refusesInherited("No file is registered")) return ERR_INVALID_ARGUMENT;
     std::shared_lock setup(setup_mutex_);
     if (path.empty() || path.find('\0') != std::string::npos) {
         LOG(ERROR) << "No file is registered: its path is empty or holds a zero byte";
@@ -495,6 +548,7 @@ int TransferEngine::registerFile(const std::string& path, size_t size, FileBuffe
 }
 
 int TransferEngine::unregisterLocalFile(const std::string& path) {
+    if (refusesInherited("No file is unregistered")) return ERR_INVALID_ARGUMENT;
     std::shared_lock setup(setup_mutex_);
     const std::vector<Transport*> transports = fileTransports();
     if (transports.empty()) {
@@ -539,6 +593,7 @@ TransferEngine::FileBatch::~FileBatch() {
 
 int TransferEngine::FileBatch::publish(std::vector<std::string>* refused) {
     refused->clear();
+    if (engine_.refusesInherited("Nothing is published")) return ERR_INVALID_ARGUMENT;
     if (!gathering_) return metadata_ ? 0 : ERR_INVALID_ARGUMENT;
     std::vector<FileBufferID> ids;
     const int rc = gathering_->publish(&ids);
@@ -572,42 +627,43 @@ int TransferEngine::withdrawLocalFiles(const std::vector<std::string>& paths) {
 }
 
 BatchID TransferEngine::allocateBatchID(size_t batch_size) {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     return transports ? transports->allocateBatchID(batch_size) : Transport::INVALID_BATCH_ID;
 }
 
 Status TransferEngine::freeBatchID(BatchID batch_id) {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     return transports ? transports->freeBatchID(batch_id) : notReady();
 }
 
 Status TransferEngine::submitTransfer(BatchID batch_id,
                                       const std::vector<TransferRequest>& entries) {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     return transports ? transports->submitTransfer(batch_id, entries) : notReady();
 }
 
 Status TransferEngine::getTransferStatus(BatchID batch_id, size_t task_id, TransferStatus& status) {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     return transports ? transports->getTransferStatus(batch_id, task_id, status) : notReady();
 }
 
 Status TransferEngine::getBatchTransferStatus(BatchID batch_id, TransferStatus& status) {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     return transports ? transports->getBatchTransferStatus(batch_id, status) : notReady();
 }
 
 bool TransferEngine::waitForProgress(std::chrono::nanoseconds limit) {
-    MultiTransport* const transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* const transports = ready();
     return transports != nullptr && transports->waitForProgress(limit);
 }
 
 Transport* TransferEngine::getTransport(const std::string& proto) {
-    MultiTransport* transports = ready_.load(std::memory_order_acquire);
+    MultiTransport* transports = ready();
     return transports ? transports->getTransport(proto) : nullptr;
 }
 
 std::shared_ptr<TransferMetadata> TransferEngine::getMetadata() {
+    if (inherited()) return nullptr;
     std::lock_guard lock(mutex_);
     return metadata_;
 }

@@ -90,7 +90,10 @@ Status P2pListener::listen(const std::string& host, uint16_t port) {
     socklen_t size = 0;
     for (const bool with_ipv6 : {true, false}) {
         address = addressOf(host, port, with_ipv6, &size);
-        socket_ = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        socket_fd_ = nvmeof_generic::ProcessFd::open([&] {
+            return socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        });
+        socket_ = socket_fd_.get();
         if (socket_ >= 0 || errno != EAFNOSUPPORT) break;
     }
     stop_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -119,7 +122,6 @@ P2pListener::~P2pListener() {
         [[maybe_unused]] const ssize_t written = write(stop_, &one, sizeof(one));
         thread_.join();
     }
-    if (socket_ >= 0) close(socket_);
     if (stop_ >= 0) close(stop_);
 }
 

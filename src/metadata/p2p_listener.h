@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "connection_crowd.h"
 #include "p2p_frame.h"
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 
 namespace mooncake {
 
@@ -58,7 +59,8 @@ class P2pListener {
 
     const Limits limits_;
     const Answer answer_;
-    int socket_ = -1;
+    nvmeof_generic::ProcessFd socket_fd_;  // a forked child does not keep its port
+    int socket_ = -1;                      // the same
     int stop_ = -1;  // an eventfd
     uint16_t port_ = 0;
     // The rest belongs to the thread.

@@ -13,6 +13,7 @@
 #include "metadata_keys.h"
 #include "metadata_storage.h"
 #include "record_keeper.h"
+#include "transport/nvmeof_generic_transport/common/this_process.h"
 
 namespace mooncake {
 
@@ -35,7 +36,8 @@ thread_local TransferMetadata::Gathering* innermost_gathering = nullptr;
 }  // namespace
 
 TransferMetadata::TransferMetadata(const std::string& conn_string)
-    : incarnation_(newIncarnation()),
+    : process_(nvmeof_generic::thisProcess()),
+      incarnation_(newIncarnation()),
       keys_(makeKeys(&status_)),
       lookups_(std::make_unique<NamedLogPace>()) {
     if (status_.ok()) status_ = createMetadataStorage(conn_string, StoreLimits(), &storage_);
@@ -49,7 +51,8 @@ TransferMetadata::TransferMetadata(const std::string& conn_string)
 
 TransferMetadata::TransferMetadata(std::shared_ptr<MetadataStorage> storage,
                                    std::chrono::milliseconds check_interval)
-    : incarnation_(newIncarnation()),
+    : process_(nvmeof_generic::thisProcess()),
+      incarnation_(newIncarnation()),
       storage_(std::move(storage)),
       keys_(makeKeys(&status_)),
       lookups_(std::make_unique<NamedLogPace>()) {
@@ -62,7 +65,16 @@ TransferMetadata::TransferMetadata(std::shared_ptr<MetadataStorage> storage,
         std::make_unique<RecordKeeper>(storage_, check_interval, &publish_mutex_, incarnation_);
 }
 
-TransferMetadata::~TransferMetadata() = default;
+TransferMetadata::~TransferMetadata() {
+    if (!inherited()) return;
+    // Copies of what is the parent's, whose threads are not here.
+    static_cast<void>(keeper_.release());
+    static_cast<void>(new std::shared_ptr<MetadataStorage>(std::move(storage_)));
+}
+
+bool TransferMetadata::inherited() const {
+    return process_ != nvmeof_generic::thisProcess();
+}
 
 std::shared_ptr<SegmentDesc> TransferMetadata::localDesc(SegmentID segment_id) const {
     std::shared_lock lock(segment_lock_);
@@ -72,6 +84,7 @@ std::shared_ptr<SegmentDesc> TransferMetadata::localDesc(SegmentID segment_id) c
 
 std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDescByID(SegmentID segment_id,
                                                                   bool force_update) {
+    if (inherited()) return nullptr;
     std::string name;
     {
         std::shared_lock lock(segment_lock_);
@@ -87,6 +100,7 @@ std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDescByID(SegmentID segm
 
 std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDescByName(const std::string& segment_name,
                                                                     bool force_update) {
+    if (inherited()) return nullptr;
     {
         std::shared_lock lock(segment_lock_);
         auto found = segment_ids_.find(segment_name);
@@ -103,6 +117,7 @@ std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDescByName(const std::s
 }
 
 TransferMetadata::SegmentID TransferMetadata::getSegmentID(const std::string& segment_name) {
+    if (inherited()) return kInvalidSegmentID;
     {
         std::shared_lock lock(segment_lock_);
         auto found = segment_ids_.find(segment_name);
@@ -115,6 +130,7 @@ TransferMetadata::SegmentID TransferMetadata::getSegmentID(const std::string& se
 }
 
 std::shared_ptr<SegmentDesc> TransferMetadata::getSegmentDesc(const std::string& segment_name) {
+    if (inherited()) return nullptr;
     Status status = storage_ ? checkSegmentName(segment_name) : status_;
     if (!status.ok()) {
         LOG(ERROR) << "No segment descriptor is fetched: " << status.message();
@@ -185,6 +201,7 @@ std::shared_ptr<SegmentDesc> TransferMetadata::fetchAndCache(const std::string& 
 }
 
 int TransferMetadata::closeSegment(SegmentID segment_id) {
+    if (inherited()) return ERR_INVALID_ARGUMENT;
     std::unique_lock lock(segment_lock_);
     auto found = segments_.find(segment_id);
     if (found == segments_.end()) return ERR_INVALID_ARGUMENT;
@@ -193,6 +210,7 @@ int TransferMetadata::closeSegment(SegmentID segment_id) {
 }
 
 int TransferMetadata::syncSegmentCache(const std::string& segment_name) {
+    if (inherited()) return ERR_METADATA;
     std::vector<std::pair<SegmentID, std::string>> wanted;
     {
         std::shared_lock lock(segment_lock_);
@@ -212,6 +230,7 @@ int TransferMetadata::syncSegmentCache(const std::string& segment_name) {
 
 int TransferMetadata::addLocalSegment(SegmentID segment_id, const std::string& segment_name,
                                       std::shared_ptr<SegmentDesc>&& desc) {
+    if (inherited()) return ERR_INVALID_ARGUMENT;
     const Status status = checkSegmentName(segment_name);
     if (!status.ok() || !desc || segment_id == kInvalidSegmentID) {
         LOG(ERROR) << "No local segment is added: "
@@ -239,6 +258,7 @@ int TransferMetadata::addLocalSegment(SegmentID segment_id, const std::string& s
 }
 
 int TransferMetadata::removeLocalSegment(const std::string& segment_name) {
+    if (inherited()) return ERR_INVALID_ARGUMENT;
     std::unique_lock lock(segment_lock_);
     auto found = segment_ids_.find(segment_name);
     if (found != segment_ids_.end()) {
@@ -249,6 +269,7 @@ int TransferMetadata::removeLocalSegment(const std::string& segment_name) {
 }
 
 int TransferMetadata::updateLocalSegmentDesc(SegmentID segment_id) {
+    if (inherited()) return ERR_METADATA;
     std::lock_guard publishing(publish_mutex_);
     return publish(segment_id, true);
 }
@@ -278,6 +299,7 @@ int TransferMetadata::publishUpTo(uint64_t change, bool insist) {
 }
 
 int TransferMetadata::updateSegmentDesc(const std::string& segment_name, const SegmentDesc& desc) {
+    if (inherited()) return ERR_METADATA;
     SegmentDesc own = desc;
     own.incarnation = incarnation_;
     std::lock_guard publishing(publish_mutex_);
@@ -331,6 +353,7 @@ int TransferMetadata::removeKey(const std::string& key, const std::string& what)
 }
 
 int TransferMetadata::removeSegmentDesc(const std::string& segment_name) {
+    if (inherited()) return ERR_METADATA;
     const Status status = checkSegmentName(segment_name);
     if (!status.ok()) {
         LOG(ERROR) << "No segment descriptor is removed: " << status.message();
@@ -341,6 +364,7 @@ int TransferMetadata::removeSegmentDesc(const std::string& segment_name) {
 }
 
 int TransferMetadata::removePublished() {
+    if (inherited()) return ERR_METADATA;
     std::lock_guard publishing(publish_mutex_);
     int result = 0;
     if (!keeper_) return result;
@@ -375,6 +399,7 @@ int TransferMetadata::changeLocalDesc(const Change& change, uint64_t* number) {
 }
 
 int TransferMetadata::addFileBuffer(const FileBufferDesc& buffer_desc, bool update_metadata) {
+    if (inherited()) return ERR_METADATA;
     if (buffer_desc.id == 0 || buffer_desc.path.find('\0') != std::string::npos) {
         LOG(ERROR) << "File buffer " << buffer_desc.id
                    << " is not added: its id is 0 or its path holds a zero byte";
@@ -421,6 +446,7 @@ int TransferMetadata::removeFileBuffer(FileBufferID id, bool update_metadata) {
 
 int TransferMetadata::removeFileBuffers(const std::vector<FileBufferID>& ids,
                                         bool update_metadata) {
+    if (inherited()) return ERR_METADATA;
     const std::unordered_set<FileBufferID> gone(ids.begin(), ids.end());
     const auto isGone = [&](const FileBufferDesc& file) { return gone.count(file.id) != 0; };
     uint64_t change = 0;
@@ -466,6 +492,7 @@ int TransferMetadata::Gathering::publish(std::vector<FileBufferID>* refused) {
 // What the store does not take as a whole it is given file by file.
 int TransferMetadata::publishGathered(const std::vector<FileBufferDesc>& added,
                                       std::vector<FileBufferID>* refused) {
+    if (inherited()) return ERR_METADATA;
     {
         std::lock_guard publishing(publish_mutex_);
         const int rc = publish(LOCAL_SEGMENT_ID, true);
@@ -482,6 +509,7 @@ int TransferMetadata::publishGathered(const std::vector<FileBufferDesc>& added,
 
 int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc,
                                       NameInUse name_in_use) {
+    if (inherited()) return ERR_METADATA;
     Status status = storage_ ? checkServerName(server_name) : status_;
     if (!status.ok()) {
         LOG(ERROR) << "The address of this node is not published: " << status.message();
@@ -509,6 +537,7 @@ int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDes
 }
 
 int TransferMetadata::removeRpcMetaEntry(const std::string& server_name) {
+    if (inherited()) return ERR_METADATA;
     const Status status = checkServerName(server_name);
     if (!status.ok()) {
         LOG(ERROR) << "No address is removed: " << status.message();
@@ -519,6 +548,7 @@ int TransferMetadata::removeRpcMetaEntry(const std::string& server_name) {
 }
 
 int TransferMetadata::getRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc) {
+    if (inherited()) return ERR_METADATA;
     Status status = storage_ ? checkServerName(server_name) : status_;
     if (status.ok()) {
         std::string text;
@@ -531,6 +561,7 @@ int TransferMetadata::getRpcMetaEntry(const std::string& server_name, RpcMetaDes
 }
 
 TransferMetadata::RpcMetaDesc TransferMetadata::localRpcMeta() const {
+    if (inherited()) return {};
     std::shared_lock lock(segment_lock_);
     return local_rpc_meta_;
 }

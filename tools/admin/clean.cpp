@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kLimit{5};  // for a disk that hangs
 
 bool clean(const Roots& roots, bool dryRun, std::ostream& out, std::ostream& err,
            std::shared_ptr<ConfigTree> files) {
-    NvmetTree tree{files ? std::move(files) : makePosixConfigTree(), roots.nvmet()};
+    NvmetTree tree{files ? std::move(files) : makePosixConfigTree(), roots.nvmet(), roots.proc};
     if (auto usable = checkUsable(tree, "tcp"); !usable.ok()) {
         err << usable.error().message << '\n';
         return false;

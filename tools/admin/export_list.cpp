@@ -3,15 +3,18 @@
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
+#include <sstream>
 
-#include "lock_owner.h"
+#include "target/claim.h"
 #include "target/export_record.h"
 #include "target/nvmet_tree.h"
-#include "target/subsystem.h"
+#include "target/port.h"
 #include "text_file.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
@@ -27,17 +30,51 @@ uint32_t numberOf(const std::string& text) {
     return number;
 }
 
-// The owner's lock is tried under the lock of all targets, so that a target that is just being made
-// does not meet ours.
-OwnerState ownerState(const NvmetTree& tree, const Result<TreeLock>& treeLock,
-                      const std::string& nqn) {
-    if (!treeLock.ok()) return OwnerState::kUnknown;
-    const auto claimed = Subsystem::claim(tree, treeLock.value(), nqn);
-    if (claimed.ok()) return OwnerState::kDead;
-    return claimed.error().code == EWOULDBLOCK ? OwnerState::kAlive : OwnerState::kUnknown;
+OwnerState stateOf(Life life) {
+    switch (life) {
+        case Life::kAlive:
+            return OwnerState::kAlive;
+        case Life::kDead:
+            return OwnerState::kDead;
+        case Life::kUnknown:
+            break;
+    }
+    return OwnerState::kUnknown;
+}
+
+// When a process began that was started so many clock ticks after the machine.
+std::optional<int64_t> timeOf(const Roots& roots, uint64_t start) {
+    std::istringstream lines(readText(roots.proc + "/stat").value_or(""));
+    for (std::string line; std::getline(lines, line);) {
+        long long boot = 0;
+        if (std::sscanf(line.c_str(), "btime %lld", &boot) != 1) continue;
+        return boot + static_cast<int64_t>(start) / ::sysconf(_SC_CLK_TCK);
+    }
+    return std::nullopt;
+}
+
+// Under the lock of all targets, so that one that is just being made is not looked at half.
+Owner ownerOf(const Roots& roots, const NvmetTree& tree, const Result<TreeLock>& treeLock,
+              const std::string& nqn) {
+    Owner owner;
+    if (!treeLock.ok()) return owner;
+    const Claim::Sight sight = Claim::lookAt(tree, treeLock.value(), nqn);
+    owner.state = stateOf(sight.life);
+    owner.pid = sight.pid;
+    owner.recorded = sight.owner;
+    if (sight.owner) owner.started = timeOf(roots, sight.owner->start);
+    return owner;
 }
 
 std::vector<ExportPort> portsOf(const NvmetTree& tree, const std::string& nqn) {
+    const auto own = Port::listOwn(tree);
+    const auto networkOf = [&](const std::string& id) -> std::optional<uint64_t> {
+        if (!own.ok()) return std::nullopt;
+        for (const Port::Own& port : own.value()) {
+            if (port.id == id) return port.network;
+        }
+        return std::nullopt;
+    };
     std::vector<ExportPort> ports;
     for (const std::string& id : namesIn(tree.ports())) {
         const std::string port = tree.port(id);
@@ -50,7 +87,9 @@ std::vector<ExportPort> portsOf(const NvmetTree& tree, const std::string& nqn) {
             return readLine(port + "/addr_" + name).value_or("");
         };
         ports.push_back(
-            {id, {field("trtype"), field("adrfam"), field("traddr"), field("trsvcid")}});
+            {id,
+             networkOf(id),
+             {field("trtype"), field("adrfam"), field("traddr"), field("trsvcid")}});
     }
     return ports;
 }
@@ -118,14 +157,12 @@ std::vector<ExportedNamespace> namespacesOf(const Roots& roots, const std::strin
 }
 
 // What only the live owner can tell.
-void askOwner(const Roots& roots, const std::string& path, ExportedSubsystem& subsystem) {
-    const auto pid = lockOwner(roots.proc, path);
-    if (!pid) return;
-    const auto command = readLine(roots.proc + "/" + std::to_string(*pid) + "/comm");
-    if (!command) return;
-    subsystem.owner.pid = *pid;
-    subsystem.owner.command = *command;
-    const auto names = readExportRecord(roots.proc, *pid, subsystem.nqn);
+void askOwner(const Roots& roots, ExportedSubsystem& subsystem) {
+    const pid_t pid = subsystem.owner.pid;
+    if (pid == 0) return;
+    subsystem.owner.command =
+        readLine(roots.proc + "/" + std::to_string(pid) + "/comm").value_or("");
+    const auto names = readExportRecord(roots.proc, pid, subsystem.nqn);
     if (!names) return;
     if (!names->segment.empty()) subsystem.segment = names->segment;
     for (ExportedNamespace& ns : subsystem.namespaces) {
@@ -162,7 +199,7 @@ void addNotes(ExportList& list) {
 }  // namespace
 
 Result<ExportList> listExports(const Roots& roots, bool all) {
-    const NvmetTree tree{makePosixConfigTree(), roots.nvmet()};
+    const NvmetTree tree{makePosixConfigTree(), roots.nvmet(), roots.proc};
     if (auto usable = checkUsable(tree, "tcp"); !usable.ok()) return usable.error();
     std::vector<std::string> nqns;
     if (const int code = tree.files->list(tree.subsystems(), nqns); code != 0) {
@@ -176,7 +213,11 @@ Result<ExportList> listExports(const Roots& roots, bool all) {
             if (!own && !all) continue;
             ExportedSubsystem subsystem;
             subsystem.nqn = nqn;
-            subsystem.owner.state = own ? ownerState(tree, treeLock, nqn) : OwnerState::kForeign;
+            if (own) {
+                subsystem.owner = ownerOf(roots, tree, treeLock, nqn);
+            } else {
+                subsystem.owner.state = OwnerState::kForeign;
+            }
             list.subsystems.push_back(std::move(subsystem));
         }
         if (!treeLock.ok()) {
@@ -190,7 +231,7 @@ Result<ExportList> listExports(const Roots& roots, bool all) {
         subsystem.ports = portsOf(tree, subsystem.nqn);
         subsystem.connectedHosts = connectedHosts(roots, subsystem.nqn);
         subsystem.namespaces = namespacesOf(roots, path);
-        if (subsystem.owner.state == OwnerState::kAlive) askOwner(roots, path, subsystem);
+        if (subsystem.owner.state == OwnerState::kAlive) askOwner(roots, subsystem);
     }
     // Removed while we looked.
     std::erase_if(list.subsystems, [&](const ExportedSubsystem& subsystem) {

@@ -11,6 +11,7 @@
 
 #include "host_proof.h"
 #include "roots.h"
+#include "target/owner.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 
@@ -18,15 +19,17 @@ namespace mooncake::nvmeof_generic::admin {
 
 enum class OwnerState {
     kAlive,
-    kDead,     ///< nobody holds the lock on the subsystem: `clean` removes it
-    kUnknown,  ///< the lock cannot be tried
+    kDead,     ///< `clean` removes the subsystem
+    kUnknown,  ///< which one it is cannot be found out
     kForeign,  ///< not made by this transport, which knows no owner then
 };
 
 struct Owner {
     OwnerState state = OwnerState::kUnknown;
-    pid_t pid = 0;        ///< 0: not in sight (no such process any more, or another PID namespace)
+    pid_t pid = 0;        ///< of a live one; 0: not in sight (in another PID namespace)
     std::string command;  ///< its name, "" when not known
+    std::optional<int64_t> started;   ///< when the process began, in seconds since 1970
+    std::optional<nvmeof_generic::Owner> recorded;  ///< as the subsystem's claim has it
 };
 
 struct ExportedNamespace {
@@ -38,6 +41,7 @@ struct ExportedNamespace {
 
 struct ExportPort {
     std::string id;
+    std::optional<uint64_t> network;  ///< the namespace that it listens in; not known of others'
     TransportAddress address;
 };
 
@@ -67,8 +71,8 @@ struct ExportList {
     std::vector<std::string> notes;  ///< what could not be found out, and why
 };
 
-/// Looks at nvmet without changing it, and reads of a key no more than proofOf(). Takes the locks
-/// of dead owners for a moment, as an orphan's removal does, and keeps none.
+/// Looks at nvmet without changing it, and reads of a key no more than proofOf(). Takes the lock
+/// of all targets for a moment, and keeps none.
 /// @param all  subsystems that others made, too
 /// @return ENOENT when there is no nvmet (the message says why) ...
 Result<ExportList> listExports(const Roots& roots, bool all);

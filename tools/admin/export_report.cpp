@@ -4,6 +4,7 @@
 #include <json/json.h>
 
 #include <algorithm>
+#include <ctime>
 #include <ostream>
 
 #include "transport/nvmeof_generic_transport/common/quoted.h"
@@ -31,11 +32,26 @@ const char* nameOf(OwnerState state) {
     return "unknown";
 }
 
+std::string utc(int64_t seconds) {
+    const std::time_t time = seconds;
+    std::tm parts{};
+    char text[32];
+    if (::gmtime_r(&time, &parts) == nullptr) return "";
+    return std::string(text, std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
 std::string ownerText(const Owner& owner) {
     if (owner.state == OwnerState::kForeign) return "not made by this transport";
     std::string text = nameOf(owner.state);
     if (owner.pid != 0) {
         text += ", process " + std::to_string(owner.pid) + " " + inQuotes(owner.command);
+    } else if (owner.recorded) {
+        text += ", process " + std::to_string(owner.recorded->pid);
+        if (owner.state != OwnerState::kDead) text += " of another PID namespace";
+    }
+    if (owner.started) text += ", started " + utc(*owner.started);
+    if (owner.recorded) {
+        text += ", network namespace " + std::to_string(owner.recorded->network);
     }
     return text;
 }
@@ -140,9 +156,15 @@ Json::Value jsonOf(const ConnectedHost& host) {
     return json;
 }
 
+template <class Number>
+Json::Value numberOf(const std::optional<Number>& number) {
+    return number ? Json::Value(static_cast<Json::UInt64>(*number)) : Json::Value();
+}
+
 Json::Value jsonOf(const ExportPort& port) {
     Json::Value json;
     json["id"] = port.id;
+    json["network_namespace"] = numberOf(port.network);
     json["trtype"] = port.address.trtype;
     json["adrfam"] = port.address.adrfam;
     json["traddr"] = port.address.traddr;
@@ -155,7 +177,7 @@ Json::Value jsonOf(const ExportedNamespace& ns) {
     json["nsid"] = ns.nsid;
     json["enabled"] = ns.enabled;
     json["file"] = jsonOf(ns.file);
-    json["size"] = ns.size ? Json::Value(static_cast<Json::UInt64>(*ns.size)) : Json::Value();
+    json["size"] = numberOf(ns.size);
     return json;
 }
 
@@ -164,6 +186,13 @@ Json::Value jsonOf(const Owner& owner) {
     json["state"] = nameOf(owner.state);
     json["pid"] = owner.pid == 0 ? Json::Value() : Json::Value(owner.pid);
     json["command"] = owner.command.empty() ? Json::Value() : Json::Value(owner.command);
+    json["started"] = owner.started ? Json::Value(utc(*owner.started)) : Json::Value();
+    const auto& recorded = owner.recorded;
+    json["recorded_pid"] = recorded ? Json::Value(recorded->pid) : Json::Value();
+    json["pid_namespace"] =
+        recorded ? Json::Value(static_cast<Json::UInt64>(recorded->pidNamespace)) : Json::Value();
+    json["network_namespace"] =
+        recorded ? Json::Value(static_cast<Json::UInt64>(recorded->network)) : Json::Value();
     return json;
 }
 
@@ -209,7 +238,8 @@ void printTable(const ExportList& list, std::ostream& out) {
         }
         Property port(out, "port");
         for (const ExportPort& used : subsystem.ports) {
-            port.line(used.id + ": " + toString(used.address));
+            port.line(used.id + ": " + toString(used.address) +
+                      (used.network ? ", network namespace " + std::to_string(*used.network) : ""));
         }
         if (subsystem.ports.empty()) port.line("none: no host can reach it");
         printHosts(subsystem, out);

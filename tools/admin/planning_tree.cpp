@@ -56,9 +56,9 @@ bool PlanningTree::isLinked(const std::string& path) {
 int PlanningTree::makeDir(const std::string& path) {
     const int code = exists(path);
     if (code != ENOENT) return code == 0 ? EEXIST : code;
-    // Only what was removed in the plan itself is ever made again.
     std::lock_guard guard(mutex_);
-    return gone_.erase(path) == 1 ? 0 : EROFS;
+    if (gone_.erase(path) == 0) made_.insert(path);
+    return 0;
 }
 
 int PlanningTree::removeDir(const std::string& path) {
@@ -66,7 +66,7 @@ int PlanningTree::removeDir(const std::string& path) {
     if (isLinked(path)) return EBUSY;
     if (holdsObjects(path)) return ENOTEMPTY;
     std::lock_guard guard(mutex_);
-    gone_.insert(path);
+    if (made_.erase(path) == 0) gone_.insert(path);
     return 0;
 }
 
@@ -98,15 +98,37 @@ int PlanningTree::list(const std::string& path, std::vector<std::string>& names)
     if (isGone(path)) return ENOENT;
     const int code = tree_->list(path, names);
     std::erase_if(names, [&](const std::string& name) { return isGone(path + "/" + name); });
+    std::lock_guard guard(mutex_);
+    for (const std::string& made : made_) {
+        if (made.substr(0, made.find_last_of('/')) != path) continue;
+        names.push_back(made.substr(path.size() + 1));
+    }
     return code;
 }
 
 int PlanningTree::exists(const std::string& path) {
-    return isGone(path) ? ENOENT : tree_->exists(path);
+    if (isGone(path)) return ENOENT;
+    {
+        std::lock_guard guard(mutex_);
+        if (made_.contains(path)) return 0;
+    }
+    return tree_->exists(path);
 }
 
-int PlanningTree::tryLock(const std::string& path, LockMode mode, UniqueFd& lock) {
+int PlanningTree::keepPrivate(const std::string& path) {
+    return tree_->keepPrivate(path);
+}
+
+int PlanningTree::tryLock(const std::string& path, LockMode mode, ProcessFd& lock) {
     return isGone(path) ? ENOENT : tree_->tryLock(path, mode, lock);
+}
+
+int PlanningTree::tryEnter(const std::string& path, ProcessFd& lock) {
+    return tree_->tryEnter(path, lock);
+}
+
+int PlanningTree::leave(const std::string& path, ProcessFd& lock) {
+    return tree_->leave(path, lock);
 }
 
 }  // namespace mooncake::nvmeof_generic::admin

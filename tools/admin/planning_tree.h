@@ -11,8 +11,8 @@
 
 namespace mooncake::nvmeof_generic::admin {
 
-/// nvmet's tree with all removals only imagined: they show in what is listed afterwards, and
-/// nothing changes. Removal code that runs on it says what it would do. Refuses what the kernel
+/// nvmet's tree with all removals, and what is made in their course, only imagined: they show in
+/// what is listed afterwards, and nothing changes. Removal code that runs on it says what it would do. Refuses what the kernel
 /// would refuse.
 class PlanningTree final : public ConfigTree {
  public:
@@ -29,7 +29,11 @@ class PlanningTree final : public ConfigTree {
     int unlink(const std::string& path) override;
     int list(const std::string& path, std::vector<std::string>& names) override;
     int exists(const std::string& path) override;
-    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override;
+    int keepPrivate(const std::string& path) override;
+    int tryLock(const std::string& path, LockMode mode, ProcessFd& lock) override;
+    // The lock of all is taken for real.
+    int tryEnter(const std::string& path, ProcessFd& lock) override;
+    int leave(const std::string& path, ProcessFd& lock) override;
 
  private:
     bool isGone(const std::string& path);
@@ -40,7 +44,7 @@ class PlanningTree final : public ConfigTree {
     const std::shared_ptr<ConfigTree> tree_;
     const std::string root_;
     std::mutex mutex_;
-    std::set<std::string> gone_;
+    std::set<std::string> gone_, made_;
 };
 
 }  // namespace mooncake::nvmeof_generic::admin

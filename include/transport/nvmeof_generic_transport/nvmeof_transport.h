@@ -26,7 +26,8 @@ class NVMeoFGenericTransport : public Transport,
 
     /// Refuses new requests, ends those that wait, waits for those in the kernel; then disconnects
     /// what this process connected, withdraws the segment from the metadata, in the store and in
-    /// this process, and removes what it exported.
+    /// this process, and removes what it exported. In a forked child of the process that installed
+    /// it nothing of this, and every other function returns its error.
     ~NVMeoFGenericTransport() override;
 
     /// Adds `entries` to the batch as tasks and submits them. Not for two threads at once on one
@@ -113,6 +114,9 @@ class NVMeoFGenericTransport : public Transport,
     const char* getName() const override { return "nvmeof_generic"; }
 
     struct Parts;
+
+    bool inherited() const;
+    bool usable() const;
 
     std::unique_ptr<Parts> parts_;
     bool published_ = false;

@@ -21,6 +21,7 @@
 #include "segment/remote_segment.h"
 #include "slice_clock.h"
 #include "stats_text.h"
+#include "transport/nvmeof_generic_transport/common/this_process.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
@@ -33,6 +34,9 @@ namespace {
 using namespace nvmeof_generic;
 
 constexpr char kProtocol[] = "nvmeof_generic";
+constexpr char kInherited[] =
+    "the transport belongs to the process that this one was forked off; a forked child makes an "
+    "engine of its own";
 
 // Engines differ in how they declare a task's counters: atomic, or volatile with the compiler's
 // atomic operations.
@@ -117,6 +121,7 @@ struct NVMeoFGenericTransport::Parts {
     void writeStats() const;
     Housekeeper::Clock::time_point keepHouse(Housekeeper::Clock::time_point now);
 
+    const MadeHere origin;
     TransferMetadata& metadata;
     TransportOptions options;
     Withdrawals lostFiles{[this](uint32_t id) { withdraw(id); }};
@@ -281,7 +286,18 @@ void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fil
 
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
 
+// In a forked child: copies of what is the parent's, whose threads are not here. Asked before any
+// lock is taken.
+bool NVMeoFGenericTransport::inherited() const {
+    return parts_ && !parts_->origin.here();
+}
+
 NVMeoFGenericTransport::~NVMeoFGenericTransport() {
+    if (inherited()) {
+        static_cast<void>(parts_.release());
+        static_cast<void>(new std::shared_ptr<TransferMetadata>(std::move(metadata_)));
+        return;
+    }
     // A metadata service that is away holds up what follows, and nobody may write meanwhile. With
     // segments in use the target comes later: one of them may be this node's own.
     if (parts_ && parts_->target && parts_->usesNoSegment()) parts_->target->cutOff();
@@ -308,6 +324,7 @@ int NVMeoFGenericTransport::install(std::string& local_server_name,
 
 int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
                                             std::shared_ptr<TransferMetadata> meta, void** args) {
+    if (inherited()) return ERR_CONTEXT;
     if (parts_) return report("install", makeError(EEXIST, "the transport is installed already"));
     if (!meta) return report("install", makeError(EINVAL, "no metadata"));
     local_server_name_ = local_server_name;
@@ -369,6 +386,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
 
 Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
                                               const std::vector<TransferRequest>& entries) {
+    if (inherited()) return Status::Context(kInherited);
     auto& batch = *reinterpret_cast<BatchDesc*>(batch_id);
     const size_t first = batch.task_list.size();
     if (first + entries.size() > batch.batch_size) {
@@ -390,6 +408,7 @@ Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
 
 Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask*>& task_list) {
     if (!parts_) return Status::InvalidArgument("the nvmeof_generic transport is not installed");
+    if (inherited()) return Status::Context(kInherited);
     // Neighbours in the list mostly belong to one file: they are handed on together.
     std::array<IoRequest, 256> run;
     size_t count = 0;
@@ -430,22 +449,28 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
     return Status::OK();
 }
 
+// Whether it is installed, by this process, and can read and write.
+bool NVMeoFGenericTransport::usable() const {
+    return parts_ && parts_->pool && !inherited();
+}
+
 void NVMeoFGenericTransport::enableProgress() {
-    if (parts_ && parts_->pool) parts_->pool->enablePolling();
+    if (usable()) parts_->pool->enablePolling();
 }
 
 bool NVMeoFGenericTransport::progress() {
-    return parts_ && parts_->pool && parts_->pool->poll();
+    return usable() && parts_->pool->poll();
 }
 
 bool NVMeoFGenericTransport::waitForProgress(std::chrono::nanoseconds limit) {
-    if (parts_ && parts_->pool) return parts_->pool->wait(limit);
+    if (inherited()) return false;
+    if (usable()) return parts_->pool->wait(limit);
     std::this_thread::sleep_for(limit);
     return false;
 }
 
 TransportStats NVMeoFGenericTransport::getStats() const {
-    return parts_ && parts_->pool ? parts_->stats() : TransportStats{};
+    return usable() ? parts_->stats() : TransportStats{};
 }
 
 std::string NVMeoFGenericTransport::getStatsText() const {
@@ -453,11 +478,12 @@ std::string NVMeoFGenericTransport::getStatsText() const {
 }
 
 SubmitStats NVMeoFGenericTransport::submitStats() const {
-    return parts_ ? parts_->submits() : SubmitStats{};
+    return usable() ? parts_->submits() : SubmitStats{};
 }
 
 Status NVMeoFGenericTransport::getTransferStatus(BatchID batch_id, size_t task_id,
                                                  TransferStatus& status) {
+    if (inherited()) return Status::Context(kInherited);
     auto& batch = *reinterpret_cast<BatchDesc*>(batch_id);
     if (task_id >= batch.task_list.size()) {
         return Status::InvalidArgument("the batch has " + std::to_string(batch.task_list.size()) +
@@ -484,6 +510,7 @@ int NVMeoFGenericTransport::registerLocalFile(FileBufferID id, const std::string
 
 int NVMeoFGenericTransport::exportLocalFile(FileBufferID id, const std::string& path, size_t size,
                                             const LocalFileOptions& options) {
+    if (inherited()) return ERR_CONTEXT;
     if (!parts_ || !parts_->target) {
         return report("register " + path,
                       makeError(EINVAL, "this node exports nothing",
@@ -519,6 +546,7 @@ int NVMeoFGenericTransport::exportLocalFile(FileBufferID id, const std::string& 
 }
 
 int NVMeoFGenericTransport::unregisterLocalFile(FileBufferID id) {
+    if (inherited()) return ERR_CONTEXT;
     if (!parts_ || !parts_->target) {
         return report("unregister file " + std::to_string(id),
                       makeError(ENOENT, "this node exports nothing"));

@@ -14,6 +14,7 @@
 #include "file_pattern.h"
 #include "kernel_fixture.h"
 #include "remote_host.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

@@ -15,6 +15,7 @@
 #include "remote_host.h"
 #include "swapping_tree.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

@@ -13,6 +13,7 @@
 #include "kernel_fixture.h"
 #include "remote_host.h"
 #include "target_process.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

@@ -12,6 +12,7 @@
 
 #include "kernel_fixture.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 

@@ -40,8 +40,15 @@ class SwappingTree final : public ConfigTree {
         return tree_->list(path, names);
     }
     int exists(const std::string& path) override { return tree_->exists(path); }
-    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override {
+    int keepPrivate(const std::string& path) override { return tree_->keepPrivate(path); }
+    int tryLock(const std::string& path, LockMode mode, ProcessFd& lock) override {
         return tree_->tryLock(path, mode, lock);
+    }
+    int tryEnter(const std::string& path, ProcessFd& lock) override {
+        return tree_->tryEnter(path, lock);
+    }
+    int leave(const std::string& path, ProcessFd& lock) override {
+        return tree_->leave(path, lock);
     }
 
  private:

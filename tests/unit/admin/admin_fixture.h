@@ -37,13 +37,16 @@ class AdminTest : public testing::Test {
     /// Runs the program with these arguments.
     Outcome run(std::vector<std::string> arguments, uid_t euid = 0) const;
 
-    /// A target of segment "shelf" with the files "1" and "2" of 8192 bytes; its
-    /// lock is in the fake's /proc/locks.
+    /// A target of segment "shelf" with the files "1" and "2" of 8192 bytes.
     std::unique_ptr<TargetProcess> startTarget();
 
     /// A subsystem, port and host as others make them.
     void makeForeignObjects();
 
+    /// From now on /proc, which is this machine's, shows none, as in another PID namespace.
+    void seeNoProcesses();
+
+    std::string lockOfAll() const { return roots_.nvmet() + "/hosts/mooncake-nvmeof-lock"; }
     TreeSnapshot snapshot() const { return takeSnapshot(roots_.nvmet()); }
     std::string file(const std::string& name) const { return files_.path() + "/" + name; }
 

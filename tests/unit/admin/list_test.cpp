@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "admin_fixture.h"
+#include "target/owner.h"
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {
@@ -32,6 +35,13 @@ TEST_F(ListTest, ALiveTarget) {
     EXPECT_EQ(subsystem["owner"]["state"], "alive");
     EXPECT_GT(subsystem["owner"]["pid"].asInt(), 1);
     EXPECT_EQ(subsystem["owner"]["command"], "admin_test");
+    EXPECT_EQ(subsystem["owner"]["recorded_pid"], subsystem["owner"]["pid"]);
+    struct stat self;
+    ASSERT_EQ(stat("/proc/self/ns/pid", &self), 0);
+    EXPECT_EQ(subsystem["owner"]["pid_namespace"].asUInt64(), self.st_ino);
+    EXPECT_EQ(subsystem["owner"]["network_namespace"].asUInt64(), networkNamespace());
+    // Within this test's day, at the least.
+    EXPECT_EQ(subsystem["owner"]["started"].asString().size(), 20u);
     EXPECT_EQ(subsystem["segment"], "shelf");
     EXPECT_EQ(subsystem["any_host"], false);
     ASSERT_EQ(subsystem["allowed_hosts"].size(), 2u);
@@ -39,6 +49,7 @@ TEST_F(ListTest, ALiveTarget) {
     EXPECT_EQ(subsystem["allowed_hosts"][0]["authentication"], "unsupported");
     ASSERT_EQ(subsystem["ports"].size(), 1u);
     EXPECT_EQ(subsystem["ports"][0]["id"], "40000");
+    EXPECT_EQ(subsystem["ports"][0]["network_namespace"].asUInt64(), networkNamespace());
     EXPECT_EQ(subsystem["ports"][0]["trtype"], "tcp");
     EXPECT_EQ(subsystem["ports"][0]["traddr"], "127.0.0.1");
     EXPECT_EQ(subsystem["ports"][0]["trsvcid"], "4420");
@@ -60,6 +71,7 @@ TEST_F(ListTest, ADeadTarget) {
     const Json::Value subsystem = listOne();
     EXPECT_EQ(subsystem["owner"]["state"], "dead");
     EXPECT_TRUE(subsystem["owner"]["pid"].isNull());
+    EXPECT_GT(subsystem["owner"]["recorded_pid"].asInt(), 1);
     EXPECT_TRUE(subsystem["segment"].isNull());
     EXPECT_EQ(subsystem["any_host"], true);
     ASSERT_EQ(subsystem["namespaces"].size(), 2u);
@@ -74,16 +86,16 @@ TEST_F(ListTest, KeepsNoLock) {
     auto target = startTarget();
     target->kill();
     run({"list"});
-    for (const std::string& path : {std::string("/subsystems"), "/subsystems/" + target->nqn()}) {
-        UniqueFd lock;
-        EXPECT_EQ(nvmet_->tryLock(roots_.nvmet() + path, ConfigTree::LockMode::kExclusive, lock),
-                  0);
-    }
+    ProcessFd owner, all;
+    EXPECT_EQ(nvmet_->tryLock(roots_.nvmet() + "/subsystems/" + target->nqn(),
+                              ConfigTree::LockMode::kExclusive, owner),
+              0);
+    EXPECT_EQ(nvmet_->exists(lockOfAll()), ENOENT);
 }
 
 TEST_F(ListTest, AnOwnerThatCannotBeSeen) {
     auto target = startTarget();
-    putFile(roots_.proc + "/locks", "");
+    seeNoProcesses();
     const Json::Value subsystem = listOne();
     EXPECT_EQ(subsystem["owner"]["state"], "alive");
     EXPECT_TRUE(subsystem["owner"]["pid"].isNull());
@@ -93,9 +105,8 @@ TEST_F(ListTest, AnOwnerThatCannotBeSeen) {
 
 TEST_F(ListTest, WhileAnotherProcessKeepsTheLockOfAll) {
     auto target = startTarget();
-    UniqueFd lock;
-    ASSERT_EQ(
-        nvmet_->tryLock(roots_.nvmet() + "/subsystems", ConfigTree::LockMode::kExclusive, lock), 0);
+    ProcessFd lock;
+    ASSERT_EQ(nvmet_->tryEnter(lockOfAll(), lock), 0);
     EXPECT_EQ(listOne()["owner"]["state"], "unknown");
     EXPECT_THAT(run({"list"}).out, HasSubstr("fuser -v"));
 }

@@ -17,6 +17,8 @@
 
 #include "temp_dir.h"
 
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 

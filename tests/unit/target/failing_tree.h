@@ -64,9 +64,21 @@ class FailingTree final : public ConfigTree {
         const int code = next("stat " + path);
         return code != 0 ? code : tree_->exists(path);
     }
-    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override {
+    int keepPrivate(const std::string& path) override {
+        const int code = next("chmod " + path);
+        return code != 0 ? code : tree_->keepPrivate(path);
+    }
+    int tryLock(const std::string& path, LockMode mode, ProcessFd& lock) override {
         const int code = next("lock " + path);
         return code != 0 ? code : tree_->tryLock(path, mode, lock);
+    }
+    int tryEnter(const std::string& path, ProcessFd& lock) override {
+        const int code = next("enter " + path);
+        return code != 0 ? code : tree_->tryEnter(path, lock);
+    }
+    int leave(const std::string& path, ProcessFd& lock) override {
+        const int code = next("leave " + path);
+        return code != 0 ? code : tree_->leave(path, lock);
     }
 
  private:

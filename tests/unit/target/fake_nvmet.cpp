@@ -9,6 +9,8 @@
 #include <fstream>
 #include <map>
 
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -226,9 +228,24 @@ int FakeNvmet::exists(const std::string& path) {
     return posix_->exists(path);
 }
 
-int FakeNvmet::tryLock(const std::string& path, LockMode mode, UniqueFd& lock) {
+int FakeNvmet::keepPrivate(const std::string& path) {
+    std::lock_guard guard(mutex_);
+    return posix_->keepPrivate(path);
+}
+
+int FakeNvmet::tryLock(const std::string& path, LockMode mode, ProcessFd& lock) {
     std::lock_guard guard(mutex_);
     return posix_->tryLock(path, mode, lock);
+}
+
+int FakeNvmet::tryEnter(const std::string& path, ProcessFd& lock) {
+    std::lock_guard guard(mutex_);
+    return posix_->tryEnter(path, lock);
+}
+
+int FakeNvmet::leave(const std::string& path, ProcessFd& lock) {
+    std::lock_guard guard(mutex_);
+    return posix_->leave(path, lock);
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -30,7 +30,10 @@ class FakeNvmet final : public ConfigTree {
     int unlink(const std::string& path) override;
     int list(const std::string& path, std::vector<std::string>& names) override;
     int exists(const std::string& path) override;
-    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override;
+    int keepPrivate(const std::string& path) override;
+    int tryLock(const std::string& path, LockMode mode, ProcessFd& lock) override;
+    int tryEnter(const std::string& path, ProcessFd& lock) override;
+    int leave(const std::string& path, ProcessFd& lock) override;
 
     const std::string& root() const { return root_; }
 

@@ -11,6 +11,7 @@
 
 #include "failing_tree.h"
 #include "target_fixture.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

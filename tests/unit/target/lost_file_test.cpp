@@ -259,7 +259,9 @@ TEST_F(HungDiskTest, DoesNotKeepATargetFromItsEnd) {
     EXPECT_THAT(report.removed, IsEmpty());
     EXPECT_THAT(report.failures, IsEmpty());
     recover();
-    EXPECT_TRUE(eventually([&] { return gone("ports/40000"); }));  // the last of its objects
+    // The last of its objects, and the lock under which it goes.
+    EXPECT_TRUE(eventually(
+        [&] { return gone("ports/40000") && gone("hosts/mooncake-nvmeof-lock"); }));
     EXPECT_EQ(snapshot(), before);
 }
 

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cerrno>
+#include <thread>
+#include <vector>
 
 #include "nvmet_tree.h"
 #include "temp_dir.h"
@@ -59,7 +65,7 @@ TEST_F(PosixConfigTreeTest, Links) {
 }
 
 TEST_F(PosixConfigTreeTest, LocksExcludeEachOtherInOneProcess) {
-    UniqueFd a, b, c;
+    ProcessFd a, b, c;
     ASSERT_EQ(tree_->tryLock(dir_.path(), LockMode::kShared, a), 0);
     ASSERT_EQ(tree_->tryLock(dir_.path(), LockMode::kShared, b), 0);
     EXPECT_EQ(tree_->tryLock(dir_.path(), LockMode::kExclusive, c), EWOULDBLOCK);
@@ -75,19 +81,21 @@ TEST_F(PosixConfigTreeTest, LocksExcludeEachOtherInOneProcess) {
 TEST_F(PosixConfigTreeTest, LocksEndWithTheProcess) {
     const pid_t child = fork();
     if (child == 0) {
-        UniqueFd lock;
+        ProcessFd lock;
         _exit(tree_->tryLock(dir_.path(), LockMode::kExclusive, lock));
     }
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_EQ(status, 0);
-    UniqueFd lock;
+    ProcessFd lock;
     EXPECT_EQ(tree_->tryLock(dir_.path(), LockMode::kExclusive, lock), 0);
 }
 
 TEST_F(PosixConfigTreeTest, TheTreeLockGivesUpInTheEnd) {
     const NvmetTree tree{tree_, dir_.path()};
-    ASSERT_EQ(tree_->makeDir(tree.subsystems()), 0);
+    for (const std::string& folder : {tree.subsystems(), tree.ports(), tree.hosts()}) {
+        ASSERT_EQ(tree_->makeDir(folder), 0);
+    }
     {
         auto held = TreeLock::acquire(tree);
         ASSERT_TRUE(held.ok());
@@ -96,6 +104,81 @@ TEST_F(PosixConfigTreeTest, TheTreeLockGivesUpInTheEnd) {
         EXPECT_EQ(refused.error().code, EBUSY);
     }
     EXPECT_TRUE(TreeLock::acquire(tree, std::chrono::milliseconds(0)).ok());
+    std::vector<std::string> names;
+    EXPECT_EQ(tree_->list(tree.hosts(), names), 0);
+    EXPECT_TRUE(names.empty()) << "the lock is there only while somebody has it";
+    // Died with it.
+    ASSERT_EQ(tree_->makeDir(tree.host("mooncake-nvmeof-lock")), 0);
+    EXPECT_TRUE(TreeLock::acquire(tree, std::chrono::milliseconds(0)).ok());
+    EXPECT_EQ(tree_->list(tree.hosts(), names), 0);
+    EXPECT_TRUE(names.empty());
+}
+
+TEST_F(PosixConfigTreeTest, WhoTakesTheTreeLockShutsOthersOut) {
+    const NvmetTree tree{tree_, dir_.path()};
+    for (const std::string& folder : {tree.subsystems(), tree.ports(), tree.hosts()}) {
+        ASSERT_EQ(tree_->makeDir(folder), 0);
+    }
+    ASSERT_TRUE(TreeLock::acquire(tree).ok());
+    for (const std::string& folder : {tree.subsystems(), tree.ports(), tree.hosts()}) {
+        struct stat status;
+        ASSERT_EQ(stat(folder.c_str(), &status), 0);
+        EXPECT_EQ(status.st_mode & 07777, 0700u) << folder;
+    }
+}
+
+// Of a folder that another one has taken the place of, a lock says nothing.
+TEST_F(PosixConfigTreeTest, ALockOnARemovedFolderIsNone) {
+    ProcessFd first, second;
+    const std::string place = at("place");
+    ASSERT_EQ(tree_->tryEnter(place, first), 0);
+    EXPECT_EQ(tree_->tryEnter(place, second), EWOULDBLOCK);
+    ASSERT_EQ(tree_->leave(place, first), 0);
+    EXPECT_EQ(tree_->exists(place), ENOENT);
+    EXPECT_EQ(tree_->tryEnter(place, second), 0);
+    EXPECT_EQ(tree_->leave(place, second), 0);
+}
+
+// Many who want it, one at a time.
+TEST_F(PosixConfigTreeTest, OnlyOneEntersAtATime) {
+    const std::string place = at("place"), inside = at("inside");
+    std::atomic<int> entered = 0, collisions = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+        threads.emplace_back([&] {
+            for (int turn = 0; turn < 200; ++turn) {
+                ProcessFd lock;
+                while (tree_->tryEnter(place, lock) != 0) std::this_thread::yield();
+                if (mkdir(inside.c_str(), 0700) != 0) ++collisions;
+                ++entered;
+                rmdir(inside.c_str());
+                tree_->leave(place, lock);
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(entered, 8 * 200);
+    EXPECT_EQ(collisions, 0);
+}
+
+// The child of a process is no second owner of its locks.
+TEST_F(PosixConfigTreeTest, AForkedChildHasNoLock) {
+    ProcessFd lock;
+    ASSERT_EQ(tree_->tryLock(dir_.path(), LockMode::kExclusive, lock), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        while (true) pause();
+    }
+    lock.reset();
+    // It begins by letting go of them.
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (tree_->tryLock(dir_.path(), LockMode::kExclusive, lock) != 0 &&
+           std::chrono::steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_TRUE(lock.valid());
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
 }
 
 }  // namespace

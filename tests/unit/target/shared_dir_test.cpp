@@ -26,7 +26,7 @@ class SharedDirTest : public testing::Test {
     }
     Result<> removeUnused() {
         auto lock = TreeLock::acquire(tree_);
-        return SharedDir::removeUnused(tree_, lock.value(), place_, UniqueFd());
+        return SharedDir::removeUnused(tree_, lock.value(), place_, ProcessFd());
     }
     bool there() { return tree_.files->exists(place_.path) == 0; }
 

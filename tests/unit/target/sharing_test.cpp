@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "owner.h"
 #include "target_fixture.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
@@ -146,7 +147,7 @@ TEST_F(SharingTest, LeavesAHostThatOthersCameToUse) {
     // It is still known to be ours, and goes when it is free.
     ASSERT_EQ(nvmet_->unlink(nvmetDir_.path() + "/" + link), 0);
     start().reset();
-    EXPECT_THAT(pathsWith(snapshot(), "hosts/"), IsEmpty());
+    EXPECT_THAT(pathsWith(snapshot(), "hosts/nqn."), IsEmpty());
 }
 
 TEST_F(SharingTest, LeavesAPortThatOthersCameToUse) {
@@ -157,7 +158,8 @@ TEST_F(SharingTest, LeavesAPortThatOthersCameToUse) {
     target.reset();
     const TreeSnapshot left = snapshot();
     EXPECT_TRUE(left.contains(link));
-    EXPECT_TRUE(left.contains("ports/40000/referrals/mooncake-nvmeof-generic"));
+    EXPECT_TRUE(left.contains("ports/40000/referrals/mooncake-nvmeof-generic." +
+                              std::to_string(networkNamespace())));
     // The next target at this address joins it again.
     target = start();
     EXPECT_THAT(ports(), SizeIs(1));

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "failing_tree.h"
+#include "owner.h"
 #include "target_fixture.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
@@ -44,7 +45,8 @@ TEST_F(TargetTest, MakesWhatItNeedsAndRemovesIt) {
     EXPECT_EQ(running.at("ports/40000/subsystems/" + nqn),
               "-> " + nvmetDir_.path() + "/subsystems/" + nqn);
     // The mark is no referral that anybody is told of.
-    EXPECT_EQ(running.at("ports/40000/referrals/mooncake-nvmeof-generic/enable"), "0\n");
+    EXPECT_EQ(running.at("ports/40000/referrals/mooncake-nvmeof-generic." +
+                         std::to_string(networkNamespace()) + "/enable"), "0\n");
 
     target.reset();
     EXPECT_EQ(snapshot(), before);

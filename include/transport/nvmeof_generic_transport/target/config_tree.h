@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -42,13 +42,25 @@ class ConfigTree {
     /// @return 0 when there is something at `path`, ENOENT when not
     virtual int exists(const std::string& path) = 0;
 
+    /// Takes a folder, and with it all that is in it, from everyone but its owner and root (chmod
+    /// 700), as long as it exists.
+    virtual int keepPrivate(const std::string& path) = 0;
+
     /// Takes an advisory lock on the folder `path` without waiting. It ends when `lock` is closed,
-    /// at the latest with the process (and its children that inherited the descriptor by a fork
-    /// without exec). Two locks of one process exclude each other like those of two processes.
+    /// at the latest with the process. Two locks of one process exclude each other like those of
+    /// two processes.
     /// @param lock  where the lock goes. When it holds one on `path` already, the mode of that is
     ///     changed; a change that is refused loses the lock (flock(2)).
+    /// @return EWOULDBLOCK when others hold it, ENOENT when the folder goes meanwhile
+    virtual int tryLock(const std::string& path, LockMode mode, ProcessFd& lock) = 0;
+
+    /// Takes an exclusive lock that is there only while somebody has it, or has died with it: makes
+    /// the folder `path` and locks it. So nobody can have opened it in times when he could reach
+    /// it.
     /// @return EWOULDBLOCK when others hold it
-    virtual int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) = 0;
+    virtual int tryEnter(const std::string& path, ProcessFd& lock) = 0;
+    /// Ends that.
+    virtual int leave(const std::string& path, ProcessFd& lock) = 0;
 };
 
 /// The one over the file system.

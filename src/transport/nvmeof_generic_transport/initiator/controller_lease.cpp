@@ -19,8 +19,13 @@ int tryLock(int fd, int kind) {
     return 0;
 }
 
-Result<UniqueFd> enterGate(int dir, const std::string& name, Poll& poll) {
-    UniqueFd gate(openat(dir, "transport", O_RDONLY | O_CLOEXEC));
+// A lease and its locks are this process's: a forked child has none of them.
+ProcessFd openHere(int dir, const char* name, int flags) {
+    return ProcessFd::open([&] { return openat(dir, name, O_RDONLY | O_CLOEXEC | flags); });
+}
+
+Result<ProcessFd> enterGate(int dir, const std::string& name, Poll& poll) {
+    auto gate = openHere(dir, "transport", 0);
     if (!gate.valid()) return makeError(errno, "cannot open controller " + name);
     while (const int code = tryLock(gate.get(), LOCK_EX)) {
         if (code != EWOULDBLOCK) return makeError(code, "cannot lock controller " + name);
@@ -34,10 +39,12 @@ Result<UniqueFd> enterGate(int dir, const std::string& name, Poll& poll) {
 
 }  // namespace
 
-ControllerLease::ControllerLease(UniqueFd dir, std::string name, bool ours)
+ControllerLease::ControllerLease(ProcessFd dir, std::string name, bool ours)
     : dir_(std::move(dir)), name_(std::move(name)), ours_(ours) {}
 
-Result<ControllerLease> ControllerLease::ofMade(UniqueFd dir, std::string name, Poll poll) {
+Result<ControllerLease> ControllerLease::ofMade(UniqueFd opened, std::string name, Poll poll) {
+    auto dir = openHere(opened.get(), ".", O_DIRECTORY);
+    if (!dir.valid()) return makeError(errno, "cannot open controller " + name);
     const auto gate = enterGate(dir.get(), name, poll);
     if (!gate.ok() && isGone(gate.error().code)) return gate.error();
     // Ours to disconnect also where a lock cannot be had.
@@ -45,8 +52,10 @@ Result<ControllerLease> ControllerLease::ofMade(UniqueFd dir, std::string name, 
     return ControllerLease(std::move(dir), std::move(name), true);
 }
 
-Result<ControllerLease> ControllerLease::ofFound(UniqueFd dir, std::string name,
+Result<ControllerLease> ControllerLease::ofFound(UniqueFd opened, std::string name,
                                                  Clock::time_point makerExpected, Poll poll) {
+    auto dir = openHere(opened.get(), ".", O_DIRECTORY);
+    if (!dir.valid()) return makeError(errno, "cannot open controller " + name);
     while (true) {
         auto gate = enterGate(dir.get(), name, poll);
         if (!gate.ok()) return gate.error();

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 #include "wait.h"
@@ -13,7 +14,7 @@ namespace mooncake::nvmeof_generic {
 /// connection per host and subsystem, and any process may have made it; whoever uses it last should
 /// disconnect it, unless it was somebody else's. The kernel knows no user of a controller, so
 /// the processes of this transport tell each other by locks (flock) on the controller's folder in
-/// sysfs, which end with the process and leave nothing behind:
+/// sysfs, which end with the process, whatever children it has forked, and leave nothing behind:
 /// - the folder itself: a shared lock is held by all who use a controller made by this transport;
 /// - its file "transport": the gate, held exclusively while one looks at or changes the other lock,
 ///   and while the controller is being deleted.
@@ -23,17 +24,17 @@ namespace mooncake::nvmeof_generic {
 class ControllerLease {
  public:
     /// Begins the use of a controller that the caller just made.
-    /// @param dir  the controller's opened folder
+    /// @param opened  the controller's opened folder
     /// @param poll  how long to wait for another process at the gate
     /// @return isGone() codes when the controller was deleted
-    static Result<ControllerLease> ofMade(UniqueFd dir, std::string name, Poll poll);
+    static Result<ControllerLease> ofMade(UniqueFd opened, std::string name, Poll poll);
 
     /// Begins the use of a controller that was there.
     /// @param makerExpected  until when its maker may still be about to take the lock, which it can
     /// only do a moment after the kernel has shown the controller to all: until then one without a
     /// lock is not taken for somebody else's
     /// @return isGone() codes when the controller was deleted; ETIMEDOUT or ECANCELED
-    static Result<ControllerLease> ofFound(UniqueFd dir, std::string name,
+    static Result<ControllerLease> ofFound(UniqueFd opened, std::string name,
                                            Clock::time_point makerExpected, Poll poll);
 
     ControllerLease(ControllerLease&&) noexcept = default;
@@ -49,10 +50,10 @@ class ControllerLease {
     bool endsLast(Poll poll);
 
  private:
-    ControllerLease(UniqueFd dir, std::string name, bool ours);
+    ControllerLease(ProcessFd dir, std::string name, bool ours);
 
-    UniqueFd dir_;
-    UniqueFd gate_;  // locked while valid
+    ProcessFd dir_;
+    ProcessFd gate_;  // locked while valid
     std::string name_;
     bool ours_;
 };

@@ -7,8 +7,8 @@
 
 #include "export_plan.h"
 #include "transport/nvmeof_generic_transport/common/open_path.h"
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -54,7 +54,7 @@ class BackingFile {
     BackingFile() = default;
     Result<> judge(bool readOnly);
 
-    UniqueFd fd_;  // of a block device: opened exclusively, which nobody else can do meanwhile
+    ProcessFd fd_;  // of a block device: opened exclusively, which nobody else can do meanwhile
     std::string path_;
     std::string kernelName_;
     FileIdentity identity_{};

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -44,7 +46,7 @@ loop_config configFor(int backingFd, uint64_t size, uint32_t blockSize, bool dir
 
 /// Opens free devices until `use` has taken one. @param use  0; EBUSY: another one; or an error
 template <class Use>
-Result<std::pair<UniqueFd, std::string>> takeFree(const std::string& devRoot, int flags, Use use) {
+Result<std::pair<ProcessFd, std::string>> takeFree(const std::string& devRoot, int flags, Use use) {
     const std::string controlPath = devRoot + "/loop-control";
     UniqueFd control(::open(controlPath.c_str(), O_RDWR | O_CLOEXEC));
     if (!control.valid()) return loopError(errno, "cannot open " + controlPath);
@@ -54,7 +56,8 @@ Result<std::pair<UniqueFd, std::string>> takeFree(const std::string& devRoot, in
         if (number < 0) number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
         if (number < 0) return loopError(errno, "cannot get a free loop device");
         const std::string path = devRoot + "/loop" + std::to_string(number);
-        UniqueFd device(::open(path.c_str(), O_RDWR | O_CLOEXEC | flags));
+        auto device =
+            ProcessFd::open([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | flags); });
         const int code = device.valid() ? use(device.get()) : errno;
         if (code == 0) return std::pair(std::move(device), path);
         // Somebody else was faster with this one.

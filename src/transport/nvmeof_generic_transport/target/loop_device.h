@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -38,8 +38,8 @@ class LoopDevice {
     int fd() const { return fd_.get(); }
 
  private:
-    LoopDevice(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
-    UniqueFd fd_;
+    LoopDevice(ProcessFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    ProcessFd fd_;
     std::string path_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nvmet_tree.h"
 
+#include <glog/logging.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
@@ -18,6 +19,10 @@ namespace {
 bool isConfigfs(const std::string& path) {
     struct statfs status;
     return ::statfs(path.c_str(), &status) == 0 && status.f_type == CONFIGFS_MAGIC;
+}
+
+std::string placeOfLock(const NvmetTree& tree) {
+    return tree.host("mooncake-nvmeof-lock");
 }
 
 }  // namespace
@@ -52,19 +57,32 @@ Error treeError(int code, const std::string& what) {
 }
 
 Result<TreeLock> TreeLock::acquire(const NvmetTree& tree, std::chrono::milliseconds limit) {
+    for (const std::string& folder : {tree.hosts(), tree.subsystems(), tree.ports()}) {
+        if (const int code = tree.files->keepPrivate(folder); code != 0) {
+            return treeError(code, "cannot keep other users out of " + folder);
+        }
+    }
     const auto deadline = std::chrono::steady_clock::now() + limit;
-    UniqueFd lock;
+    const std::string place = placeOfLock(tree);
+    ProcessFd lock;
     while (true) {
-        const int code =
-            tree.files->tryLock(tree.subsystems(), ConfigTree::LockMode::kExclusive, lock);
-        if (code == 0) return TreeLock(std::move(lock));
-        if (code != EWOULDBLOCK) return treeError(code, "cannot lock " + tree.subsystems());
+        const int code = tree.files->tryEnter(place, lock);
+        if (code == 0) return TreeLock(tree, std::move(lock));
+        if (code != EWOULDBLOCK) return treeError(code, "cannot lock " + place);
         if (std::chrono::steady_clock::now() >= deadline) {
-            return makeError(
-                EBUSY, "cannot lock " + tree.subsystems(),
-                "another process holds it; 'fuser -v " + tree.subsystems() + "' shows which");
+            return makeError(EBUSY, "cannot lock " + place,
+                             "another process holds it; 'fuser -v " + place + "' shows which");
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+}
+
+TreeLock::~TreeLock() {
+    if (!lock_.valid()) return;
+    const std::string place = placeOfLock(tree_);
+    // One that stays is in nobody's way: the next one who takes the lock takes it there.
+    if (const int code = tree_.files->leave(place, lock_); code != 0) {
+        LOG(WARNING) << treeError(code, "cannot remove " + place).message;
     }
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/common/result.h"
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 #include "transport/nvmeof_generic_transport/target/config_tree.h"
 
 namespace mooncake::nvmeof_generic {
@@ -17,6 +17,7 @@ namespace mooncake::nvmeof_generic {
 struct NvmetTree {
     std::shared_ptr<ConfigTree> files;
     std::string root;
+    std::string proc = "/proc";
 
     std::string subsystems() const { return root + "/subsystems"; }
     std::string subsystem(const std::string& nqn) const { return subsystems() + "/" + nqn; }
@@ -42,20 +43,27 @@ inline int unlessGone(int code) {
 }
 
 /// The lock of all targets of this transport on one kernel, in whatever process or container: a
-/// lock on the kernel's own `subsystems` folder. Held for a few quick operations only, never over
-/// one that waits for I/O. It orders: making a subsystem and locking it against claiming orphans;
-/// making, joining and removing ports and hosts that several targets share.
+/// folder among nvmet's hosts that is there while it is held. Held for a few quick operations only,
+/// never over one that waits for I/O. It orders: making a subsystem and claiming it against taking
+/// over orphans; making, joining and removing ports and hosts that several targets share.
+///
+/// flock(2) asks for no more than the right to read. So whoever takes this lock first closes nvmet's
+/// `subsystems`, `ports` and `hosts` to all but root, for as long as the kernel has them: what is
+/// made in them afterwards, this lock's own folder with it, no user without privileges can open.
 class TreeLock {
  public:
-    /// Waits for the lock until `limit` has passed: nothing keeps an unprivileged process from
-    /// taking it for ever.
+    /// Waits for the lock until `limit` has passed.
     /// @return EBUSY when others held it all the time
     static Result<TreeLock> acquire(const NvmetTree& tree,
                                     std::chrono::milliseconds limit = std::chrono::seconds(10));
+    TreeLock(TreeLock&&) noexcept = default;
+    ~TreeLock();
 
  private:
-    explicit TreeLock(UniqueFd lock) : lock_(std::move(lock)) {}
-    UniqueFd lock_;
+    TreeLock(const NvmetTree& tree, ProcessFd lock) : tree_(tree), lock_(std::move(lock)) {}
+
+    NvmetTree tree_;
+    ProcessFd lock_;
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bounded_call.h"
+#include "claim.h"
 #include "host.h"
 #include "namespace.h"
 #include "port.h"
@@ -23,7 +24,7 @@ namespace {
 
 struct Orphans {
     std::vector<std::shared_ptr<Subsystem>> subsystems;
-    std::vector<std::string> ports;  // the ids of all ports of ours, used or not
+    std::vector<Port::Own> ports;  // all ports of ours, used or not
 };
 
 // With their own locks taken, the orphans can be removed after the TreeLock is given up.
@@ -35,6 +36,9 @@ Result<Orphans> claimOrphans(const NvmetTree& tree) {
         return treeError(code, "cannot list " + tree.subsystems());
     }
     Orphans orphans;
+    if (auto removed = Claim::removeStale(tree, treeLock.value(), nqns); !removed.ok()) {
+        return removed.error();
+    }
     for (const std::string& nqn : nqns) {
         if (!isOwnSubsystemNqn(nqn)) continue;
         auto claimed = Subsystem::claim(tree, treeLock.value(), nqn);
@@ -47,9 +51,9 @@ Result<Orphans> claimOrphans(const NvmetTree& tree) {
 }
 
 Result<> removeSubsystem(const NvmetTree& tree, Subsystem& subsystem,
-                         const std::vector<std::string>& ports, const std::function<void()>& step) {
-    for (const std::string& id : ports) {
-        const std::string link = Port::linkPath(tree, id, subsystem.nqn());
+                         const std::vector<Port::Own>& ports, const std::function<void()>& step) {
+    for (const Port::Own& port : ports) {
+        const std::string link = Port::linkPath(tree, port.id, subsystem.nqn());
         if (const int code = unlessGone(tree.files->unlink(link)); code != 0) {
             return treeError(code, "cannot remove " + link);
         }
@@ -76,7 +80,7 @@ class OrphanRemoval {
  public:
     static std::shared_ptr<OrphanRemoval> start(const NvmetTree& tree,
                                                 const std::shared_ptr<Subsystem>& subsystem,
-                                                const std::vector<std::string>& ports) {
+                                                const std::vector<Port::Own>& ports) {
         auto removal = std::make_shared<OrphanRemoval>(tree.subsystem(subsystem->nqn()));
         removal->thread_ = std::thread([=] {
             const auto removed =
@@ -136,10 +140,10 @@ bool othersAreChanging(const NvmetTree& tree, const TreeLock& treeLock) {
     for (const std::string& nqn : nqns) {
         if (!isOwnSubsystemNqn(nqn)) continue;
         bool served = false;
-        for (const std::string& id : ports.value()) {
-            served = served || tree.files->exists(Port::linkPath(tree, id, nqn)) == 0;
+        for (const Port::Own& port : ports.value()) {
+            served = served || tree.files->exists(Port::linkPath(tree, port.id, nqn)) == 0;
         }
-        if (!served && !Subsystem::claim(tree, treeLock, nqn).ok()) return true;
+        if (!served && Claim::lookAt(tree, treeLock, nqn).life != Life::kDead) return true;
     }
     return false;
 }
@@ -156,7 +160,7 @@ void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
     // one. So ports wait for better times when somebody may be in such trouble.
     auto ports = Port::listOwn(tree);
     if (ports.ok() && !ports.value().empty() && !othersAreChanging(tree, treeLock.value())) {
-        for (const std::string& id : ports.value()) places.push_back(Port::place(tree, id));
+        for (const Port::Own& port : ports.value()) places.push_back(Port::place(tree, port));
     }
     if (auto hosts = AllowedHost::listOwn(tree); hosts.ok()) {
         for (const std::string& nqn : hosts.value()) {
@@ -164,7 +168,7 @@ void removeUnusedPlaces(const NvmetTree& tree, OrphanReport& report) {
         }
     }
     for (const SharedDir::Place& place : places) {
-        const auto removed = SharedDir::removeUnused(tree, treeLock.value(), place, UniqueFd());
+        const auto removed = SharedDir::removeUnused(tree, treeLock.value(), place, ProcessFd());
         if (removed.ok()) {
             report.removed.push_back(place.path);
         } else if (removed.error().code != EBUSY) {

@@ -3,11 +3,14 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <string_view>
 
 #include "endpoint.h"
+#include "owner.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -16,6 +19,22 @@ namespace {
 // those free when it is restored.
 constexpr uint32_t kFirstId = 40000;
 constexpr uint32_t kIds = 65536;  // nvmet takes 16 bits
+
+// Then a dot and the network namespace; an earlier version had nothing after it.
+constexpr std::string_view kMark = "mooncake-nvmeof-generic";
+
+// @return nothing when it is no mark of ours
+std::optional<Port::Own> asOwn(const std::string& id, const std::string& mark) {
+    if (!mark.starts_with(kMark)) return std::nullopt;
+    const std::string_view rest = std::string_view(mark).substr(kMark.size());
+    if (rest.empty()) return Port::Own{id, mark, std::nullopt};
+    uint64_t network = 0;
+    const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), network);
+    if (rest.front() != '.' || error != std::errc() || end != rest.data() + rest.size()) {
+        return std::nullopt;
+    }
+    return Port::Own{id, mark, network};
+}
 
 TransportAddress readAddress(const NvmetTree& tree, const std::string& id) {
     TransportAddress address;
@@ -45,11 +64,12 @@ Result<> writeAddress(const NvmetTree& tree, const std::string& id,
 }
 
 // A new port with an id that nobody has.
-Result<std::string> makePort(const NvmetTree& tree, const TreeLock& treeLock,
+Result<std::string> makePort(const NvmetTree& tree, const TreeLock& treeLock, uint64_t network,
                              std::unique_ptr<SharedDir>& dir) {
+    const std::string mark = std::string(kMark) + "." + std::to_string(network);
     for (uint32_t i = 0; i < kIds; ++i) {
         const std::string id = std::to_string((kFirstId + i) % kIds);
-        auto made = SharedDir::create(tree, treeLock, Port::place(tree, id));
+        auto made = SharedDir::create(tree, treeLock, Port::place(tree, {id, mark, network}));
         if (made.ok()) {
             dir = made.take();
             return id;
@@ -61,8 +81,8 @@ Result<std::string> makePort(const NvmetTree& tree, const TreeLock& treeLock,
 
 }  // namespace
 
-SharedDir::Place Port::place(const NvmetTree& tree, const std::string& id) {
-    return {tree.port(id), tree.port(id) + "/referrals/mooncake-nvmeof-generic"};
+SharedDir::Place Port::place(const NvmetTree& tree, const Own& port) {
+    return {tree.port(port.id), tree.port(port.id) + "/referrals/" + port.mark};
 }
 
 std::string Port::linkPath(const NvmetTree& tree, const std::string& id,
@@ -70,42 +90,60 @@ std::string Port::linkPath(const NvmetTree& tree, const std::string& id,
     return tree.port(id) + "/subsystems/" + subsystemNqn;
 }
 
-Result<std::vector<std::string>> Port::listOwn(const NvmetTree& tree) {
+Result<std::vector<Port::Own>> Port::listOwn(const NvmetTree& tree) {
     std::vector<std::string> ids;
     if (const int code = tree.files->list(tree.ports(), ids); code != 0) {
         return treeError(code, "cannot list " + tree.ports());
     }
-    std::erase_if(ids, [&](const std::string& id) {
-        return tree.files->exists(place(tree, id).marker) != 0;
-    });
-    return ids;
+    std::vector<Own> ports;
+    for (const std::string& id : ids) {
+        std::vector<std::string> referrals;
+        const std::string folder = tree.port(id) + "/referrals";
+        // A port that goes meanwhile has none.
+        if (const int code = unlessGone(tree.files->list(folder, referrals)); code != 0) {
+            return treeError(code, "cannot list " + folder);
+        }
+        for (const std::string& referral : referrals) {
+            if (const auto own = asOwn(id, referral)) ports.push_back(*own);
+        }
+    }
+    return ports;
 }
 
 Port::Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
-           std::string id, std::unique_ptr<SharedDir> dir)
-    : tree_(tree), address_(address), limit_(limit), id_(std::move(id)), dir_(std::move(dir)) {}
+           uint64_t network, std::string id, std::unique_ptr<SharedDir> dir)
+    : tree_(tree),
+      address_(address),
+      limit_(limit),
+      network_(network),
+      id_(std::move(id)),
+      dir_(std::move(dir)) {}
 
 Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree, const TransportAddress& address,
                                             std::chrono::milliseconds limit) {
+    const uint64_t network = networkNamespace();
     std::unique_ptr<SharedDir> dir;  // outlives the lock, which its destructor would wait for
     auto treeLock = TreeLock::acquire(tree);
     if (!treeLock.ok()) return treeLock.error();
 
     auto own = listOwn(tree);
     if (!own.ok()) return own.error();
-    for (const std::string& id : own.value()) {
-        if (!sameEndpoint(readAddress(tree, id), address)) continue;
-        auto joined = SharedDir::join(tree, treeLock.value(), place(tree, id));
+    for (const Own& port : own.value()) {
+        if (port.network != network) continue;
+        if (!sameEndpoint(readAddress(tree, port.id), address)) continue;
+        auto joined = SharedDir::join(tree, treeLock.value(), place(tree, port));
         if (!joined.ok()) return joined.error();
-        return std::unique_ptr<Port>(new Port(tree, address, limit, id, joined.take()));
+        return std::unique_ptr<Port>(
+            new Port(tree, address, limit, network, port.id, joined.take()));
     }
 
-    auto id = makePort(tree, treeLock.value(), dir);
+    auto id = makePort(tree, treeLock.value(), network, dir);
     if (!id.ok()) return id.error();
     if (auto written = writeAddress(tree, id.value(), address); !written.ok()) {
         return written.error();
     }
-    return std::unique_ptr<Port>(new Port(tree, address, limit, id.take(), std::move(dir)));
+    return std::unique_ptr<Port>(
+        new Port(tree, address, limit, network, id.take(), std::move(dir)));
 }
 
 // What an earlier call gave up waiting for. How it went does not matter any more.
@@ -134,6 +172,10 @@ Result<int> Port::change(const std::string& link, std::function<int()> work) {
 Result<> Port::link(const std::string& subsystemNqn) {
     if (auto finished = finishChange(); !finished.ok()) return finished;
     if (!link_.empty()) return {};
+    if (networkNamespace() != network_) {
+        return makeError(EXDEV, "cannot listen at " + toString(address_),
+                         "the calling thread has moved to another network namespace");
+    }
     const std::string path = linkPath(tree_, id_, subsystemNqn);
     const auto linked =
         change(path, [files = tree_.files, path, subsystem = tree_.subsystem(subsystemNqn)] {
@@ -141,6 +183,16 @@ Result<> Port::link(const std::string& subsystemNqn) {
         });
     if (!linked.ok()) return linked.error();
     return linked.value() == 0 ? Result<>() : linkError(linked.value());
+}
+
+// Whether it is a port of ours that listens in another network namespace, where it is in nobody's
+// way. RDMA devices know no namespaces in nvmet.
+bool Port::isElsewhere(const std::string& id) const {
+    const auto own = listOwn(tree_);
+    if (!own.ok() || address_.trtype != "tcp") return false;
+    return std::any_of(own.value().begin(), own.value().end(), [&](const Own& port) {
+        return port.id == id && port.network && *port.network != network_;
+    });
 }
 
 // Called for a failed link only: what the kernel's errno means for an address, and who is in the
@@ -168,15 +220,13 @@ Error Port::linkError(int code) const {
             return treeError(code, what);
     }
     std::vector<std::string> ids;
-    if (tree_.files->list(tree_.ports(), ids) == 0) {
-        for (const std::string& id : ids) {
-            const TransportAddress other = readAddress(tree_, id);
-            if (id != id_ && collide(other, address_)) {
-                return makeError(code, what,
-                                 tree_.port(id) + " (" + toString(other) +
-                                     ") is in the way: choose another trsvcid");
-            }
-        }
+    tree_.files->list(tree_.ports(), ids);
+    for (const std::string& id : ids) {
+        const TransportAddress other = readAddress(tree_, id);
+        if (id == id_ || !collide(other, address_) || isElsewhere(id)) continue;
+        return makeError(code, what,
+                         tree_.port(id) + " (" + toString(other) +
+                             ") is in the way: choose another trsvcid");
     }
     return makeError(code, what, "another program listens there: choose another trsvcid");
 }

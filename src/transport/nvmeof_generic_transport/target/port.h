@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,19 +17,27 @@
 namespace mooncake::nvmeof_generic {
 
 /// One target's use of an nvmet port, and the link that serves its subsystem there. A port has but
-/// a number for a name, so one of ours carries a referral that is never enabled and hence in no
-/// discovery log.
+/// a number for a name, so one of ours carries a mark: a referral that is never enabled and hence in
+/// no discovery log. Its name tells the network namespace, too: configfs is one for all of them, and
+/// the kernel listens in that of the thread that links the port's first subsystem.
 class Port {
  public:
-    /// Joins the port of this transport at `address`, or makes one.
+    /// Joins the port of this transport at `address` in the calling thread's network namespace, or
+    /// makes one.
     /// @param limit  how long link() and unlink() wait for the kernel
     static Result<std::unique_ptr<Port>> acquire(const NvmetTree& tree,
                                                  const TransportAddress& address,
                                                  std::chrono::milliseconds limit);
 
-    /// The ids of the ports that this transport made. Those of others do not appear.
-    static Result<std::vector<std::string>> listOwn(const NvmetTree& tree);
-    static SharedDir::Place place(const NvmetTree& tree, const std::string& id);
+    /// A port that this transport made.
+    struct Own {
+        std::string id;
+        std::string mark;                 // the referral's name
+        std::optional<uint64_t> network;  // none: made by an earlier version of this transport
+    };
+    /// Those of others do not appear.
+    static Result<std::vector<Own>> listOwn(const NvmetTree& tree);
+    static SharedDir::Place place(const NvmetTree& tree, const Own& port);
     static std::string linkPath(const NvmetTree& tree, const std::string& id,
                                 const std::string& subsystemNqn);
 
@@ -39,7 +49,8 @@ class Port {
     /// Serves the subsystem here. The kernel opens the listener with a port's first link. Does
     /// nothing with a link.
     /// @return EADDRNOTAVAIL, EADDRINUSE, EINVAL (the kernel lacks the transport), EBUSY (the
-    ///     kernel has not done it yet, and may still do it; another call waits for it again) ...
+    ///     kernel has not done it yet, and may still do it; another call waits for it again), EXDEV
+    ///     (the calling thread is in another network namespace than the one that acquired it) ...
     Result<> link(const std::string& subsystemNqn);
     /// Stops serving and cuts every host off. Does nothing without a link.
     /// @return EBUSY as above ...
@@ -47,8 +58,9 @@ class Port {
 
  private:
     Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
-         std::string id, std::unique_ptr<SharedDir> dir);
+         uint64_t network, std::string id, std::unique_ptr<SharedDir> dir);
     Error linkError(int code) const;
+    bool isElsewhere(const std::string& id) const;
     Result<> finishChange();
     Result<int> change(const std::string& link, std::function<int()> work);
 
@@ -62,6 +74,7 @@ class Port {
     const NvmetTree tree_;
     const TransportAddress address_;
     const std::chrono::milliseconds limit_;
+    const uint64_t network_;
     const std::string id_;
     const std::unique_ptr<SharedDir> dir_;
     std::string link_;  // its path, or empty

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 #include "transport/nvmeof_generic_transport/target/config_tree.h"
 
 namespace mooncake::nvmeof_generic {
@@ -98,12 +99,35 @@ class PosixConfigTree final : public ConfigTree {
         return codeOf(::lstat(path.c_str(), &status));
     }
 
-    int tryLock(const std::string& path, LockMode mode, UniqueFd& lock) override {
+    int keepPrivate(const std::string& path) override {
+        return codeOf(::chmod(path.c_str(), S_IRWXU));
+    }
+
+    int tryLock(const std::string& path, LockMode mode, ProcessFd& lock) override {
         if (lock.valid()) return lockWithoutWaiting(lock.get(), mode);
-        UniqueFd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        // The way to the folder may be held up by the kernel; what a fork waits for is not.
+        const UniqueFd found(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!found.valid()) return errno;
+        auto dir = ProcessFd::open(
+            [&] { return ::openat(found.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
         if (!dir.valid()) return errno;
-        const int code = lockWithoutWaiting(dir.get(), mode);
-        if (code == 0) lock = std::move(dir);
+        if (const int code = lockWithoutWaiting(dir.get(), mode); code != 0) return code;
+        // Whoever held it may have removed it.
+        struct stat locked, there;
+        if (::fstat(dir.get(), &locked) != 0 || ::stat(path.c_str(), &there) != 0) return errno;
+        if (locked.st_dev != there.st_dev || locked.st_ino != there.st_ino) return ENOENT;
+        lock = std::move(dir);
+        return 0;
+    }
+
+    int tryEnter(const std::string& path, ProcessFd& lock) override {
+        if (const int code = makeDir(path); code != 0 && code != EEXIST) return code;
+        const int code = tryLock(path, LockMode::kExclusive, lock);
+        return code == ENOENT ? EWOULDBLOCK : code;
+    }
+    int leave(const std::string& path, ProcessFd& lock) override {
+        const int code = removeDir(path);
+        lock.reset();
         return code;
     }
 };

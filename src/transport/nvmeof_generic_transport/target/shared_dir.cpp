@@ -12,7 +12,7 @@ Result<std::unique_ptr<SharedDir>> SharedDir::create(const NvmetTree& tree, cons
     if (const int code = tree.files->makeDir(place.path); code != 0) {
         return treeError(code, "cannot make " + place.path);
     }
-    UniqueFd lock;
+    ProcessFd lock;
     int code = tree.files->tryLock(place.path, ConfigTree::LockMode::kShared, lock);
     if (code == 0) code = tree.files->makeDir(place.marker);
     if (code == 0) {
@@ -26,7 +26,7 @@ Result<std::unique_ptr<SharedDir>> SharedDir::create(const NvmetTree& tree, cons
 
 Result<std::unique_ptr<SharedDir>> SharedDir::join(const NvmetTree& tree, const TreeLock&,
                                                    const Place& place) {
-    UniqueFd lock;
+    ProcessFd lock;
     int code = tree.files->exists(place.marker);
     if (code == 0) code = tree.files->tryLock(place.path, ConfigTree::LockMode::kShared, lock);
     if (code != 0) return treeError(code, "cannot share " + place.path);
@@ -34,7 +34,7 @@ Result<std::unique_ptr<SharedDir>> SharedDir::join(const NvmetTree& tree, const 
 }
 
 Result<> SharedDir::removeUnused(const NvmetTree& tree, const TreeLock&, const Place& place,
-                                 UniqueFd lock) {
+                                 ProcessFd lock) {
     int code = tree.files->tryLock(place.path, ConfigTree::LockMode::kExclusive, lock);
     if (code == EWOULDBLOCK) return makeError(EBUSY, place.path + " is used by another target");
     if (unlessGone(code) != 0) return treeError(code, "cannot lock " + place.path);

@@ -7,7 +7,7 @@
 
 #include "nvmet_tree.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -36,7 +36,7 @@ class SharedDir {
     /// @return EBUSY when other targets use it (their locks say so), ENOTEMPTY when objects of
     ///     others hang on it (the kernel says so)
     static Result<> removeUnused(const NvmetTree& tree, const TreeLock&, const Place& place,
-                                 UniqueFd lock);
+                                 ProcessFd lock);
 
     /// Ends this use; takes the TreeLock itself, so not while the caller holds it.
     ~SharedDir();
@@ -47,12 +47,12 @@ class SharedDir {
     const std::string& path() const { return place_.path; }
 
  private:
-    SharedDir(const NvmetTree& tree, const Place& place, UniqueFd lock)
+    SharedDir(const NvmetTree& tree, const Place& place, ProcessFd lock)
         : tree_(tree), place_(place), lock_(std::move(lock)) {}
 
     const NvmetTree tree_;
     const Place place_;
-    UniqueFd lock_;
+    ProcessFd lock_;
 };
 
 }  // namespace mooncake::nvmeof_generic

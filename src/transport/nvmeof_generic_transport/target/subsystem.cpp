@@ -17,15 +17,12 @@ Result<std::unique_ptr<Subsystem>> Subsystem::create(const NvmetTree& tree, cons
     const std::string path = tree.subsystem(nqn);
     std::unique_ptr<Subsystem> made;
     {
-        // Between mkdir and lock it looks like an orphan: nobody may look then.
+        // Half made it looks like an orphan: nobody may look then.
         auto treeLock = TreeLock::acquire(tree);
         if (!treeLock.ok()) return treeLock.error();
-        if (const int code = tree.files->makeDir(path); code != 0) {
-            return treeError(code, "cannot make " + path);
-        }
-        made.reset(new Subsystem(tree, nqn, true));
-        const int code = tree.files->tryLock(path, ConfigTree::LockMode::kExclusive, made->lock_);
-        if (code != 0) return treeError(code, "cannot lock " + path);
+        auto claim = Claim::make(tree, treeLock.value(), nqn);
+        if (!claim.ok()) return claim.error();
+        made.reset(new Subsystem(tree, nqn, claim.take(), true));
     }
     int code = tree.files->exists(path + "/attr_model");
     if (code == 0) code = tree.files->writeFile(path + "/attr_model", kModel);
@@ -35,15 +32,11 @@ Result<std::unique_ptr<Subsystem>> Subsystem::create(const NvmetTree& tree, cons
     return made;
 }
 
-Result<std::unique_ptr<Subsystem>> Subsystem::claim(const NvmetTree& tree, const TreeLock&,
+Result<std::unique_ptr<Subsystem>> Subsystem::claim(const NvmetTree& tree, const TreeLock& treeLock,
                                                     const std::string& nqn) {
-    UniqueFd lock;
-    const int code =
-        tree.files->tryLock(tree.subsystem(nqn), ConfigTree::LockMode::kExclusive, lock);
-    if (code != 0) return treeError(code, "cannot lock " + tree.subsystem(nqn));
-    std::unique_ptr<Subsystem> claimed(new Subsystem(tree, nqn, false));
-    claimed->lock_ = std::move(lock);
-    return claimed;
+    auto claim = Claim::takeOver(tree, treeLock, nqn);
+    if (!claim.ok()) return claim.error();
+    return std::unique_ptr<Subsystem>(new Subsystem(tree, nqn, claim.take(), false));
 }
 
 Result<> Subsystem::remove() {
@@ -55,8 +48,9 @@ Result<> Subsystem::remove() {
     }
     if (code != 0) return treeError(code, "cannot remove " + path);
     removeAtEnd_ = false;
-    lock_.reset();
-    return {};
+    auto ended = claim_->end();
+    claim_.reset();
+    return ended;
 }
 
 Subsystem::~Subsystem() {

@@ -4,15 +4,15 @@
 #include <memory>
 #include <string>
 
+#include "claim.h"
 #include "nvmet_tree.h"
 
 namespace mooncake::nvmeof_generic {
 
-/// A subsystem of this transport: its name says that it is ours, the lock on its folder that its
-/// owner lives.
+/// A subsystem of this transport: its name says that it is ours, its Claim whose.
 class Subsystem {
  public:
-    /// Makes an empty subsystem, locked for this owner.
+    /// Makes an empty subsystem and claims it.
     /// @param allowAnyHost  else only hosts that are linked to it may connect
     static Result<std::unique_ptr<Subsystem>> create(const NvmetTree& tree, const std::string& nqn,
                                                      bool allowAnyHost);
@@ -33,12 +33,13 @@ class Subsystem {
     Result<> remove();
 
  private:
-    Subsystem(const NvmetTree& tree, const std::string& nqn, bool removeAtEnd)
-        : tree_(tree), nqn_(nqn), removeAtEnd_(removeAtEnd) {}
+    Subsystem(const NvmetTree& tree, const std::string& nqn, std::unique_ptr<Claim> claim,
+              bool removeAtEnd)
+        : tree_(tree), nqn_(nqn), claim_(std::move(claim)), removeAtEnd_(removeAtEnd) {}
 
     const NvmetTree tree_;
     const std::string nqn_;
-    UniqueFd lock_;
+    std::unique_ptr<Claim> claim_;  // null when removed
     bool removeAtEnd_;
 };
 
