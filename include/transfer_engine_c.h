@@ -7,8 +7,9 @@
  * a null engine, and a null string unless it is said to be allowed, is an error.
  * Results: functions that return int give 0, or a negative value of error.h. The cause is in the
  * log (glog: standard error unless the program sets it up otherwise). Sizes, lengths and offsets
- * are in bytes. More on each function stands in transfer_engine.h, under the same name. No C++
- * exception leaves a function. */
+ * are in bytes. In a forked child of the process that made an engine, its functions return their
+ * error and destroyTransferEngine touches nothing outside the child. More on each function stands
+ * in transfer_engine.h, under the same name. No C++ exception leaves a function. */
 #ifndef MOONCAKE_TRANSFER_ENGINE_C_H
 #define MOONCAKE_TRANSFER_ENGINE_C_H
 

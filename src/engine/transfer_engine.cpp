@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer_engine.h"
 
-#include <stdio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -12,6 +9,7 @@
 #include <utility>
 
 #include "endpoints.h"
+#include "inherited.h"
 #include "metadata_keys.h"
 #include "number_set.h"
 #include "transport/nvmeof_generic_transport/common/this_process.h"
@@ -21,17 +19,6 @@ namespace mooncake {
 namespace {
 
 using nvmeof_generic::thisProcess;
-
-constexpr char kInherited[] =
-    "the engine belongs to the process that this one was forked off; a forked child makes an "
-    "engine of its own";
-
-// Past the log, whose lock a thread of the parent may have held: said once in each process.
-void sayInherited(const char* what_not) {
-    static std::atomic<uint64_t> said{0};
-    if (said.exchange(thisProcess()) == thisProcess()) return;
-    dprintf(STDERR_FILENO, "transfer engine, process %d: %s: %s\n", getpid(), what_not, kInherited);
-}
 
 std::string normalised(const std::string& path) {
     std::error_code error;
@@ -127,7 +114,8 @@ MultiTransport* TransferEngine::ready() const {
 }
 
 Status TransferEngine::notReady() const {
-    return Status::Context(inherited() ? kInherited : "the engine is not initialised, or was freed");
+    return Status::Context(inherited() ? kInheritedEngine
+                                       : "the engine is not initialised, or was freed");
 }
 
 int TransferEngine::init(const std::string& metadata_conn_string,

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "inherited.h"
 #include "transfer_engine.h"
 
 using mooncake::Status;
@@ -34,7 +35,11 @@ Result guarded(transfer_engine_t engine, Result failure, const Call& call) {
 
 int toError(const Status& status) {
     if (status.ok()) return 0;
-    LOG(ERROR) << status;
+    if (status.message() == mooncake::kInheritedEngine) {
+        mooncake::sayInherited("The call is refused");
+    } else {
+        LOG(ERROR) << status;
+    }
     // The two sets of numbers differ in one value and in the sign.
     return status.IsNotImplemented() ? ERR_NOT_IMPLEMENTED : -static_cast<int>(status.code());
 }

@@ -61,7 +61,7 @@ class P2pListener {
     const Answer answer_;
     nvmeof_generic::ProcessFd socket_fd_;  // a forked child does not keep its port
     int socket_ = -1;                      // the same
-    int stop_ = -1;  // an eventfd
+    int stop_ = -1;                        // an eventfd
     uint16_t port_ = 0;
     // The rest belongs to the thread.
     ConnectionCrowd crowd_;

@@ -86,10 +86,9 @@ std::vector<ExportPort> portsOf(const NvmetTree& tree, const std::string& nqn) {
         const auto field = [&](const char* name) {
             return readLine(port + "/addr_" + name).value_or("");
         };
-        ports.push_back(
-            {id,
-             networkOf(id),
-             {field("trtype"), field("adrfam"), field("traddr"), field("trsvcid")}});
+        ports.push_back({id,
+                         networkOf(id),
+                         {field("trtype"), field("adrfam"), field("traddr"), field("trsvcid")}});
     }
     return ports;
 }

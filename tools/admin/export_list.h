@@ -26,9 +26,9 @@ enum class OwnerState {
 
 struct Owner {
     OwnerState state = OwnerState::kUnknown;
-    pid_t pid = 0;        ///< of a live one; 0: not in sight (in another PID namespace)
-    std::string command;  ///< its name, "" when not known
-    std::optional<int64_t> started;   ///< when the process began, in seconds since 1970
+    pid_t pid = 0;                   ///< of a live one; 0: not in sight (in another PID namespace)
+    std::string command;             ///< its name, "" when not known
+    std::optional<int64_t> started;  ///< when the process began, in seconds since 1970
     std::optional<nvmeof_generic::Owner> recorded;  ///< as the subsystem's claim has it
 };
 

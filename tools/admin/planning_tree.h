@@ -12,8 +12,8 @@
 namespace mooncake::nvmeof_generic::admin {
 
 /// nvmet's tree with all removals, and what is made in their course, only imagined: they show in
-/// what is listed afterwards, and nothing changes. Removal code that runs on it says what it would do. Refuses what the kernel
-/// would refuse.
+/// what is listed afterwards, and nothing changes. Removal code that runs on it says what it would
+/// do. Refuses what the kernel would refuse.
 class PlanningTree final : public ConfigTree {
  public:
     /// @param tree  what it starts from

@@ -14,8 +14,8 @@
 #include "kernel_fixture.h"
 #include "remote_host.h"
 #include "swapping_tree.h"
-#include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
+#include "transport/nvmeof_generic_transport/initiator/initiator.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

@@ -208,6 +208,7 @@ TEST_F(LifecycleTest, APortThatAProgramHas) {
 TEST_F(LifecycleTest, EveryStepOfAStartIsRolledBack) {
     options_.allowedHosts = {"nqn.2014-08.org.nvmexpress:host"};
     auto tree = std::make_shared<FailingTree>(makePosixConfigTree());
+    options_.lookInterval = std::chrono::hours(1);  // steps are counted
     const TreeSnapshot before = snapshot();
     int failures = 0;
     for (int at = 1;; ++at) {
@@ -226,6 +227,7 @@ TEST_F(LifecycleTest, EveryStepOfAStartIsRolledBack) {
 // Case 15: a failure at every single step of an export, also of a part through a loop device.
 TEST_F(LifecycleTest, EveryStepOfAnExportIsRolledBack) {
     auto tree = std::make_shared<FailingTree>(makePosixConfigTree());
+    options_.lookInterval = std::chrono::hours(1);  // steps are counted
     auto started = Target::start(kLoopback, options_, tree);
     ASSERT_TRUE(started.ok());
     auto target = started.take();

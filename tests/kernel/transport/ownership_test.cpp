@@ -78,8 +78,9 @@ class OwnershipTest : public ::testing::Test {
     ~OwnershipTest() override { EXPECT_EQ(nvmetObjects(), objects_); }
 
     // A target in a child, which says its subsystem's NQN.
-    static int serve(const std::string& url, const std::string& name, const std::string& file,
-                     const ForkedChild::Say& say, const std::function<void()>& then = [] {}) {
+    static int serve(
+        const std::string& url, const std::string& name, const std::string& file,
+        const ForkedChild::Say& say, const std::function<void()>& then = [] {}) {
         static std::unique_ptr<TransferEngine> engine;
         engine = std::make_unique<TransferEngine>();
         if (engine->init(url, name) != 0) return 1;
@@ -184,8 +185,7 @@ TEST_F(OwnershipTest, NobodyKeepsNoDeadTargetAlive) {
     admin("clean");
     EXPECT_FALSE(fs::exists(dead));
     int status = 0;
-    EXPECT_EQ(waitpid(attacker.pid(), &status, WNOHANG), 0)
-        << "he got in: " << WEXITSTATUS(status);
+    EXPECT_EQ(waitpid(attacker.pid(), &status, WNOHANG), 0) << "he got in: " << WEXITSTATUS(status);
 }
 
 TEST_F(OwnershipTest, FoldersStayClosed) {
@@ -219,9 +219,9 @@ TEST_F(OwnershipTest, AForkedWorkerKeepsNothingAlive) {
             worker = std::stoi(parent.line());
             dead = kFolders[0] + "/" + parent.line();
             ASSERT_TRUE(fs::exists(dead));
-            EXPECT_THAT(admin("list"), AllOf(HasSubstr("alive, process " +
-                                                       std::to_string(parent.pid())),
-                                             HasSubstr(file_)));
+            EXPECT_THAT(admin("list"),
+                        AllOf(HasSubstr("alive, process " + std::to_string(parent.pid())),
+                              HasSubstr(file_)));
         }
         EXPECT_EQ(kill(worker, 0), 0);
         EXPECT_THAT(admin("list"), HasSubstr("dead, process "));
@@ -299,17 +299,15 @@ TEST_F(OwnershipTest, NetworkNamespacesShareNoPort) {
         ForkedChild container([&](const ForkedChild::Say& say) {
             if (unshare(CLONE_NEWNET) != 0) return 95;
             bringUpLoopback();
-            return serve(P2PHANDSHAKE, "127.0.0.1:17000", file_, say, [&] {
-                say(connects(hostNqn) ? "it reaches the host's" : "apart");
-            });
+            return serve(P2PHANDSHAKE, "127.0.0.1:17000", file_, say,
+                         [&] { say(connects(hostNqn) ? "it reaches the host's" : "apart"); });
         });
         EXPECT_EQ(container.line(), "apart");
         const std::string nqn = container.line();
         EXPECT_EQ(namesIn(kFolders[1]).size(), 2u) << "each has a port of its own";
         EXPECT_FALSE(connects(nqn)) << "the container's files are served here";
         EXPECT_TRUE(connects(hostNqn));
-        EXPECT_THAT(admin("list"),
-                    HasSubstr("alive, process " + std::to_string(container.pid())));
+        EXPECT_THAT(admin("list"), HasSubstr("alive, process " + std::to_string(container.pid())));
         // In its own network it is reached.
         ForkedChild neighbour([&](const ForkedChild::Say&) {
             const std::string path = "/proc/" + std::to_string(container.pid()) + "/ns/net";
@@ -357,6 +355,29 @@ TEST_F(OwnershipTest, ThePidNamespacesOfContainers) {
     EXPECT_NE(outer.wait(), -1);
     EXPECT_THAT(admin("list"), HasSubstr("dead, process "));
     EXPECT_THAT(admin("clean"), HasSubstr("removed "));
+}
+
+// Another manager of nvmet clears the tree, or changes what is ours, while we serve: what cannot be
+// reached any more is withdrawn, so that nobody looks for it in vain.
+TEST_F(OwnershipTest, WhatOthersRemoveIsWithdrawn) {
+    Node target(metadata_, "target", targetAddress("tcp"));
+    ASSERT_NE(target.add(file_, kSize), 0u);
+    const uint32_t second = target.add(other_, kSize);
+    const std::string subsystem = theOnlySubsystem();
+    const auto published = [&] {
+        const auto desc = TransferMetadata(metadata_.url()).getSegmentDesc("target");
+        return desc ? desc->file_buffers.size() : 99;
+    };
+    EXPECT_EQ(published(), 2u);
+    std::ofstream(subsystem + "/namespaces/" + std::to_string(second) + "/enable")
+        << "0" << std::flush;
+    EXPECT_TRUE(eventually([&] { return published() == 1; }));
+    const std::string port = kFolders[1] + "/" + namesIn(kFolders[1])[0];
+    EXPECT_EQ(unlink((port + "/subsystems/" + fs::path(subsystem).filename().string()).c_str()), 0);
+    EXPECT_EQ(rmdir((subsystem + "/namespaces/1").c_str()), 0);
+    EXPECT_TRUE(eventually([&] { return rmdir(subsystem.c_str()) == 0 || errno == ENOENT; }));
+    EXPECT_TRUE(eventually([&] { return published() == 0; }));
+    target.end();
 }
 
 }  // namespace

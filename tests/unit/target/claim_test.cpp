@@ -33,8 +33,8 @@ class Process {
     explicit Process(const std::function<void()>& work, bool pastTheLibrary = false) {
         int ends[2];
         EXPECT_EQ(pipe(ends), 0);
-        pid_ = pastTheLibrary ? static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0))
-                              : fork();
+        pid_ =
+            pastTheLibrary ? static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) : fork();
         if (pid_ == 0) {
             work();
             if (write(ends[1], "x", 1) != 1) _exit(1);
@@ -82,7 +82,8 @@ TEST(Owner, ThisProcessLives) {
 }
 
 TEST(Owner, IsNoTextOfAnotherKind) {
-    for (const char* text : {"", "1", "1.2.3.4.5.", "1.2.3.4.5.x.", "1.2.3.-4.5.6.", "a.2.3.4.5.6."}) {
+    for (const char* text :
+         {"", "1", "1.2.3.4.5.", "1.2.3.4.5.x.", "1.2.3.-4.5.6.", "a.2.3.4.5.6."}) {
         std::string_view rest = text;
         EXPECT_EQ(Owner::take(rest), std::nullopt) << text;
     }
@@ -342,8 +343,7 @@ TEST_F(NetworkTest, APortOfTheSameOneIsShared) {
 
 // It listens elsewhere: not it is in the way, but a program.
 TEST_F(NetworkTest, APortOfAnotherOneIsNotInTheWay) {
-    ProcessFd user =
-        makePort("mooncake-nvmeof-generic." + std::to_string(networkNamespace() + 1));
+    ProcessFd user = makePort("mooncake-nvmeof-generic." + std::to_string(networkNamespace() + 1));
     nvmet_->taken.insert("127.0.0.1:4420");
     const Error error = errorOf(tryStart());
     EXPECT_EQ(error.code, EADDRINUSE);

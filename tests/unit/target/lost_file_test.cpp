@@ -260,8 +260,8 @@ TEST_F(HungDiskTest, DoesNotKeepATargetFromItsEnd) {
     EXPECT_THAT(report.failures, IsEmpty());
     recover();
     // The last of its objects, and the lock under which it goes.
-    EXPECT_TRUE(eventually(
-        [&] { return gone("ports/40000") && gone("hosts/mooncake-nvmeof-lock"); }));
+    EXPECT_TRUE(
+        eventually([&] { return gone("ports/40000") && gone("hosts/mooncake-nvmeof-lock"); }));
     EXPECT_EQ(snapshot(), before);
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +24,7 @@ class TargetTest : public testing::Test {
     TargetTest() {
         options_.nvmetRoot = nvmetDir_.path();
         options_.devRoot = devDir_.path();  // empty: this machine's loop devices stay out of it
+        options_.lookInterval = std::chrono::hours(1);  // steps are counted
     }
 
     Result<std::unique_ptr<Target>> tryStart(const TransportAddress& address = kLoopback) {

@@ -46,7 +46,8 @@ TEST_F(TargetTest, MakesWhatItNeedsAndRemovesIt) {
               "-> " + nvmetDir_.path() + "/subsystems/" + nqn);
     // The mark is no referral that anybody is told of.
     EXPECT_EQ(running.at("ports/40000/referrals/mooncake-nvmeof-generic." +
-                         std::to_string(networkNamespace()) + "/enable"), "0\n");
+                         std::to_string(networkNamespace()) + "/enable"),
+              "0\n");
 
     target.reset();
     EXPECT_EQ(snapshot(), before);

@@ -24,7 +24,8 @@ class ProcessFd {
     ProcessFd& operator=(const ProcessFd&) = delete;
     ~ProcessFd() { reset(); }
 
-    /// @param open  int(): gives a new descriptor or -1 with errno, and should do so at once: a fork
+    /// @param open  int(): gives a new descriptor or -1 with errno, and should do so at once: a
+    /// fork
     ///     waits for it, though not for ever
     /// @return none, and errno as `open` left it, where there is no descriptor
     template <class Open>

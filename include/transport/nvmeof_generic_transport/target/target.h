@@ -36,12 +36,14 @@ struct TargetOptions {
     /// What the files belong to, for the operator's tool; may be empty.
     std::string segment;
     /// Told of a file that is exported no more because it was truncated, deleted, renamed or
-    /// replaced. Called on a thread of the target, not after the target's end; must neither block
-    /// nor call the target.
+    /// replaced, or somebody else has removed it from nvmet. Called on a thread of the target, not
+    /// after the target's end; must neither block nor call the target.
     std::function<void(uint32_t nsid)> fileLost;
     /// How long to wait for the kernel while it removes nothing at all: a namespace stays until its
     /// disk has ended the I/O in flight.
     std::chrono::milliseconds removalLimit{10000};
+    /// How often to look whether somebody else has changed in nvmet what the target made.
+    std::chrono::milliseconds lookInterval{5000};
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests
     std::string devRoot = "/dev";                        ///< where the loop devices are
 };

@@ -51,8 +51,8 @@ void afterForkInChild() {
 // The handlers go when the library goes that this code is in (pthread_atfork(3)).
 void handleForks() {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    ::pthread_once(
-        &once, [] { ::pthread_atfork(beforeFork, afterForkInParent, afterForkInChild); });
+    ::pthread_once(&once,
+                   [] { ::pthread_atfork(beforeFork, afterForkInParent, afterForkInChild); });
 }
 
 bool add(int fd) {

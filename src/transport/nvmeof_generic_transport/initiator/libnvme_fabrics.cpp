@@ -9,6 +9,7 @@
 
 #include <glog/logging.h>
 #include <libnvme.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -19,6 +20,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 
 #include "connect_error.h"
@@ -30,6 +32,10 @@ namespace {
 constexpr int kFirstLibnvmeCode = 1000;  // enum nvme_connect_err begins here in every version
 
 std::mutex libnvmeMutex;
+
+// A forked child may find it in the hands of a thread of its parent, which is not there.
+[[maybe_unused]] const int forkHandled =
+    pthread_atfork(nullptr, nullptr, [] { new (&libnvmeMutex) std::mutex; });
 
 struct FreeTree {
     void operator()(nvme_root_t root) const { nvme_free_tree(root); }

@@ -37,8 +37,7 @@ Result<std::vector<Record>> readRecords(const NvmetTree& tree) {
 Result<std::string> makeRecord(const NvmetTree& tree, const std::string& nqn) {
     const auto self = Owner::self(tree.proc);
     if (!self.ok()) return self.error();
-    const std::string path =
-        tree.host(std::string(kRecordPrefix) + self.value().toText() + nqn);
+    const std::string path = tree.host(std::string(kRecordPrefix) + self.value().toText() + nqn);
     const int code = tree.files->makeDir(path);
     if (code != 0 && code != EEXIST) return treeError(code, "cannot make " + path);
     return path;

@@ -24,7 +24,7 @@ FileExports::FileExports(const NvmetTree& tree, std::string subsystemNqn,
       subsystemNqn_(std::move(subsystemNqn)),
       options_(options),
       record_(subsystemNqn_, options.segment),
-      watcher_([this](uint32_t nsid, const std::string& what) { fileChanged(nsid, what); }) {}
+      watcher_([this](uint32_t nsid, const std::string& what) { lose(nsid, what); }) {}
 
 FileExports::~FileExports() {
     {
@@ -222,7 +222,7 @@ Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size, bo
     return change ? makeError(ESTALE, what, *change + kRemedy) : Result<>();
 }
 
-void FileExports::fileChanged(uint32_t nsid, const std::string& what) {
+void FileExports::lose(uint32_t nsid, const std::string& what) {
     std::string path;
     {
         std::lock_guard guard(mutex_);
@@ -242,6 +242,15 @@ bool FileExports::contains(uint32_t nsid) {
     std::lock_guard guard(mutex_);
     const auto entry = exports_.find(nsid);
     return entry != exports_.end() && entry->second.state == State::kServed;
+}
+
+std::vector<uint32_t> FileExports::served() {
+    std::lock_guard guard(mutex_);
+    std::vector<uint32_t> nsids;
+    for (const auto& [nsid, entry] : exports_) {
+        if (entry.state == State::kServed) nsids.push_back(nsid);
+    }
+    return nsids;
 }
 
 Result<> FileExports::remove(uint32_t nsid) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "backing_file.h"
 #include "export_plan.h"
@@ -43,6 +44,11 @@ class FileExports {
     Result<> remove(uint32_t nsid);
 
     bool contains(uint32_t nsid);
+    /// The nsids of those that contains() knows.
+    std::vector<uint32_t> served();
+    /// Takes a file back that cannot be served any more, says why, and tells options.fileLost. Does
+    /// nothing for one that is not served. Waits for nothing.
+    void lose(uint32_t nsid, const std::string& what);
 
     /// Removes all files, and waits until that is done, or no file has gone for the time that the
     /// options give. No file may be added any more.
@@ -76,7 +82,6 @@ class FileExports {
     void noteUsed(uint32_t nsid);
     Result<Namespace*> makeNamespace(uint32_t nsid, const std::string& file);
     Result<> settle(uint32_t nsid, BackingFile& file, uint64_t size, bool throughLoop);
-    void fileChanged(uint32_t nsid, const std::string& what);
     void removeInTurn();
 
     // With mutex_ held.

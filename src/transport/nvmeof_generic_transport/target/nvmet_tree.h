@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/process_fd.h"
+#include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/target/config_tree.h"
 
 namespace mooncake::nvmeof_generic {
@@ -47,9 +47,10 @@ inline int unlessGone(int code) {
 /// never over one that waits for I/O. It orders: making a subsystem and claiming it against taking
 /// over orphans; making, joining and removing ports and hosts that several targets share.
 ///
-/// flock(2) asks for no more than the right to read. So whoever takes this lock first closes nvmet's
-/// `subsystems`, `ports` and `hosts` to all but root, for as long as the kernel has them: what is
-/// made in them afterwards, this lock's own folder with it, no user without privileges can open.
+/// flock(2) asks for no more than the right to read. So whoever takes this lock first closes
+/// nvmet's `subsystems`, `ports` and `hosts` to all but root, for as long as the kernel has them:
+/// what is made in them afterwards, this lock's own folder with it, no user without privileges can
+/// open.
 class TreeLock {
  public:
     /// Waits for the lock until `limit` has passed.

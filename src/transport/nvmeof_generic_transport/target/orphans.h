@@ -15,9 +15,9 @@ struct OrphanReport {
 };
 
 /// Removes what dead targets of this transport left in the tree: subsystems of ours whose owner is
-/// dead (Claim), with everything in them and their links from ports of ours; then ports and hosts of
-/// ours without users. Nothing else is touched. Waits for the I/O in flight of the orphans. What cannot
-/// be removed is in the report, and left to the next call.
+/// dead (Claim), with everything in them and their links from ports of ours; then ports and hosts
+/// of ours without users. Nothing else is touched. Waits for the I/O in flight of the orphans. What
+/// cannot be removed is in the report, and left to the next call.
 /// @param limit  how long to wait for an orphan of which nothing goes: its disk hangs. It stays
 ///     claimed, and goes when the kernel lets it, for as long as this process lives
 OrphanReport removeOrphans(const NvmetTree& tree, std::chrono::milliseconds limit);

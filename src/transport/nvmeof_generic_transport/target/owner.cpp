@@ -155,8 +155,8 @@ std::optional<Owner> Owner::take(std::string_view& text) {
         }
         text.remove_prefix(dot + 1);
     }
-    return Owner{static_cast<pid_t>(numbers[0]), numbers[1], numbers[2],
-                 numbers[3],                     numbers[4], numbers[5]};
+    return Owner{
+        static_cast<pid_t>(numbers[0]), numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
 }
 
 OwnerSight lookAt(const Owner& owner, const std::string& procRoot) {
@@ -174,8 +174,7 @@ uint64_t networkNamespace() {
     uint64_t cookie = 0;
     socklen_t size = sizeof(cookie);
     const UniqueFd any(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (any.valid() &&
-        ::getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) {
+    if (any.valid() && ::getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) {
         return cookie;
     }
     return inodeOf("/proc/thread-self/ns/net");

@@ -156,6 +156,7 @@ Result<> Port::finishChange() {
     }
     if (*change_->code == 0) link_ = change_->link;
     change_.reset();
+    linked_ = !link_.empty();
     return {};
 }
 
@@ -163,6 +164,8 @@ Result<> Port::finishChange() {
 // @return what the tree said, or EBUSY as an Error
 Result<int> Port::change(const std::string& link, std::function<int()> work) {
     auto code = std::make_shared<int>(0);
+    linked_ = false;
+    ++version_;
     change_.reset(
         new Change{link, code, BoundedCall([code, work = std::move(work)] { *code = work(); })});
     if (auto finished = finishChange(); !finished.ok()) return finished.error();
@@ -224,9 +227,9 @@ Error Port::linkError(int code) const {
     for (const std::string& id : ids) {
         const TransportAddress other = readAddress(tree_, id);
         if (id == id_ || !collide(other, address_) || isElsewhere(id)) continue;
-        return makeError(code, what,
-                         tree_.port(id) + " (" + toString(other) +
-                             ") is in the way: choose another trsvcid");
+        return makeError(
+            code, what,
+            tree_.port(id) + " (" + toString(other) + ") is in the way: choose another trsvcid");
     }
     return makeError(code, what, "another program listens there: choose another trsvcid");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -17,9 +18,9 @@
 namespace mooncake::nvmeof_generic {
 
 /// One target's use of an nvmet port, and the link that serves its subsystem there. A port has but
-/// a number for a name, so one of ours carries a mark: a referral that is never enabled and hence in
-/// no discovery log. Its name tells the network namespace, too: configfs is one for all of them, and
-/// the kernel listens in that of the thread that links the port's first subsystem.
+/// a number for a name, so one of ours carries a mark: a referral that is never enabled and hence
+/// in no discovery log. Its name tells the network namespace, too: configfs is one for all of them,
+/// and the kernel listens in that of the thread that links the port's first subsystem.
 class Port {
  public:
     /// Joins the port of this transport at `address` in the calling thread's network namespace, or
@@ -52,6 +53,12 @@ class Port {
     ///     kernel has not done it yet, and may still do it; another call waits for it again), EXDEV
     ///     (the calling thread is in another network namespace than the one that acquired it) ...
     Result<> link(const std::string& subsystemNqn);
+    /// For whoever looks after the link on another thread: whether it is there, as far as this
+    /// object knows, its path, and a number that each change of it raises first.
+    bool isLinked() const { return linked_; }
+    std::string linkPathOf(const std::string& nqn) const { return linkPath(tree_, id_, nqn); }
+    uint64_t linkVersion() const { return version_; }
+
     /// Stops serving and cuts every host off. Does nothing without a link.
     /// @return EBUSY as above ...
     Result<> unlink();
@@ -77,7 +84,9 @@ class Port {
     const uint64_t network_;
     const std::string id_;
     const std::unique_ptr<SharedDir> dir_;
-    std::string link_;  // its path, or empty
+    std::string link_;                  // its path, or empty
+    std::atomic<bool> linked_ = false;  // while it is there and nobody is changing it
+    std::atomic<uint64_t> version_ = 0;
     std::unique_ptr<Change> change_;
 };
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "nvmet_tree.h"
-#include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/process_fd.h"
+#include "transport/nvmeof_generic_transport/common/result.h"
 
 namespace mooncake::nvmeof_generic {
 

@@ -15,6 +15,7 @@
 #include "nvmet_tree.h"
 #include "orphans.h"
 #include "port.h"
+#include "service_watch.h"
 #include "subsystem.h"
 #include "transport/nvmeof_generic_transport/common/keep_library.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
@@ -30,11 +31,16 @@ struct Objects {
     std::unique_ptr<HostAccess> hosts;  // null: any host may connect
     std::unique_ptr<HostFileWatch> hostFile;
     std::unique_ptr<FileExports> files;
+    std::unique_ptr<ServiceWatch> watch;
 
     ~Objects() {
-        hostFile.reset();  // which would link the port again
+        stopWatching();
         if (port == nullptr) return;
         if (const auto cut = port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
+    }
+    void stopWatching() {
+        watch.reset();     // which would miss what is removed
+        hostFile.reset();  // which would link the port again
     }
 };
 
@@ -79,7 +85,7 @@ class NvmetTarget final : public Target {
     }
     void cutOff() override {
         if (getpid() != owner_) return;  // the objects are the parent's
-        objects_->hostFile.reset();      // which would link the port again
+        objects_->stopWatching();
         if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
@@ -209,6 +215,9 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
         LOG(WARNING) << "Any host that reaches " << toString(address)
                      << " may read and write the files registered here: no allowed hosts are given";
     }
+    objects->watch =
+        std::make_unique<ServiceWatch>(nvmet, nqn, anyHost, *objects->port, *objects->files,
+                                       options.lookInterval, options.removalLimit);
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
     if (objects->hostFile) {
         objects->hostFile->start([hostFile, check = options.pathCheck, &all = *objects,

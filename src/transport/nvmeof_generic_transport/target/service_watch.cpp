@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service_watch.h"
+
+#include <glog/logging.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
+namespace mooncake::nvmeof_generic {
+
+/// What the thread uses, which the kernel may hold up beyond the watch's end: port and files only
+/// with the mutex held, and not after the end.
+struct ServiceWatch::State {
+    NvmetTree tree;
+    std::string nqn;
+    bool anyHost;
+    const Port& port;
+    FileExports& files;
+    std::chrono::milliseconds interval;
+
+    std::mutex mutex;
+    std::condition_variable ending;
+    bool ended = false;  // guarded by mutex
+    std::set<std::string> told;
+
+    void run();
+    void look(std::unique_lock<std::mutex>& lock);
+    void tell(bool wrong, const std::string& what);
+};
+
+void ServiceWatch::State::run() {
+    std::unique_lock lock(mutex);
+    while (!ending.wait_for(lock, interval, [this] { return ended; })) look(lock);
+}
+
+// Said again only when it was right meanwhile.
+void ServiceWatch::State::tell(bool wrong, const std::string& what) {
+    if (!wrong) {
+        told.erase(what);
+    } else if (told.insert(what).second) {
+        LOG(ERROR) << what;
+    }
+}
+
+void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
+    const std::vector<uint32_t> served = files.served();
+    const std::string path = tree.subsystem(nqn), link = port.linkPathOf(nqn);
+    const uint64_t version = port.linkVersion();
+    lock.unlock();
+
+    const bool gone = tree.files->exists(path) == ENOENT;
+    const bool unlinked = tree.files->exists(link) == ENOENT;
+    std::string anyHostNow;
+    const bool anyHostKnown = tree.files->readFile(path + "/attr_allow_any_host", anyHostNow) == 0;
+    std::map<uint32_t, std::string> lost;
+    for (const uint32_t nsid : served) {
+        const std::string ns = path + "/namespaces/" + std::to_string(nsid);
+        std::string enabled;
+        const int code = tree.files->readFile(ns + "/enable", enabled);
+        if (code == ENOENT) lost[nsid] = "somebody else removed " + ns;
+        if (code == 0 && enabled != "1") lost[nsid] = "somebody else disabled " + ns;
+    }
+
+    lock.lock();
+    if (ended) return;
+    // A link that we take away ourselves for a moment, or are about to make, is not missed.
+    const bool cut = unlinked && port.isLinked() && port.linkVersion() == version;
+    tell(gone, "Somebody else removed " + path +
+                   ": its files are exported no more; start the "
+                   "target again");
+    tell(cut && !gone, "Somebody else removed " + link +
+                           ": no host reaches the subsystem's files "
+                           "any more; start the target again");
+    tell(anyHostKnown && anyHostNow != (anyHost ? "1" : "0"),
+         "Somebody else changed " + path + "/attr_allow_any_host: " +
+             (anyHost ? "hosts that are not on a list there cannot connect any more"
+                      : "any host may connect, whatever the list of allowed hosts says"));
+    if (gone || cut) {
+        for (const uint32_t nsid : served) {
+            lost[nsid] = "somebody else removed " + (gone ? path : link);
+        }
+    }
+    for (const auto& [nsid, what] : lost) files.lose(nsid, what);
+}
+
+ServiceWatch::ServiceWatch(const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost,
+                           const Port& port, FileExports& files, std::chrono::milliseconds interval,
+                           std::chrono::milliseconds limit)
+    : state_(new State{tree, subsystemNqn, anyHost, port, files, interval, {}, {}, false, {}}),
+      limit_(limit) {
+    thread_.emplace([state = state_] { state->run(); });
+}
+
+ServiceWatch::~ServiceWatch() {
+    {
+        std::lock_guard guard(state_->mutex);
+        state_->ended = true;
+    }
+    state_->ending.notify_all();
+    // One that is held up goes on by itself, and does nothing more when it comes back.
+    static_cast<void>(thread_->endsWithin(limit_));
+}
+
+}  // namespace mooncake::nvmeof_generic

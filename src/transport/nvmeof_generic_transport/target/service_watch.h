@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bounded_call.h"
+#include "file_exports.h"
+#include "nvmet_tree.h"
+#include "port.h"
+
+namespace mooncake::nvmeof_generic {
+
+/// Notices when somebody else changes in nvmet what a target has made, as a manager of nvmet does
+/// that clears its tree, or restores a configuration: the subsystem or its link from the port is
+/// gone, a namespace is gone or disabled, who may connect is no longer what the target was given.
+/// It says so, once each, and withdraws the files that nobody can reach any more. It looks again
+/// and again, on a thread of its own: a look is some small reads for each file.
+class ServiceWatch {
+ public:
+    /// @param anyHost  what attr_allow_any_host is to be
+    /// @param port  linked to the subsystem; outlives this object, as do the files
+    /// @param interval  between two looks
+    /// @param limit  how long the end waits for a look that the kernel holds up
+    ServiceWatch(const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost,
+                 const Port& port, FileExports& files, std::chrono::milliseconds interval,
+                 std::chrono::milliseconds limit);
+    ~ServiceWatch();
+    ServiceWatch(const ServiceWatch&) = delete;
+    ServiceWatch& operator=(const ServiceWatch&) = delete;
+
+ private:
+    struct State;
+
+    const std::shared_ptr<State> state_;
+    const std::chrono::milliseconds limit_;
+    std::optional<BoundedCall> thread_;
+};
+
+}  // namespace mooncake::nvmeof_generic

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What others do to a target's objects while it serves.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "target_fixture.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class ServiceWatchTest : public TargetTest {
+ protected:
+    ServiceWatchTest() {
+        options_.lookInterval = std::chrono::milliseconds(1);
+        options_.fileLost = [this](uint32_t nsid) {
+            std::lock_guard guard(mutex_);
+            lost_.insert(nsid);
+        };
+    }
+    void serve() {
+        target_ = start();
+        ASSERT_NE(target_, nullptr);
+        subsystem_ = nvmetDir_.path() + "/subsystems/" + target_->subsystemNqn();
+        link_ = nvmetDir_.path() + "/ports/40000/subsystems/" + target_->subsystemNqn();
+        for (uint32_t nsid : {1, 2, 3}) {
+            ASSERT_TRUE(target_->addFile(nsid, files_.file(std::to_string(nsid), 4096), 4096).ok());
+        }
+    }
+    std::set<uint32_t> lost() {
+        std::lock_guard guard(mutex_);
+        return lost_;
+    }
+    bool comesToLose(const std::set<uint32_t>& wanted) {
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+        while (lost() != wanted && std::chrono::steady_clock::now() < limit) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return lost() == wanted;
+    }
+
+    std::mutex mutex_;
+    std::set<uint32_t> lost_;
+    std::unique_ptr<Target> target_;
+    std::string subsystem_, link_;
+};
+
+TEST_F(ServiceWatchTest, ANamespaceThatIsRemovedOrDisabled) {
+    serve();
+    ASSERT_EQ(nvmet_->removeDir(subsystem_ + "/namespaces/1"), 0);
+    ASSERT_EQ(nvmet_->writeFile(subsystem_ + "/namespaces/3/enable", "0"), 0);
+    EXPECT_TRUE(comesToLose({1, 3}));
+    EXPECT_FALSE(target_->exports(1));
+    EXPECT_TRUE(target_->exports(2));
+    // What the message tells to do.
+    EXPECT_TRUE(target_->addFile(4, files_.path() + "/1", 4096).ok());
+    EXPECT_EQ(lost(), (std::set<uint32_t>{1, 3}));
+}
+
+TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
+    serve();
+    ASSERT_EQ(nvmet_->unlink(link_), 0);
+    for (const char* nsid : {"1", "2", "3"}) {
+        ASSERT_EQ(nvmet_->removeDir(subsystem_ + "/namespaces/" + nsid), 0);
+    }
+    ASSERT_EQ(nvmet_->removeDir(subsystem_), 0);
+    EXPECT_TRUE(comesToLose({1, 2, 3}));
+    target_.reset();
+    EXPECT_THAT(pathsWith(snapshot(), "/4"), IsEmpty()) << "no port";
+    EXPECT_THAT(pathsWith(snapshot(), "owner"), IsEmpty());
+}
+
+TEST_F(ServiceWatchTest, ALinkThatIsRemoved) {
+    serve();
+    ASSERT_EQ(nvmet_->unlink(link_), 0);
+    EXPECT_TRUE(comesToLose({1, 2, 3}));
+}
+
+// Taking a host off cuts all for a moment, and files come and go: nothing of it is anybody else's.
+TEST_F(ServiceWatchTest, ItsOwnChangesAreNoLoss) {
+    options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
+    serve();
+    std::atomic<bool> stop = false;
+    std::thread files([&] {
+        for (uint32_t nsid = 10; !stop; ++nsid) {
+            const std::string path = files_.file("more", 4096);
+            EXPECT_TRUE(target_->addFile(nsid, path, 4096).ok());
+            EXPECT_TRUE(target_->removeFile(nsid).ok());
+        }
+    });
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_TRUE(target_->setAllowedHosts({"nqn.2014-08.org:a"}).ok());
+        EXPECT_TRUE(target_->setAllowedHosts(options_.allowedHosts).ok());
+    }
+    stop = true;
+    files.join();
+    EXPECT_THAT(lost(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
