@@ -3,6 +3,8 @@
 // goes.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <sstream>
 #include <string>
@@ -50,6 +52,20 @@ TEST(Plugin, LeavesWhenItIsClosed) {
         ASSERT_EQ(dlclose(library), 0);
         ASSERT_EQ(dlopen(PLUGIN_FILE, RTLD_NOW | RTLD_NOLOAD), nullptr) << "round " << i;
     }
+}
+
+// Its handlers of forks (pthread_atfork) lie in code that is not there any more.
+TEST(Plugin, TakesItsForkHandlersAlong) {
+    void* library = dlopen(PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
+    ASSERT_NE(library, nullptr) << dlerror();
+    ASSERT_EQ(dlclose(library), 0);
+    ASSERT_EQ(dlopen(PLUGIN_FILE, RTLD_NOW | RTLD_NOLOAD), nullptr);
+    const pid_t child = fork();
+    if (child == 0) _exit(7);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
 }  // namespace
