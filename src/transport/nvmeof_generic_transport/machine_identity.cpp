@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "machine_identity.h"
 
-#include <sys/stat.h>
 #include <uuid/uuid.h>
 
 #include <fstream>
+
+#include "transport/nvmeof_generic_transport/common/network_namespace.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -19,9 +20,9 @@ constexpr size_t kUuidChars = 36;
 std::string machineIdentity() {
     std::string boot;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
-    struct stat network {};
-    if (boot.empty() || stat("/proc/thread-self/ns/net", &network) != 0) return {};
-    return machineIdentity(boot, std::to_string(network.st_ino));
+    const uint64_t network = networkNamespace();
+    if (boot.empty() || network == 0) return {};
+    return machineIdentity(boot, std::to_string(network));
 }
 
 std::string machineIdentity(const std::string& bootId, const std::string& networkNamespace) {

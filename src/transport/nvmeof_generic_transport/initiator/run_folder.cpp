@@ -89,9 +89,4 @@ std::string bootId() {
     return id.ok() ? id.take() : std::string();
 }
 
-uint64_t networkNamespace() {
-    struct stat status {};
-    return stat("/proc/thread-self/ns/net", &status) == 0 ? status.st_ino : 0;
-}
-
 }  // namespace mooncake::nvmeof_generic

@@ -40,7 +40,4 @@ std::chrono::milliseconds sinceBoot();
 /// What tells this start of the machine from others; empty where the kernel does not say.
 std::string bootId();
 
-/// The network namespace of this process: the number that its link has.
-uint64_t networkNamespace();
-
 }  // namespace mooncake::nvmeof_generic

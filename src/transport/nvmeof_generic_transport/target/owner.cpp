@@ -170,14 +170,4 @@ OwnerSight lookAt(const Owner& owner, const std::string& procRoot) {
     return own == kInitialPidNamespace ? findInAll(owner, procRoot) : OwnerSight();
 }
 
-uint64_t networkNamespace() {
-    uint64_t cookie = 0;
-    socklen_t size = sizeof(cookie);
-    const UniqueFd any(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (any.valid() && ::getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) {
-        return cookie;
-    }
-    return inodeOf("/proc/thread-self/ns/net");
-}
-
 }  // namespace mooncake::nvmeof_generic

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "transport/nvmeof_generic_transport/common/network_namespace.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 
 namespace mooncake::nvmeof_generic {
@@ -48,9 +49,5 @@ struct OwnerSight {
 /// Whether the very process lives. Sees those of this process's own PID namespace, and from the
 /// initial one, as on the host itself, all.
 OwnerSight lookAt(const Owner& owner, const std::string& procRoot);
-
-/// The network namespace of the calling thread: its cookie, which is never given twice between two
-/// boots (socket(7)'s SO_NETNS_COOKIE, Linux 5.14), or else the inode of its /proc/PID/ns/net.
-uint64_t networkNamespace();
 
 }  // namespace mooncake::nvmeof_generic
