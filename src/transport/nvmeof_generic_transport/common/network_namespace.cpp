@@ -6,6 +6,11 @@
 
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
+// In the kernel's headers since 5.14.
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
 namespace mooncake::nvmeof_generic {
 
 uint64_t networkNamespace() {

@@ -2,7 +2,6 @@
 #include "owner.h"
 
 #include <dirent.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,11 +14,6 @@
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
-
-// In the kernel's headers since 5.14.
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
 
 namespace mooncake::nvmeof_generic {
 namespace {
