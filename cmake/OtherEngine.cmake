@@ -29,7 +29,7 @@ target_link_libraries(transfer_engine INTERFACE PkgConfig::GLOG ${TRANSFER_ENGIN
 # Of our headers the plugin's alone may be found: the others have the names of the engine's.
 set(NVMEOF_GENERIC_INCLUDE_DIR ${PROJECT_BINARY_DIR}/plugin_headers)
 file(MAKE_DIRECTORY ${NVMEOF_GENERIC_INCLUDE_DIR}/transport)
-foreach(name nvmeof_generic_transport progress_source.h transport_plugin.h)
+foreach(name nvmeof_generic_transport local_file_options.h progress_source.h transport_plugin.h)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/include/transport/${name} ${NVMEOF_GENERIC_INCLUDE_DIR}/transport/${name} SYMBOLIC)
 endforeach()
 

@@ -261,6 +261,16 @@ class TransferMetadata {
     // Asks the store each time. ERR_METADATA where there is no entry, a malformed one, or the store
     // fails.
     int getRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc);
+    // How the publications of the local segment's descriptor went, those included that this object
+    // makes by itself. Talks to no store.
+    struct Publications {
+        bool current = false;  // whether the store has what it is to have, as far as is known
+        uint64_t succeeded = 0;
+        uint64_t failed = 0;
+        std::chrono::steady_clock::time_point last{};  // that succeeded
+    };
+    Publications publications() const;
+
     // What addRpcMetaEntry was last given.
     RpcMetaDesc localRpcMeta() const;
 

@@ -12,11 +12,12 @@ status=0
 if (($#)); then
     files=("$@")
 else
-    mapfile -t files < <(find src tests examples -name '*.cpp' | sort)
+    mapfile -t files < <(find src tests tools examples -name '*.cpp' | sort)
 fi
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet \
     2> >(grep -v "warnings\? generated" >&2) || status=1
 find scripts tests .ci -name '*.sh' -print0 | xargs -0 shellcheck -x -P . .ci/run || status=1
 shellcheck -s dash scripts/vm/init || status=1
+grep -lZ '^#!/bin/sh' packaging/debian/* | xargs -0 shellcheck || status=1
 ((status == 0)) && echo "lint: nothing found" || echo "lint: see above" >&2
 exit "$status"

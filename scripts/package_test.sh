@@ -31,7 +31,9 @@ for program in transfer_engine_file_server nvmeof_generic_admin transfer_engine_
 done
 status=0
 transfer_engine_file_server --check 2> log || status=$?
-((status == 2)) && grep -q segment log || die "the configuration that is installed was not refused: $(< log)"
+if ((status != 2)) || ! grep -q segment log; then
+    die "the configuration that is installed was not refused: $(< log)"
+fi
 # The plugin is found, and asks for the kernel's target, which is not there or not configured.
 cat > conf << 'C'
 segment = 127.0.0.1:0
@@ -41,8 +43,9 @@ allow_any_host = yes
 C
 status=0
 transfer_engine_file_server --config=conf > log 2>&1 || status=$?
-((status == 1)) && grep -q "cannot serve at trtype=tcp" log && ! grep -q "no libmooncake_transport" log ||
+if ((status != 1)) || ! grep -q "cannot serve at trtype=tcp" log || grep -q "no libmooncake_transport" log; then
     die "the daemon did not find its plugin: $(< log)"
+fi
 echo "configuration and plugin: found"
 # Whatever systemd says, the removal goes on; and the service unexports however it ends.
 unit=$(dpkg -L transfer-engine-tools | grep '/transfer_engine_file_server\.service$')

@@ -68,7 +68,10 @@ void RecordKeeper::settle(const std::string& key, const std::string& value, bool
     std::lock_guard lock(mutex_);
     Record& record = records_[key];
     record.version = ++versions_;
+    auto& counted = publications_[key];
+    ++(result.ok() ? counted.succeeded : counted.failed);
     if (result.ok()) {
+        counted.last = std::chrono::steady_clock::now();
         record = Record();
         record.value = value;
         record.confirmed = true;
@@ -111,6 +114,23 @@ std::vector<std::string> RecordKeeper::keys() const {
     std::vector<std::string> keys;
     for (const auto& [key, record] : records_) keys.push_back(key);
     return keys;
+}
+
+TransferMetadata::Publications RecordKeeper::publications(const std::string& key) const {
+    std::lock_guard lock(mutex_);
+    TransferMetadata::Publications all;
+    if (const auto counted = publications_.find(key); counted != publications_.end()) {
+        all = counted->second;
+    }
+    const auto found = records_.find(key);
+    all.current = found != records_.end() && found->second.confirmed && !found->second.dirty &&
+                  !found->second.removing && !found->second.rival.present;
+    return all;
+}
+
+void RecordKeeper::noteRefused(const std::string& key) {
+    std::lock_guard lock(mutex_);
+    ++publications_[key].failed;
 }
 
 bool RecordKeeper::isForeign(const std::string& found) const {

@@ -20,6 +20,7 @@
 
 #include "log_pace.h"
 #include "metadata_storage.h"
+#include "transfer_metadata.h"
 
 namespace mooncake {
 
@@ -53,6 +54,11 @@ class RecordKeeper {
     Result remove(const std::string& key);
     // What was published, or may have been, and is not removed.
     std::vector<std::string> keys() const;
+
+    // How the publications under a key went, also those of the thread.
+    TransferMetadata::Publications publications(const std::string& key) const;
+    // Counts one that was not even tried.
+    void noteRefused(const std::string& key);
 
     // What the thread does every interval. For tests, with an interval of 0.
     void lookAfter();
@@ -108,6 +114,7 @@ class RecordKeeper {
     bool stop_ = false;
     uint64_t versions_ = 0;
     std::map<std::string, Record> records_;
+    std::map<std::string, TransferMetadata::Publications> publications_;  // `current` is not kept
     // Under which this process has published once. It takes none of them over again: two processes
     // that did would never end.
     std::set<std::string> had_;

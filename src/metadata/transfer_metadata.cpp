@@ -293,6 +293,12 @@ int TransferMetadata::publish(SegmentID segment_id, bool insist) {
     return rc;
 }
 
+TransferMetadata::Publications TransferMetadata::publications() const {
+    const auto desc = localDesc(LOCAL_SEGMENT_ID);
+    return desc && keeper_ && keys_ ? keeper_->publications(keys_->segment(desc->name))
+                                    : Publications{};
+}
+
 // With publish_mutex_ held. Another thread may have published this change with its own.
 int TransferMetadata::publishUpTo(uint64_t change, bool insist) {
     return published_ >= change ? 0 : publish(LOCAL_SEGMENT_ID, insist);
@@ -329,6 +335,7 @@ int TransferMetadata::publishDesc(const std::string& segment_name, const Segment
     if (refused_) {
         LOG(ERROR) << "The descriptor of segment '" << segment_name
                    << "' is not published: " << status.message();
+        if (keeper_ && keys_) keeper_->noteRefused(keys_->segment(segment_name));
         return ERR_METADATA;
     }
     const auto result = keeper_->set(keys_->segment(segment_name), text, insist);

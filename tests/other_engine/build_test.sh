@@ -49,7 +49,7 @@ mkdir -p "$work/tree/src/transport"
 cp -r "$here/engine/include" "$work/tree/"
 cp "$here/host.cmake" "$work/tree/CMakeLists.txt"
 cp -r "$source/include/transport/nvmeof_generic_transport" "$work/tree/include/transport/"
-cp "$source/include/transport/progress_source.h" "$work/tree/include/transport/"
+cp "$source/include/transport/"{local_file_options,progress_source}.h "$work/tree/include/transport/"
 cp -r "$source/src/transport/nvmeof_generic_transport" "$work/tree/src/transport/"
 configure "$work/tree" "$work/drop_in" || { cat "$work/log" && fail "does not configure in the engine's tree"; }
 objects "$work/drop_in" descriptor_check.cpp

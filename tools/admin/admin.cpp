@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <ostream>
+#include <sstream>
+#include <string>
+#include <string_view>
 
 #include "bounded_run.h"
 #include "check_report.h"
@@ -10,6 +15,7 @@
 #include "command_line.h"
 #include "export_list.h"
 #include "export_report.h"
+#include "json_error.h"
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {
@@ -21,7 +27,12 @@ enum ExitStatus { kDone = 0, kFailed = 1, kUsage = 2 };
 int list(const Roots& roots, const CommandLine& line, std::ostream& out, std::ostream& err) {
     const auto exports = listExports(roots, line.all);
     if (!exports.ok()) {
-        err << exports.error().message << '\n';
+        if (line.json) {
+            const char* name = strerrorname_np(exports.error().code);
+            printJsonError(name != nullptr ? name : "EIO", exports.error().message, out);
+        } else {
+            err << exports.error().message << '\n';
+        }
         return kFailed;
     }
     if (line.json) {
@@ -42,22 +53,46 @@ int check(const Roots& roots, const CommandLine& line, uid_t euid, std::ostream&
     return passed(checks) ? kDone : kFailed;
 }
 
+// In a process of its own; what that cannot say any more is said in its place.
+int listBounded(const Roots& roots, const CommandLine& line, std::ostream& out, std::ostream& err) {
+    std::ostringstream said, complaint;
+    const int status =
+        runBounded([&](std::ostream& childOut,
+                       std::ostream& childErr) { return list(roots, line, childOut, childErr); },
+                   kListLimit, said, complaint);
+    std::string message = complaint.str();
+    if (line.json && status != kDone && said.str().empty()) {
+        while (message.ends_with('\n')) message.pop_back();
+        printJsonError("no_answer", message, out);
+        return status;
+    }
+    out << said.str();
+    err << message;
+    return status;
+}
+
+bool wantsJson(int argc, char** argv) {
+    return std::any_of(argv, argv + argc,
+                       [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
 }  // namespace
 
 int run(int argc, char** argv, const Roots& roots, uid_t euid, std::ostream& out,
         std::ostream& err) {
+    const bool json = wantsJson(argc, argv);
     const auto line = parseCommandLine(argc, argv);
     if (!line.ok()) {
-        err << line.error().message << '\n';
+        if (json) {
+            printJsonError("usage", line.error().message, out);
+        } else {
+            err << line.error().message << '\n';
+        }
         return kUsage;
     }
     switch (line.value().command) {
         case Command::kList:
-            return runBounded(
-                [&](std::ostream& childOut, std::ostream& childErr) {
-                    return list(roots, line.value(), childOut, childErr);
-                },
-                kListLimit, out, err);
+            return listBounded(roots, line.value(), out, err);
         case Command::kClean:
             return runBounded(
                 [&](std::ostream& childOut, std::ostream& childErr) {

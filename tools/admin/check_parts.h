@@ -11,6 +11,12 @@ inline Check ok(std::string what) {
     return {Verdict::kOk, std::move(what), ""};
 }
 
+/// A check under its code, which nvmeof_generic_admin(8) has.
+inline Check coded(std::string code, Check check) {
+    check.code = std::move(code);
+    return check;
+}
+
 /// @param ifAbsent  what it means that the module is not loaded, though modprobe would find it
 /// @param ifMissing  what it means that there is none
 Check checkModule(const Roots& roots, const std::string& name, Verdict ifAbsent, Verdict ifMissing);

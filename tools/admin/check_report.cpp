@@ -7,6 +7,8 @@
 #include <iomanip>
 #include <ostream>
 
+#include "json_error.h"
+
 namespace mooncake::nvmeof_generic::admin {
 namespace {
 
@@ -33,10 +35,12 @@ void printText(const std::vector<Check>& checks, std::ostream& out) {
 
 void printJson(const std::vector<Check>& checks, std::ostream& out) {
     Json::Value json;
+    json["schema"] = kJsonSchema;
     json["passed"] = passed(checks);
     json["checks"] = Json::Value(Json::arrayValue);
     for (const Check& check : checks) {
         Json::Value item;
+        item["code"] = check.code;
         item["verdict"] = nameOf(check.verdict);
         item["what"] = check.what;
         item["remedy"] = check.remedy.empty() ? Json::Value() : Json::Value(check.remedy);

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <ostream>
 
+#include "json_error.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
 namespace mooncake::nvmeof_generic::admin {
@@ -251,6 +252,7 @@ void printTable(const ExportList& list, std::ostream& out) {
 
 void printJson(const ExportList& list, std::ostream& out) {
     Json::Value json;
+    json["schema"] = kJsonSchema;
     json["subsystems"] = arrayOf(list.subsystems);
     json["notes"] = arrayOf(list.notes);
     Json::StreamWriterBuilder builder;

@@ -84,13 +84,16 @@ std::vector<Check> checkInitiator(const Roots& roots, const std::string& trtype)
         checkModule(roots, "nvme-fabrics", Verdict::kFail, Verdict::kFail),
         // The kernel loads it with the first connection, where it can.
         checkModule(roots, "nvme-" + trtype, Verdict::kWarn, Verdict::kFail),
-        checkWritable(roots.dev + "/nvme-fabrics", Verdict::kFail,
-                      "modprobe nvme-fabrics; in a container: make the host's /dev visible"),
-        checkAio(roots),
-        checkMultipath(roots),
+        coded("fabrics_device",
+              checkWritable(roots.dev + "/nvme-fabrics", Verdict::kFail,
+                            "modprobe nvme-fabrics; in a container: make the host's /dev visible")),
+        coded("aio", checkAio(roots)),
+        coded("multipath", checkMultipath(roots)),
         checkAuthentication(roots, "nvme_core", "targets that ask for a key cannot be used"),
     };
-    for (Check& check : checkIdentity(roots)) checks.push_back(std::move(check));
+    for (Check& check : checkIdentity(roots)) {
+        checks.push_back(coded("host_identity", std::move(check)));
+    }
     return checks;
 }
 

@@ -28,9 +28,7 @@ Check checkRdmaDevice(const Roots& roots) {
             "load the driver of the adapter; 'rdma link' lists devices"};
 }
 
-}  // namespace
-
-Check checkModule(const Roots& roots, const std::string& name, Verdict ifAbsent,
+Check judgeModule(const Roots& roots, const std::string& name, Verdict ifAbsent,
                   Verdict ifMissing) {
     switch (moduleState(roots, name)) {
         case ModuleState::kLoaded:
@@ -45,6 +43,13 @@ Check checkModule(const Roots& roots, const std::string& name, Verdict ifAbsent,
             "install the kernel's modules (Debian: apt-get install linux-image-amd64, not the "
             "cloud one); in a container: modprobe " +
                 name + " on the host"};
+}
+
+}  // namespace
+
+Check checkModule(const Roots& roots, const std::string& name, Verdict ifAbsent,
+                  Verdict ifMissing) {
+    return coded("module." + name, judgeModule(roots, name, ifAbsent, ifMissing));
 }
 
 Check checkWritable(const std::string& path, Verdict ifAbsent, const std::string& remedy) {
@@ -65,16 +70,18 @@ Check checkWritable(const std::string& path, Verdict ifAbsent, const std::string
 Check checkAuthentication(const Roots& roots, const std::string& module, const std::string& ifNot) {
     const std::string what = "authentication (DH-HMAC-CHAP) in " + module;
     const auto can = canAuthenticate(roots, module);
-    if (!can) return ok(what + ": not known before " + module + " is loaded as a module");
-    return ok(what + (*can ? ": yes" : ": not in this kernel; " + ifNot));
+    return coded("authentication." + module,
+                 ok(what + (!can   ? ": not known before " + module + " is loaded as a module"
+                            : *can ? ": yes"
+                                   : ": not in this kernel; " + ifNot)));
 }
 
 std::vector<Check> checkMachine(const Roots& roots, const CheckWish& wish, uid_t euid) {
-    std::vector<Check> checks{checkRoot(euid)};
+    std::vector<Check> checks{coded("privileges", checkRoot(euid))};
     const auto append = [&](const std::vector<Check>& more) {
         checks.insert(checks.end(), more.begin(), more.end());
     };
-    if (wish.trtype == "rdma") append({checkRdmaDevice(roots)});
+    if (wish.trtype == "rdma") append({coded("rdma_device", checkRdmaDevice(roots))});
     if (wish.target) append(checkTarget(roots, wish.trtype));
     if (wish.initiator) append(checkInitiator(roots, wish.trtype));
     return checks;

@@ -16,7 +16,8 @@ enum class Verdict { kOk, kWarn, kFail };
 struct Check {
     Verdict verdict;
     std::string what;
-    std::string remedy;  ///< a command where there is one; "" when all is well
+    std::string remedy;     ///< a command where there is one; "" when all is well
+    std::string code = {};  ///< what was looked at, under a name that does not change
 };
 
 struct CheckWish {

@@ -29,15 +29,17 @@ Check checkConfigfs(const Roots& roots) {
 
 std::vector<Check> checkTarget(const Roots& roots, const std::string& trtype) {
     return {
-        checkConfigfs(roots),
+        coded("configfs", checkConfigfs(roots)),
         checkModule(roots, "nvmet", Verdict::kFail, Verdict::kFail),
         // The kernel loads it with the first port, where it can.
         checkModule(roots, "nvmet-" + trtype, Verdict::kWarn, Verdict::kFail),
-        checkWritable(roots.nvmet() + "/subsystems", Verdict::kFail, "modprobe nvmet"),
+        coded("nvmet_tree",
+              checkWritable(roots.nvmet() + "/subsystems", Verdict::kFail, "modprobe nvmet")),
         // Whole files do without.
         checkModule(roots, "loop", Verdict::kWarn, Verdict::kWarn),
-        checkWritable(roots.dev + "/loop-control", Verdict::kWarn,
-                      "modprobe loop; without it only whole files can be exported"),
+        coded("loop_devices",
+              checkWritable(roots.dev + "/loop-control", Verdict::kWarn,
+                            "modprobe loop; without it only whole files can be exported")),
         checkAuthentication(roots, "nvmet", "a target that is given keys for hosts does not start"),
     };
 }

@@ -13,11 +13,14 @@ using nvmeof_generic::inQuotes;
 
 namespace {
 
-enum Option { kHelp = 'h', kConfig = 256, kCheck, kTakeover, kVersion };
+enum Option { kHelp = 'h', kConfig = 256, kCheck, kJson, kReload, kControl, kTakeover, kVersion };
 
 const option kOptions[] = {{"help", no_argument, nullptr, kHelp},
                            {"config", required_argument, nullptr, kConfig},
                            {"check", no_argument, nullptr, kCheck},
+                           {"json", no_argument, nullptr, kJson},
+                           {"reload", no_argument, nullptr, kReload},
+                           {"control", required_argument, nullptr, kControl},
                            {"takeover", no_argument, nullptr, kTakeover},
                            {"version", no_argument, nullptr, kVersion},
                            {nullptr, 0, nullptr, 0}};
@@ -29,22 +32,31 @@ Error usageError(const std::string& what) {
 }  // namespace
 
 std::string helpText() {
-    return std::string(R"(transfer_engine_file_server [--config=<file>] [--check] [--takeover]
+    return std::string(
+               R"(transfer_engine_file_server [--config=<file>] [--control=<socket>] [--takeover]
+transfer_engine_file_server --check [--json] [--config=<file>]
+transfer_engine_file_server --reload [--control=<socket>]
 
 Serves the files of its configuration to other nodes over NVMe-oF until SIGTERM or SIGINT. SIGHUP
 has it read the configuration again: new files are served, those that are gone are taken back,
 those that stay are not disturbed.
 
---config=<file>  the configuration (default: )") +
-           FILE_SERVER_DEFAULT_CONFIG + R"()
---check          only say whether the configuration is right, and which of its files cannot be
-                 served; exports nothing
---takeover       take the segment's name over from a process that runs, as takeover = yes does
---help           this text
---version        the version
+--config=<file>     the configuration (default: )") +
+           FILE_SERVER_DEFAULT_CONFIG + R"();
+                    <file>.d/*.conf are read after it
+--check             only say what a start would meet: configuration, options, addresses, hosts, keys,
+                    kernel, each file; changes nothing
+--json              of --check: print one JSON object
+--reload            have a server that runs read its configuration again, and wait until that is done
+--control=<socket>  where the server hears of --reload (default: the socket "control" in
+                    $RUNTIME_DIRECTORY, which the service manager sets; without it a server has
+                    none, and --reload takes /run/transfer_engine_file_server/control)
+--takeover          take the segment's name over from a process that runs, as takeover = yes does
+--help              this text
+--version           the version
 
-Exit status: 0 stopped as asked, or the configuration is right; 1 something failed; 2 wrong usage
-or configuration.
+Exit status: 0 stopped as asked, nothing is wrong, or reloaded; 1 something failed, and may not the
+next time; 2 wrong usage or configuration.
 )";
 }
 
@@ -64,7 +76,23 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
                 line.action = CommandLine::Action::kVersion;
                 return line;
             case kCheck:
-                line.action = CommandLine::Action::kCheck;
+            case kReload: {
+                const auto wanted =
+                    found == kCheck ? CommandLine::Action::kCheck : CommandLine::Action::kReload;
+                if (line.action != CommandLine::Action::kServe && line.action != wanted) {
+                    return usageError("--check and --reload exclude each other");
+                }
+                line.action = wanted;
+                break;
+            }
+            case kJson:
+                line.json = true;
+                break;
+            case kControl:
+                line.control = optarg;
+                if (!line.control.starts_with('/')) {
+                    return usageError("--control needs the absolute path of a socket");
+                }
                 break;
             case kTakeover:
                 line.takeover = true;
@@ -80,6 +108,9 @@ Result<CommandLine> parseCommandLine(int argc, char** argv) {
         }
     }
     if (optind < argc) return usageError(inQuotes(argv[optind]) + " is not an option");
+    if (line.json && line.action != CommandLine::Action::kCheck) {
+        return usageError("--json is an option of --check");
+    }
     return line;
 }
 

@@ -9,10 +9,12 @@
 namespace mooncake::file_server {
 
 struct CommandLine {
-    enum class Action { kServe, kCheck, kHelp, kVersion };
+    enum class Action { kServe, kCheck, kReload, kHelp, kVersion };
 
     Action action = Action::kServe;
     std::string config;     ///< path of the configuration file
+    std::string control;    ///< path of the control socket; empty: none was named
+    bool json = false;      ///< of a check
     bool takeover = false;  ///< as the setting of that name
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -25,7 +27,21 @@ bool hasControlCharacter(std::string_view text) {
     });
 }
 
-Result<> takeLine(std::string_view line, size_t number, std::vector<ConfigSection>& sections) {
+Result<> addSetting(ConfigSetting setting, std::vector<ConfigSetting>& settings) {
+    for (const ConfigSetting& other : settings) {
+        if (other.key != setting.key) continue;
+        const bool sameFile = other.line.file == setting.line.file;
+        return complain(setting.line, inQuotes(setting.key) + " was said in " +
+                                          (sameFile ? "line " + std::to_string(other.line.number)
+                                                    : placeOf(other.line)) +
+                                          " already");
+    }
+    settings.push_back(std::move(setting));
+    return {};
+}
+
+Result<> takeLine(std::string_view line, const ConfigLine& number,
+                  std::vector<ConfigSection>& sections) {
     if (hasControlCharacter(line)) return complain(number, "it holds a control character");
     if (line.starts_with('[')) {
         const std::string_view name =
@@ -42,30 +58,38 @@ Result<> takeLine(std::string_view line, size_t number, std::vector<ConfigSectio
     if (key.empty() || value.empty()) {
         return complain(number, inQuotes(line) + " is no setting; it must read key = value");
     }
-    std::vector<ConfigSetting>& settings = sections.back().settings;
-    for (const ConfigSetting& other : settings) {
-        if (other.key != key) continue;
-        return complain(
-            number, inQuotes(key) + " was said in line " + std::to_string(other.line) + " already");
-    }
-    settings.push_back({std::string(key), std::string(value), number});
-    return {};
+    return addSetting({std::string(key), std::string(value), number}, sections.back().settings);
 }
 
 }  // namespace
 
-Error complain(size_t line, const std::string& what) {
-    return {EINVAL, "line " + std::to_string(line) + ": " + what};
+std::string placeOf(const ConfigLine& line) {
+    const std::string number = "line " + std::to_string(line.number);
+    return line.file.empty() ? number : inQuotes(line.file) + ": " + number;
 }
 
-Result<std::vector<ConfigSection>> splitConfig(std::string_view text) {
-    std::vector<ConfigSection> sections(1);
+Error complain(const ConfigLine& line, const std::string& what) {
+    return {EINVAL, placeOf(line) + ": " + what};
+}
+
+Result<> appendSections(std::vector<ConfigSection> more, std::vector<ConfigSection>& sections) {
+    for (ConfigSetting& setting : more.front().settings) {
+        auto added = addSetting(std::move(setting), sections.front().settings);
+        if (!added.ok()) return added;
+    }
+    std::move(more.begin() + 1, more.end(), std::back_inserter(sections));
+    return {};
+}
+
+Result<std::vector<ConfigSection>> splitConfig(std::string_view text, const std::string& file) {
+    std::vector<ConfigSection> sections{{"", {file, 0}, {}}};
     for (size_t number = 1; !text.empty(); ++number) {
         const size_t end = std::min(text.find('\n'), text.size());
         const std::string_view line = trimmed(text.substr(0, end));
         text.remove_prefix(std::min(end + 1, text.size()));
         if (line.empty() || line[0] == '#' || line[0] == ';') continue;
-        if (auto taken = takeLine(line, number, sections); !taken.ok()) return taken.error();
+        if (auto taken = takeLine(line, {file, number}, sections); !taken.ok())
+            return taken.error();
     }
     return sections;
 }

@@ -20,8 +20,8 @@ struct FilePlan {
     std::vector<FileEntry> add;       ///< in the order of what is wanted, after all removals
 };
 
-/// What is served and wanted with the same size and id is in neither list. What was withdrawn, or is
-/// wanted with another size or id, is in both.
+/// What is served and wanted with the same size and id is in neither list. What was withdrawn, or
+/// is wanted with another size or id, is in both.
 FilePlan planFiles(const std::vector<ServedFile>& served, const std::vector<FileEntry>& wanted);
 
 }  // namespace mooncake::file_server

@@ -44,6 +44,7 @@ void ServedFiles::addAll(const std::vector<FileEntry>& files,
         std::erase_if(files_, [&](const Entry& entry) { return entry.file.path == path; });
         --outcome.added;
         ++outcome.failed;
+        outcome.failures.emplace_back(path, "it could not be published");
     }
 }
 
@@ -52,6 +53,7 @@ void ServedFiles::remove(const std::string& path, Outcome& outcome) {
         LOG(ERROR) << "file " << inQuotes(path)
                    << " could not be taken back; a reload (SIGHUP) tries it again";
         ++outcome.failed;
+        outcome.failures.emplace_back(path, "it could not be taken back");
         return;
     }
     std::erase_if(files_, [&](const Entry& entry) { return entry.file.path == path; });
@@ -78,6 +80,7 @@ void ServedFiles::add(const FileEntry& file, FileBufferID number, Outcome& outco
         LOG(ERROR) << "file " << inQuotes(file.path) << " is not served: " << id.error().message
                    << "; a reload (SIGHUP) tries it again";
         ++outcome.failed;
+        outcome.failures.emplace_back(file.path, id.error().message);
         return;
     }
     files_.push_back({file, id.value()});

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "file_plan.h"
@@ -21,6 +22,8 @@ class ServedFiles {
         size_t added = 0;
         size_t removed = 0;
         size_t failed = 0;  ///< wanted and not served, or not wanted and still held
+        /// What the failures were about: a file's path, and why.
+        std::vector<std::pair<std::string, std::string>> failures = {};
     };
 
     /// @param registry  must outlive this object

@@ -2,14 +2,19 @@
 #include "server.h"
 
 #include <glog/logging.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <ostream>
+#include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
+#include "control_socket.h"
 #include "file_registry.h"
-#include "local_file.h"
+#include "rehearsal.h"
 #include "served_files.h"
+#include "server_config.h"
 #include "transfer_engine.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -19,25 +24,28 @@ using nvmeof_generic::inQuotes;
 
 namespace {
 
-using nvmeof_generic::makeError;
+constexpr size_t kToldFailures = 3;
 
 std::string summary(const ServerConfig& config, const ServedFiles& files) {
     return "serving " + std::to_string(files.count()) + " of " +
            std::to_string(config.files.size()) + " files as segment " + config.segment;
 }
 
-Result<> checkFile(const FileEntry& file) {
-    if (!file.mount.empty()) {
-        if (auto mounted = checkMounted(file.mount); !mounted.ok()) return mounted;
+/// What went wrong with the files, a line each; the cause as a look at the file shows it.
+/// @param options  what the target was started with
+std::vector<std::string> explain(const ServerConfig& config, const ServedFiles::Outcome& outcome,
+                                 const nvmeof_generic::TargetOptions& options) {
+    std::vector<std::string> lines;
+    for (const auto& [path, reason] : outcome.failures) {
+        ServerConfig one = config;
+        std::erase_if(one.files, [&](const FileEntry& file) { return file.path != path; });
+        std::string why = reason;
+        for (const Finding& finding : rehearseFiles(one, {}, options)) {
+            if (finding.verdict != Verdict::kOk) why = finding.message;
+        }
+        lines.push_back(why.find(path) == std::string::npos ? inQuotes(path) + ": " + why : why);
     }
-    auto size = physicalSize(file.path);
-    if (!size.ok()) return size.error();
-    if (file.size && *file.size > size.value()) {
-        return makeError(EINVAL, "cannot serve " + inQuotes(file.path),
-                         "it has " + std::to_string(size.value()) + " bytes, fewer than the " +
-                             std::to_string(*file.size) + " that shall be served");
-    }
-    return {};
+    return lines;
 }
 
 /// Reads the configuration anew; what cannot be taken over leaves everything as it is.
@@ -52,24 +60,35 @@ Result<ServerConfig> readChange(const std::string& path, const ServerConfig& cur
 
 class Server {
  public:
-    Server(ServerConfig config, ServiceSignals& signals, ServiceNotice& notice)
-        : config_(std::move(config)), signals_(signals), notice_(notice) {}
+    Server(ServerConfig config, nvmeof_generic::TargetOptions options, ServiceSignals& signals,
+           ServiceNotice& notice)
+        : config_(std::move(config)),
+          options_(std::move(options)),
+          signals_(signals),
+          notice_(notice) {}
 
     bool start();
-    void reload(const std::string& path);
+    ReloadAnswer reload(const std::string& path);
     bool end();
 
  private:
     ServedFiles::Outcome apply() {
         return files_.apply(config_.files, [this] { return signals_.stopRequested(); });
     }
-    std::string report() {
-        const std::string text = summary(config_, files_);
+    std::string report(const std::vector<std::string>& failures) {
+        std::string text = summary(config_, files_);
         LOG(INFO) << text;
+        for (size_t i = 0; i < failures.size() && i < kToldFailures; ++i) {
+            text += "; " + failures[i];
+        }
+        if (failures.size() > kToldFailures) {
+            text += "; and " + std::to_string(failures.size() - kToldFailures) + " more";
+        }
         return text;
     }
 
     ServerConfig config_;
+    const nvmeof_generic::TargetOptions options_;
     ServiceSignals& signals_;
     ServiceNotice& notice_;
     TransferEngine engine_{false};
@@ -79,8 +98,8 @@ class Server {
 
 bool Server::start() {
     notice_.status("joining the metadata service");
-    const auto nameInUse =
-        config_.takeover ? TransferEngine::NameInUse::kTakeOver : TransferEngine::NameInUse::kRefuse;
+    const auto nameInUse = config_.takeover ? TransferEngine::NameInUse::kTakeOver
+                                            : TransferEngine::NameInUse::kRefuse;
     const int rc = engine_.init(config_.metadata, config_.segment, "", 12345, nameInUse);
     if (rc == ERR_ADDRESS_OVERLAPPED) {
         LOG(ERROR) << "segment " << inQuotes(config_.segment)
@@ -106,11 +125,11 @@ bool Server::start() {
         return false;
     }
     LOG_IF(WARNING, config_.files.empty()) << "the configuration names no file";
-    notice_.ready(report());
+    notice_.ready(report(explain(config_, outcome, options_)));
     return true;
 }
 
-void Server::reload(const std::string& path) {
+ReloadAnswer Server::reload(const std::string& path) {
     notice_.reloading();
     auto wanted = readChange(path, config_);
     if (!wanted.ok()) {
@@ -120,13 +139,19 @@ void Server::reload(const std::string& path) {
             wanted.error().message;
         LOG(ERROR) << refusal;
         notice_.ready(summary(config_, files_) + "; " + refusal);
-        return;
+        return {kWrongConfig, refusal};
     }
     config_ = wanted.take();
     const ServedFiles::Outcome outcome = apply();
     LOG(INFO) << "configuration read again; files: " << outcome.added << " added, "
               << outcome.removed << " taken back, " << outcome.failed << " failed";
-    notice_.ready(report());
+    const auto failures = explain(config_, outcome, options_);
+    notice_.ready(report(failures));
+    ReloadAnswer answer{failures.empty() ? kDone : kFailed, ""};
+    for (const std::string& failure : failures) answer.text += failure + "\n";
+    if (signals_.stopRequested()) answer = {kFailed, "the server was asked to stop meanwhile\n"};
+    answer.text += summary(config_, files_);
+    return answer;
 }
 
 bool Server::end() {
@@ -137,26 +162,8 @@ bool Server::end() {
 
 }  // namespace
 
-ExitStatus check(const std::string& configPath, std::ostream& out, std::ostream& err) {
-    const auto config = readConfig(configPath);
-    if (!config.ok()) {
-        err << config.error().message << '\n';
-        return kWrongConfig;
-    }
-    size_t failed = 0;
-    for (const FileEntry& file : config.value().files) {
-        const auto checked = checkFile(file);
-        if (checked.ok()) continue;
-        err << checked.error().message << '\n';
-        ++failed;
-    }
-    out << configPath << " is right; " << config.value().files.size() - failed << " of "
-        << config.value().files.size() << " files can be served\n";
-    return failed != 0 && config.value().strict ? kFailed : kDone;
-}
-
-ExitStatus serve(const std::string& configPath, bool takeover, ServiceSignals& signals,
-                 ServiceNotice& notice) {
+ExitStatus serve(const std::string& configPath, const std::string& control, bool takeover,
+                 ServiceSignals& signals, ServiceNotice& notice) {
     auto config = readConfig(configPath);
     if (!config.ok()) {
         LOG(ERROR) << config.error().message;
@@ -164,10 +171,44 @@ ExitStatus serve(const std::string& configPath, bool takeover, ServiceSignals& s
     }
     ServerConfig wanted = config.take();
     wanted.takeover = wanted.takeover || takeover;
-    Server server(std::move(wanted), signals, notice);
+    // The transport decides by the same code, and could not say which of its errors are for good.
+    std::optional<nvmeof_generic::TargetOptions> options;
+    const Findings findings = rehearseServer(wanted, {}, environ, &options);
+    if (isHopeless(findings)) {
+        for (const Finding& finding : findings) {
+            if (finding.verdict != Verdict::kError) continue;
+            LOG(ERROR) << finding.message
+                       << (finding.remedy.empty() ? "" : " (" + finding.remedy + ")");
+            notice.status(finding.message);
+        }
+        return kWrongConfig;
+    }
+    std::unique_ptr<ControlSocket> socket;
+    if (!control.empty()) {
+        auto listening = ControlSocket::listen(control);
+        if (!listening.ok()) {
+            LOG(ERROR) << listening.error().message;
+            return kFailed;
+        }
+        socket = listening.take();
+    }
+    Server server(std::move(wanted), options.value_or(nvmeof_generic::TargetOptions()), signals,
+                  notice);
     if (!server.start()) return kFailed;
-    while (signals.wait() == ServiceSignals::Request::kReload) server.reload(configPath);
-    return server.end() ? kDone : kFailed;
+    while (true) {
+        switch (signals.wait(socket ? socket->fd() : -1)) {
+            case ServiceSignals::Request::kReload:
+                server.reload(configPath);
+                break;
+            case ServiceSignals::Request::kControl:
+                if (const auto asker = socket->accept(); asker.valid()) {
+                    ControlSocket::answer(asker, server.reload(configPath));
+                }
+                break;
+            case ServiceSignals::Request::kStop:
+                return server.end() ? kDone : kFailed;
+        }
+    }
 }
 
 }  // namespace mooncake::file_server

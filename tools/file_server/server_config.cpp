@@ -176,7 +176,9 @@ Result<> takeServer(const ConfigSection& section, ServerConfig& config) {
     return takeSettings(section, "the server (the part before the first [file ...])", setters);
 }
 
-Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
+using FilePlaces = std::map<std::string, ConfigLine>;
+
+Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files, FilePlaces& places) {
     if (!section.name.starts_with(kFileSection)) {
         return complain(section.line,
                         "there is no section " + inQuotes(section.name) + ", only [file /path]");
@@ -188,9 +190,10 @@ Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
     }
     FileEntry entry;
     entry.path = std::filesystem::path(given).lexically_normal().string();
-    const auto same = [&](const FileEntry& other) { return other.path == entry.path; };
-    if (std::any_of(files.begin(), files.end(), same)) {
-        return complain(section.line, "file " + inQuotes(entry.path) + " was named before already");
+    if (const auto [other, added] = places.emplace(entry.path, section.line); !added) {
+        return complain(section.line, "file " + inQuotes(entry.path) +
+                                          " was named before already, in " +
+                                          placeOf(other->second));
     }
     if (files.size() == kMaxFiles) {
         return complain(section.line, "the kernel serves at most " + std::to_string(kMaxFiles) +
@@ -207,9 +210,9 @@ Result<> takeFile(const ConfigSection& section, std::vector<FileEntry>& files) {
     }
     const auto sameId = [&](const FileEntry& other) { return entry.id && other.id == entry.id; };
     if (const auto other = std::find_if(files.begin(), files.end(), sameId); other != files.end()) {
-        return complain(section.line, "file " + inQuotes(entry.path) + ": id = " +
-                                          std::to_string(*entry.id) + " is that of file " +
-                                          inQuotes(other->path) + " already");
+        return complain(section.line, "file " + inQuotes(entry.path) +
+                                          ": id = " + std::to_string(*entry.id) +
+                                          " is that of file " + inQuotes(other->path) + " already");
     }
     files.push_back(std::move(entry));
     return {};
@@ -245,6 +248,36 @@ Result<> checkWhole(const ServerConfig& config) {
     return {};
 }
 
+Result<ServerConfig> takeSections(const std::vector<ConfigSection>& sections) {
+    ServerConfig config;
+    if (auto taken = takeServer(sections.front(), config); !taken.ok()) return taken.error();
+    FilePlaces places;
+    for (size_t i = 1; i < sections.size(); ++i) {
+        if (auto taken = takeFile(sections[i], config.files, places); !taken.ok()) {
+            return taken.error();
+        }
+    }
+    if (auto checked = checkWhole(config); !checked.ok()) return checked.error();
+    return config;
+}
+
+// In the order of their names; none where there is no such folder.
+Result<std::vector<std::string>> listFragments(const std::string& folder) {
+    namespace fs = std::filesystem;
+    std::vector<std::string> files;
+    std::error_code error;
+    fs::directory_iterator it(folder, error), end;
+    for (; !error && it != end; it.increment(error)) {
+        const std::string name = it->path().filename();
+        if (name.ends_with(".conf") && !name.starts_with('.')) files.push_back(it->path());
+    }
+    if (error && error.value() != ENOENT) {
+        return makeError(error.value(), "cannot read folder " + inQuotes(folder));
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
 Result<std::string> readText(const std::string& path) {
     const auto cannot = [&](int error) {
         return makeError(error, "cannot read " + inQuotes(path));
@@ -269,29 +302,29 @@ Result<std::string> readText(const std::string& path) {
 }  // namespace
 
 Result<ServerConfig> parseConfig(std::string_view text) {
-    auto sections = splitConfig(text);
-    if (!sections.ok()) return sections.error();
-    ServerConfig config;
-    if (auto taken = takeServer(sections.value().front(), config); !taken.ok()) {
-        return taken.error();
-    }
-    for (size_t i = 1; i < sections.value().size(); ++i) {
-        if (auto taken = takeFile(sections.value()[i], config.files); !taken.ok()) {
-            return taken.error();
-        }
-    }
-    if (auto checked = checkWhole(config); !checked.ok()) return checked.error();
-    return config;
+    const auto sections = splitConfig(text);
+    return sections.ok() ? takeSections(sections.value()) : sections.error();
 }
 
 Result<ServerConfig> readConfig(const std::string& path) {
-    auto text = readText(path);
-    if (!text.ok()) return text.error();
-    auto config = parseConfig(text.value());
-    if (!config.ok()) {
-        return Error{config.error().code, inQuotes(path) + ": " + config.error().message};
+    std::vector<ConfigSection> sections;
+    auto fragments = listFragments(path + ".d");
+    if (!fragments.ok()) return fragments.error();
+    fragments.value().insert(fragments.value().begin(), path);
+    for (const std::string& file : fragments.value()) {
+        const auto text = readText(file);
+        if (!text.ok()) return text.error();
+        auto split = splitConfig(text.value(), file);
+        if (!split.ok()) return split.error();
+        if (sections.empty()) {
+            sections = split.take();
+        } else if (auto added = appendSections(split.take(), sections); !added.ok()) {
+            return added.error();
+        }
     }
-    return config;
+    auto config = takeSections(sections);
+    if (config.ok() || config.error().message.starts_with('\'')) return config;
+    return Error{config.error().code, inQuotes(path) + ": " + config.error().message};
 }
 
 std::string transportArguments(const ServerConfig& config) {

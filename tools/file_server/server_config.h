@@ -16,8 +16,8 @@
 namespace mooncake::file_server {
 
 struct FileEntry {
-    std::string path;              ///< absolute and normalised
-    std::optional<uint64_t> size;  ///< bytes; none: the whole file
+    std::string path;                  ///< absolute and normalised
+    std::optional<uint64_t> size;      ///< bytes; none: the whole file
     std::optional<FileBufferID> id{};  ///< the number that requests name it by; none: planNumbers()
     bool readOnly = false;
     bool pathCheck = true;
@@ -47,7 +47,9 @@ struct ServerConfig {
 /// @return EINVAL that names the line, the setting and what it takes
 Result<ServerConfig> parseConfig(std::string_view text);
 
-/// The same for a file, which the message names too.
+/// The same for a file, and for the fragments beside it: what ends in ".conf" in the folder
+/// "<path>.d", in the order of the names. A setting or file that is said in two of them is an
+/// error. Messages name the file, too.
 /// @return also ENOENT, EACCES ... where it cannot be read, EFBIG above 8 MiB
 Result<ServerConfig> readConfig(const std::string& path);
 

@@ -34,15 +34,16 @@ bool ServiceSignals::stopRequested() const {
            (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
-ServiceSignals::Request ServiceSignals::wait() {
+ServiceSignals::Request ServiceSignals::wait(int control) {
     while (true) {
         if (stopRequested()) return Request::kStop;
         signalfd_siginfo info;
         if (read(fd_, &info, sizeof(info)) == sizeof(info)) {
             return info.ssi_signo == SIGHUP && !stopRequested() ? Request::kReload : Request::kStop;
         }
-        pollfd entry = {fd_, POLLIN, 0};
-        (void)poll(&entry, 1, -1);
+        pollfd entries[] = {{fd_, POLLIN, 0}, {control, POLLIN, 0}};
+        (void)poll(entries, 2, -1);
+        if (entries[0].revents == 0 && entries[1].revents != 0) return Request::kControl;
     }
 }
 

@@ -53,8 +53,8 @@ class NVMeoFGenericTransport : public Transport,
     bool progress() override;
     bool waitForProgress(std::chrono::nanoseconds limit) override;
 
-    /// What this node has counted as an initiator since the transport was installed. A program that
-    /// does not link the plugin calls it, too, since it is virtual:
+    /// What this node has counted since the transport was installed, as an initiator and as a
+    /// target. A program that does not link the plugin calls it, too, since it is virtual:
     ///     auto* transport =
     ///     static_cast<NVMeoFGenericTransport*>(engine.getTransport("nvmeof_generic"));
     ///     if (transport != nullptr) stats = transport->getStats();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,9 +84,34 @@ class SubmitStatsSource {
     virtual SubmitStats submitStats() const = 0;
 };
 
+/// What this node serves to others, and to whom.
+struct TargetStats {
+    std::string segment;       ///< under which the files are published
+    std::string address;       ///< "192.0.2.10:4420"
+    std::string subsystemNqn;  ///< new with each start
+    uint64_t files = 0;        ///< that are exported now
+    uint64_t bytes = 0;        ///< of them all that remote hosts reach
+    /// Files that were exported no more because they had changed, by what had happened: "resized",
+    /// "replaced", "gone" (deleted or renamed) or "other".
+    std::map<std::string, uint64_t> withdrawn;
+    bool anyHost = false;       ///< whether every host may connect
+    uint64_t allowedHosts = 0;  ///< that may, where not every host may
+    /// TCP connections at the port, also to other targets that share it: a host has one for each of
+    /// its queues. Nothing where that cannot be known, as with RDMA.
+    std::optional<uint64_t> tcpConnections;
+    /// Controllers (connections of a host as a whole) by host NQN; nothing where the kernel does
+    /// not show them: this takes root, debugfs, and CONFIG_NVME_TARGET_DEBUGFS (6.11 or newer).
+    std::optional<std::map<std::string, uint64_t>> controllers;
+    bool published = false;     ///< whether the store has the record as it is to be
+    uint64_t publications = 0;  ///< that succeeded
+    uint64_t publicationFailures = 0;
+    double sincePublication = 0;  ///< seconds since the last that succeeded
+};
+
 struct TransportStats {
     std::vector<SegmentStats> segments;  ///< those that this node reads or writes
     SubmitStats submits;                 ///< of all of them together
+    std::optional<TargetStats> target;   ///< nothing in an initiator that exports nothing
 };
 
 /// "idle", "connecting", "ready", "degraded" or "gone".

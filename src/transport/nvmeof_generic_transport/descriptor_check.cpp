@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "machine_identity.h"
+#include "segment/paced_lines.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -133,6 +134,12 @@ Result<> checkReach(const RemoteDescriptor& described, const std::string& theirs
     return {};
 }
 
+// A record stays as it is for long, and is looked at with each attempt to connect.
+void complain(std::string line) {
+    static PacedLines lines;
+    if (lines.admit(line)) LOG(ERROR) << line;
+}
+
 }  // namespace
 
 Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
@@ -175,16 +182,17 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
     for (const auto& file : descriptor.file_buffers) {
         const uint32_t nsid = nsidOf(file);
         if (!isNsid(file.id) || !isNsid(nsid) || file.size == 0 || file.size > kMaxFileBytes) {
-            LOG(ERROR)
-                << segment << ": file " << file.id << " of " << file.size
-                << " bytes is left out: neither its id nor its size may be 0 or out of range";
+            complain(segment + ": file " + std::to_string(file.id) + " of " +
+                     std::to_string(file.size) +
+                     " bytes is left out: neither its id nor its size may be 0 or out of range");
             continue;
         }
         RemoteFile remote{nsid, file.size, identityOf(file), file.path, nsidIsItsToo(file)};
         if (!checked.files.emplace(file.id, std::move(remote)).second) twice.insert(file.id);
     }
     for (uint32_t id : twice) {
-        LOG(ERROR) << segment << ": file " << id << " is left out: it is listed more than once";
+        complain(segment + ": file " + std::to_string(id) +
+                 " is left out: it is listed more than once");
         checked.files.erase(id);
     }
     tellApart(checked.files);

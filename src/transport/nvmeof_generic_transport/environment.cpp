@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "environment.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <map>
@@ -101,6 +102,19 @@ Reader absolutePath(std::string& target) {
     };
 }
 
+Reader label(std::string& target) {
+    return [&target](std::string_view value) -> Result<> {
+        const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+            return c > ' ' && c <= '~' && c != '"' && c != '\\';
+        });
+        if (value.empty() || value.size() > 128 || !plain) {
+            return expected("1 to 128 printable ASCII characters without blank, quote, backslash");
+        }
+        target = value;
+        return {};
+    };
+}
+
 std::map<std::string_view, Reader> readers(TransportOptions& options) {
     IoOptions& io = options.io;
     InitiatorOptions& initiator = options.initiator;
@@ -144,6 +158,7 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
         {"ALLOWED_NETWORKS", networks(options.allowedNetworks)},
         {"STATS_FILE", absolutePath(options.statsFile)},
         {"STATS_INTERVAL", seconds(3600, options.statsInterval)},
+        {"STATS_LABEL", label(options.statsLabel)},
     };
 }
 
@@ -156,6 +171,7 @@ Error malformed(const std::string& name, std::string_view value, const std::stri
 
 Result<TransportOptions> readEnvironment(const char* const* environment) {
     TransportOptions options;
+    options.statsLabel = program_invocation_short_name;
     const auto known = readers(options);
     for (; *environment != nullptr; ++environment) {
         const std::string_view entry = *environment;

@@ -21,6 +21,7 @@ struct TransportOptions {
     NetworkList allowedNetworks;  ///< where an initiator connects to
     std::string statsFile;        ///< where the counters are written; empty: nowhere
     std::chrono::seconds statsInterval{10};
+    std::string statsLabel;  ///< what the counters call this process; default: the program's name
 };
 
 /// Reads MC_NVMEOF_GENERIC_*. A variable that is not set keeps its default; a malformed or

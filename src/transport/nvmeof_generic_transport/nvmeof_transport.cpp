@@ -18,9 +18,12 @@
 #include "environment.h"
 #include "housekeeper.h"
 #include "machine_identity.h"
+#include "publication_log.h"
+#include "segment/log_pace.h"
 #include "segment/remote_segment.h"
 #include "slice_clock.h"
 #include "stats_text.h"
+#include "target/connection_count.h"
 #include "transport/nvmeof_generic_transport/common/this_process.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
@@ -101,6 +104,24 @@ int report(const std::string& what, const Error& error) {
 }  // namespace
 
 /// Built in the order of the members and taken down in a fixed order of its own.
+// An engine that gathers publications, or makes them by itself, says how they went. With any other
+// each call is one.
+template <class Metadata>
+void fillPublications(const Metadata& metadata, const PublicationLog& calls, TargetStats& stats) {
+    if constexpr (requires { metadata.publications(); }) {
+        const auto all = metadata.publications();
+        stats.published = all.current;
+        stats.publications = all.succeeded;
+        stats.publicationFailures = all.failed;
+        if (all.succeeded != 0) {
+            stats.sincePublication =
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - all.last).count();
+        }
+    } else {
+        calls.fill(stats);
+    }
+}
+
 struct NVMeoFGenericTransport::Parts {
     using Segments = std::unordered_map<SegmentID, std::unique_ptr<RemoteSegment>>;
 
@@ -109,6 +130,7 @@ struct NVMeoFGenericTransport::Parts {
 
     /// Makes what reading and writing needs: initiator and pool, or neither.
     Result<> makeInitiator();
+    void startHousekeeping();
     RemoteSegment& segment(SegmentID id);
     const Segments::value_type& findOrAdd(SegmentID id);
     void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count,
@@ -118,7 +140,9 @@ struct NVMeoFGenericTransport::Parts {
     bool usesNoSegment() const;
     TransportStats stats() const;
     SubmitStats submits() const;
-    void writeStats() const;
+    TargetStats targetStats() const;
+    Result<> beginStats() const;
+    void writeStats();
     Housekeeper::Clock::time_point keepHouse(Housekeeper::Clock::time_point now);
 
     const MadeHere origin;
@@ -136,8 +160,11 @@ struct NVMeoFGenericTransport::Parts {
     // found here without the lock.
     std::array<std::atomic<const Segments::value_type*>, 64> lately{};
 
-    std::unique_ptr<Housekeeper> housekeeper;    // with the initiator; it uses all of the above
+    PublicationLog publications;
+    LogPace statsLog;                            // of whoever writes them: one thread at a time
+    std::unique_ptr<Housekeeper> housekeeper;    // it uses all of the above
     Housekeeper::Clock::time_point nextStats{};  // its own
+    bool housekeeps = false;
 };
 
 NVMeoFGenericTransport::Parts::~Parts() {
@@ -182,6 +209,7 @@ SubmitStats NVMeoFGenericTransport::Parts::submits() const {
 TransportStats NVMeoFGenericTransport::Parts::stats() const {
     TransportStats all;
     all.submits = submits();
+    if (target) all.target = targetStats();
     std::shared_lock lock(mutex);
     for (const auto& [id, segment] : segments) {
         all.segments.push_back(segment->stats());
@@ -190,10 +218,40 @@ TransportStats NVMeoFGenericTransport::Parts::stats() const {
     return all;
 }
 
-void NVMeoFGenericTransport::Parts::writeStats() const {
-    if (options.statsFile.empty() || !initiator) return;
-    if (auto written = replaceFile(options.statsFile, statsText(stats())); !written.ok()) {
-        LOG_EVERY_T(ERROR, 60) << kProtocol << ": statistics: " << written.error().message;
+TargetStats NVMeoFGenericTransport::Parts::targetStats() const {
+    const TransportAddress& at = target->address();
+    TargetCounts counts = target->counts();
+    TargetStats stats;
+    stats.segment = options.target.segment;
+    stats.address = (at.adrfam == "ipv6" ? "[" + at.traddr + "]" : at.traddr) + ":" + at.trsvcid;
+    stats.subsystemNqn = target->subsystemNqn();
+    stats.files = counts.files;
+    stats.bytes = counts.bytes;
+    stats.withdrawn = std::move(counts.withdrawn);
+    stats.anyHost = counts.anyHost;
+    stats.allowedHosts = counts.allowedHosts;
+    stats.tcpConnections = countTcpConnections(at);
+    stats.controllers = countControllers(stats.subsystemNqn);
+    fillPublications(metadata, publications, stats);
+    return stats;
+}
+
+// Before anything is made: a file that cannot be written is an error of who asked for it.
+Result<> NVMeoFGenericTransport::Parts::beginStats() const {
+    if (options.statsFile.empty()) return {};
+    auto written = replaceFile(options.statsFile, statsText({}, options.statsLabel));
+    if (written.ok()) return written;
+    return Error{written.error().code,
+                 written.error().message + "; MC_NVMEOF_GENERIC_STATS_FILE names it"};
+}
+
+void NVMeoFGenericTransport::Parts::writeStats() {
+    if (options.statsFile.empty() || !housekeeps) return;
+    auto written = replaceFile(options.statsFile, statsText(stats(), options.statsLabel));
+    if (written.ok()) return;
+    if (const auto left = statsLog.admit(LogPace::Clock::now())) {
+        LOG(ERROR) << kProtocol << ": statistics: " << written.error().message << " (" << *left
+                   << " such lines left out)";
     }
 }
 
@@ -216,7 +274,7 @@ Housekeeper::Clock::time_point NVMeoFGenericTransport::Parts::keepHouse(
 // unregistered meanwhile is not in it.
 void NVMeoFGenericTransport::Parts::withdraw(FileBufferID id) {
     const int error = metadata.removeFileBuffer(id, true);
-    if (error == 0 || error == ERR_ADDRESS_NOT_REGISTERED) return;
+    if (error == ERR_ADDRESS_NOT_REGISTERED || publications.note(error) == 0) return;
     LOG(ERROR) << kProtocol << ": file " << id
                << ", which is exported no more, is still in the published descriptor: is the "
                   "metadata service reachable?";
@@ -262,17 +320,17 @@ Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
     if (!madeInitiator.ok()) return madeInitiator.error();
     auto madePool = IoPool::create(options.io);
     if (!madePool.ok()) return madePool.error();
-    if (!options.statsFile.empty()) {
-        if (auto written = replaceFile(options.statsFile, statsText({})); !written.ok()) {
-            return Error{written.error().code,
-                         written.error().message + "; MC_NVMEOF_GENERIC_STATS_FILE names it"};
-        }
-    }
     initiator = madeInitiator.take();
     pool = madePool.take();
+    return {};
+}
+
+// When all parts are there. Who only exports, and counts nothing, needs no thread for it.
+void NVMeoFGenericTransport::Parts::startHousekeeping() {
+    housekeeps = true;
+    if (!initiator && options.statsFile.empty()) return;
     housekeeper = std::make_unique<Housekeeper>(
         [this](Housekeeper::Clock::time_point now) { return keepHouse(now); });
-    return {};
 }
 
 void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fileId,
@@ -334,6 +392,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
     auto options = readEnvironment(environ);
     if (!options.ok()) return report("options", options.error());
     parts->options = options.take();
+    if (auto begun = parts->beginStats(); !begun.ok()) return report("statistics", begun.error());
 
     auto descriptor = std::make_shared<SegmentDesc>();
     descriptor->name = local_server_name_;
@@ -372,7 +431,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
     // Who exports nothing has nothing to publish, and must not overwrite the record of a node that
     // does.
     if (exports) {
-        if (int error = metadata_->updateLocalSegmentDesc(); error != 0) {
+        if (int error = parts->publications.note(metadata_->updateLocalSegmentDesc()); error != 0) {
             LOG(ERROR) << kProtocol << ": segment " << local_server_name_
                        << " could not be published: is the metadata service reachable?";
             metadata_->removeLocalSegment(local_server_name_);
@@ -380,6 +439,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         }
         published_ = true;
     }
+    parts->startHousekeeping();
     parts_ = std::move(parts);
     return 0;
 }
@@ -474,7 +534,7 @@ TransportStats NVMeoFGenericTransport::getStats() const {
 }
 
 std::string NVMeoFGenericTransport::getStatsText() const {
-    return statsText(getStats());
+    return statsText(getStats(), parts_ ? parts_->options.statsLabel : "");
 }
 
 SubmitStats NVMeoFGenericTransport::submitStats() const {
@@ -526,7 +586,8 @@ int NVMeoFGenericTransport::exportLocalFile(FileBufferID id, const std::string& 
     published.size = file.size;
     published.align = file.blockSize;
     setUuid(published, file.uuid);
-    if (int error = metadata_->addFileBuffer(published, true); error != 0) {
+    if (int error = parts_->publications.note(metadata_->addFileBuffer(published, true));
+        error != 0) {
         LOG(ERROR) << kProtocol << ": register " << path
                    << ": the file could not be published: is the metadata service reachable?";
         metadata_->removeFileBuffer(id, false);
@@ -555,7 +616,7 @@ int NVMeoFGenericTransport::unregisterLocalFile(FileBufferID id) {
     // is what the caller needs, and an initiator that comes by the old record is told that the
     // namespace is gone.
     const int error = metadata_->removeFileBuffer(id, true);
-    if (error != 0 && error != ERR_ADDRESS_NOT_REGISTERED) {
+    if (error != ERR_ADDRESS_NOT_REGISTERED && parts_->publications.note(error) != 0) {
         LOG(ERROR) << kProtocol << ": file " << id
                    << " is still in the published descriptor: is the metadata service reachable?";
     }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,12 +45,17 @@ std::string labels(const SegmentStats& segment, const FileStats& file) {
 
 class Text {
  public:
+    explicit Text(const std::string& process)
+        : all_(process.empty() ? "" : "process=\"" + label(process) + "\"") {}
+
     void family(const char* name, const char* type, const char* help) {
         name_ = std::string("nvmeof_generic_") + name;
         text_ += "# HELP " + name_ + " " + help + "\n# TYPE " + name_ + " " + type + "\n";
     }
     void line(const std::string& labels, const std::string& value, const char* suffix = "") {
-        text_ += name_ + suffix + (labels.empty() ? "" : "{" + labels + "}") + " " + value + "\n";
+        std::string braced = all_ + (all_.empty() || labels.empty() ? "" : ",") + labels;
+        if (!braced.empty()) braced = "{" + braced + "}";
+        text_ += name_ + suffix + braced + " " + value + "\n";
     }
     void line(const std::string& labels, uint64_t value, const char* suffix = "") {
         line(labels, std::to_string(value), suffix);
@@ -57,6 +63,7 @@ class Text {
     std::string take() { return std::move(text_); }
 
  private:
+    const std::string all_;
     std::string name_;
     std::string text_;
 };
@@ -85,10 +92,52 @@ std::string nameBeside(const std::string& path) {
     return path + "." + std::to_string(number);
 }
 
+void targetFamilies(Text& text, const TargetStats& target) {
+    const std::string ours =
+        "segment=\"" + label(target.segment) + "\",address=\"" + label(target.address) + "\"";
+    const auto one = [&](const char* name, const char* type, const char* help, uint64_t value) {
+        text.family(name, type, help);
+        text.line(ours, value);
+    };
+    one("target_files", "gauge", "Files that are exported", target.files);
+    one("target_bytes", "gauge", "Bytes of them that remote hosts reach", target.bytes);
+    text.family("target_withdrawn_files_total", "counter",
+                "Files that were exported no more because they had changed");
+    for (const auto& [reason, count] : target.withdrawn) {
+        text.line(ours + ",reason=\"" + label(reason) + "\"", count);
+    }
+    one("target_any_host", "gauge", "1 where every host may connect", target.anyHost);
+    one("target_allowed_hosts", "gauge", "Hosts that may connect, where not every host may",
+        target.allowedHosts);
+    if (target.tcpConnections) {
+        one("target_tcp_connections", "gauge",
+            "TCP connections at the port, also to other targets there; a host has one per queue",
+            *target.tcpConnections);
+    }
+    if (target.controllers) {
+        text.family("target_controllers", "gauge", "Controllers by host NQN");
+        for (const auto& [host, count] : *target.controllers) {
+            text.line(ours + ",host=\"" + label(host) + "\"", count);
+        }
+    }
+    one("target_record_published", "gauge",
+        "1 where the metadata service has the record as it is to be", target.published);
+    one("target_publications_total", "counter", "Publications of the record that succeeded",
+        target.publications);
+    one("target_publication_failures_total", "counter", "Publications of the record that failed",
+        target.publicationFailures);
+    text.family("target_publication_age_seconds", "gauge",
+                "Since the last publication that succeeded");
+    text.line(ours, decimal(static_cast<uint64_t>(target.sincePublication * 1e6)));
+}
+
 }  // namespace
 
-std::string statsText(const TransportStats& stats) {
-    Text text;
+std::string statsText(const TransportStats& given, const std::string& process) {
+    Text text(process);
+    // A segment whose record was never seen has no name yet, and would get another series with it.
+    TransportStats stats = given;
+    std::erase_if(stats.segments, [](const SegmentStats& segment) { return segment.name.empty(); });
     const auto ofSegments = [&](const auto& value) {
         for (const auto& segment : stats.segments) text.line(labels(segment), value(segment));
     };
@@ -142,6 +191,7 @@ std::string statsText(const TransportStats& stats) {
             if (operation.latency.count() != 0) histogram(text, all, operation.latency);
         });
     });
+    if (stats.target) targetFamilies(text, *stats.target);
     return text.take();
 }
 
@@ -168,6 +218,8 @@ Result<> replaceFile(const std::string& path, const std::string& text) {
         if (written < 0) return failed("cannot write");
         done += static_cast<size_t>(written);
     }
+    // For whoever reads counters, whatever the process's umask.
+    if (fchmod(file.get(), 0644) != 0) return failed("cannot open to readers");
     if (beside.empty()) {
         const std::string open = "/proc/self/fd/" + std::to_string(file.get());
         int code = EEXIST;

@@ -10,7 +10,10 @@ namespace mooncake::nvmeof_generic {
 
 /// The counters in Prometheus' text format (version 0.0.4), which people can read, too. Names of
 /// segments come from the metadata service: bytes that are not plain text become '?'.
-std::string statsText(const TransportStats& stats);
+/// @param process  the label `process` of each series, by which two programs of a host that read
+/// the same
+///     segments differ; empty: no such label
+std::string statsText(const TransportStats& stats, const std::string& process = "");
 
 /// Replaces a file by one with this text, so that whoever reads it sees all of the old or all of
 /// the new.

@@ -337,4 +337,160 @@ TEST(FileServer, ManyFilesAreAFewPublications) {
     EXPECT_EQ(nvmetObjects(), before);
 }
 
+/// The program in its other uses.
+int runServer(const std::vector<std::string>& options, std::string& output) {
+    std::vector<std::string> command{"transfer_engine_file_server"};
+    command.insert(command.end(), options.begin(), options.end());
+    ChildProcess program(command);
+    const int status = program.wait();
+    output = program.output();
+    return status;
+}
+
+bool holds(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+// What systemctl reload does: it ends when the work is done, and says what failed.
+TEST(FileServer, AReloadThatIsWaitedFor) {
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    const std::string control = "--control=" + folder + "/control";
+    const std::string one = folder + "/one", two = folder + "/two";
+    for (const std::string& file : {one, two}) makeFile(file, kSize);
+    const auto configure = [&](const std::string& files) {
+        std::ofstream(config) << "segment = server\nmetadata = " << metadata.url()
+                              << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n"
+                              << files;
+    };
+    configure("[file " + one + "]\n");
+    ChildProcess server({"transfer_engine_file_server", "--config=" + config, control});
+    ASSERT_NE(server.waitForLine("serving 1 of 1 files"), "") << server.output();
+    Node initiator(metadata, "initiator");
+    const SegmentID segment = initiator.engine().openSegment("server");
+    const auto published = [&] {
+        return initiator.engine().getMetadata()->getSegmentDescByID(segment, true)->file_buffers;
+    };
+    ASSERT_EQ(published().size(), 1u);
+
+    std::string output;
+    configure("[file " + one + "]\n[file " + two + "]\n");
+    EXPECT_EQ(runServer({"--reload", control}, output), 0) << output;
+    EXPECT_TRUE(holds(output, "serving 2 of 2 files")) << output;
+    EXPECT_EQ(published().size(), 2u) << "it is done when the command ends";
+
+    configure("[file " + one + "]\n[file " + two + "]\n[file /no/such/file]\n");
+    EXPECT_EQ(runServer({"--reload", control}, output), 1);
+    EXPECT_TRUE(holds(output, "'/no/such/file': No such file")) << output;
+    EXPECT_TRUE(holds(output, "serving 2 of 3 files")) << output;
+
+    configure("[file two]\n");
+    EXPECT_EQ(runServer({"--reload", control}, output), 2);
+    EXPECT_TRUE(holds(output, "line 5: file 'two'")) << output;
+    configure("trsvcid = 4444\n");
+    EXPECT_EQ(runServer({"--reload", control}, output), 2);
+    EXPECT_TRUE(holds(output, "trsvcid differs")) << output;
+    EXPECT_EQ(published().size(), 2u);
+
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+    EXPECT_EQ(runServer({"--reload", control}, output), 1);
+    EXPECT_TRUE(holds(output, "no server runs")) << output;
+}
+
+// A check beside a server that runs: its port is no obstacle, nor are the devices that it holds; a
+// device that another holds is.
+TEST(FileServer, ACheckSeesWhatAStartWouldMeet) {
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    std::istringstream disks(getenv("NVMEOF_TEST_DISKS"));
+    std::string disk;
+    ASSERT_TRUE(disks >> disk);
+    const auto configure = [&](const std::string& segment) {
+        std::ofstream(config) << "segment = " << segment << "\nmetadata = " << metadata.url()
+                              << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n[file " << disk
+                              << "]\n";
+    };
+    const auto before = nvmetObjects();
+    std::string output;
+    configure("server");
+    EXPECT_EQ(runServer({"--check", "--config=" + config}, output), 0);
+    EXPECT_TRUE(holds(output, "1 of 1 files can be served")) << output;
+    EXPECT_EQ(nvmetObjects(), before);
+
+    ChildProcess server({"transfer_engine_file_server", "--config=" + config});
+    ASSERT_NE(server.waitForLine("serving 1 of 1 files"), "") << server.output();
+    const auto running = nvmetObjects();
+    EXPECT_EQ(runServer({"--check", "--config=" + config}, output), 0);
+    EXPECT_TRUE(holds(output, "it is being served")) << output;
+    configure("another");
+    EXPECT_EQ(runServer({"--check", "--json", "--config=" + config}, output), 0);
+    EXPECT_TRUE(holds(output, "\"file.busy\"")) << output;
+    EXPECT_EQ(nvmetObjects(), running);
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+    EXPECT_EQ(nvmetObjects(), before);
+}
+
+// A node that only serves counts what it serves.
+TEST(FileServer, CountsWhatItServes) {
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    const std::string one = folder + "/one", two = folder + "/two", stats = folder + "/stats";
+    for (const std::string& file : {one, two}) makeFile(file, kSize);
+    std::ofstream(config) << "segment = server\nmetadata = " << metadata.url()
+                          << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n[file " << one
+                          << "]\nid = 1\n[file " << two << "]\nsize = 512K\n";
+    ChildProcess server({"sh", "-c",
+                         "umask 0077; exec env MC_NVMEOF_GENERIC_STATS_FILE=" + stats +
+                             " MC_NVMEOF_GENERIC_STATS_INTERVAL=1"
+                             " MC_NVMEOF_GENERIC_STATS_LABEL=shelf"
+                             " transfer_engine_file_server --config=" +
+                             config});
+    ASSERT_NE(server.waitForLine("serving 2 of 2 files"), "") << server.output();
+    const auto value = [&](const std::string& name) {
+        std::ifstream file(stats);
+        for (std::string line; std::getline(file, line);) {
+            if (line.starts_with("nvmeof_generic_target_" + name + "{process=\"shelf\"")) {
+                return std::stod(line.substr(line.rfind(' ')));
+            }
+        }
+        return -1.0;
+    };
+    EXPECT_TRUE(eventually([&] { return value("files") == 2; }));
+    EXPECT_EQ(value("bytes"), kSize + kSize / 2);
+    EXPECT_EQ(value("record_published"), 1);
+    EXPECT_EQ(value("tcp_connections"), 0);
+    struct stat info;
+    ASSERT_EQ(stat(stats.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777u, 0644u);
+    {
+        Node initiator(metadata, "initiator");
+        const SegmentID segment = initiator.engine().openSegment("server");
+        AlignedBuffer buffer(4096);
+        EXPECT_TRUE(initiator.read(segment, 1, 0, buffer.data(), 4096));
+        EXPECT_TRUE(eventually([&] { return value("tcp_connections") >= 2; }));
+    }
+    EXPECT_TRUE(eventually([&] { return value("tcp_connections") == 0; }));
+    std::filesystem::resize_file(one, kSize / 2);
+    EXPECT_TRUE(eventually([&] { return value("withdrawn_files_total") == 1; }));
+    EXPECT_EQ(value("files"), 1);
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
+// With a stats file that cannot be written, or a malformed one, the node does not start.
+TEST(FileServer, ACountersFileThatCannotBeWritten) {
+    const auto before = nvmetObjects();
+    MetadataServer metadata;
+    const std::string folder = testFolder(), config = folder + "/file_server.conf";
+    std::ofstream(config) << "segment = server\nmetadata = " << metadata.url()
+                          << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n";
+    ChildProcess server({"env", "MC_NVMEOF_GENERIC_STATS_FILE=" + folder + "/none/stats",
+                         "transfer_engine_file_server", "--config=" + config});
+    EXPECT_EQ(server.wait(), 1);
+    EXPECT_TRUE(holds(server.output(), "MC_NVMEOF_GENERIC_STATS_FILE")) << server.output();
+    EXPECT_EQ(nvmetObjects(), before);
+}
+
 }  // namespace

@@ -33,20 +33,30 @@ class LocalTarget final : public Target {
     const TransportAddress& address() const override { return address_; }
 
     Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
-                                 const FileRules&) override {
-        const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
+                                 const FileRules& rules) override {
+        const UniqueFd file(open(path.c_str(), (rules.readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC));
         if (!file.valid()) return makeError(errno, "open " + path);
         const std::lock_guard lock(registryMutex);
         registry[{nqn_, nsid}] = path;
-        return ExportedFile{nsid, path, size / kBlockSize * kBlockSize, kBlockSize, ""};
+        sizes_[nsid] = size / kBlockSize * kBlockSize;
+        return ExportedFile{nsid, path, sizes_[nsid], kBlockSize, ""};
     }
+    void cutOff() override {}
 
     Result<> removeFile(uint32_t nsid) override {
         const std::lock_guard lock(registryMutex);
         registry.erase({nqn_, nsid});
+        sizes_.erase(nsid);
         return {};
     }
-    void cutOff() override {}
+    TargetCounts counts() override {
+        const std::lock_guard lock(registryMutex);
+        TargetCounts counts;
+        counts.files = sizes_.size();
+        for (const auto& [nsid, size] : sizes_) counts.bytes += size;
+        counts.anyHost = true;
+        return counts;
+    }
     Result<> setAllowedHosts(const std::vector<std::string>&) override { return {}; }
 
     bool exports(uint32_t nsid) override {
@@ -57,6 +67,7 @@ class LocalTarget final : public Target {
  private:
     const std::string nqn_;
     const TransportAddress address_;
+    std::map<uint32_t, uint64_t> sizes_;  // under registryMutex
 };
 
 class LocalConnection final : public Connection {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "admin_fixture.h"
 
@@ -35,6 +37,15 @@ class CheckTest : public AdminTest {
                 std::string("nqn.2014-08.org.nvmexpress:uuid:") + kUuid + "\n");
         putFile(roots_.etc + "/nvme/hostid", std::string(kUuid) + "\n");
     }
+    static bool isInManual(const std::string& code) {
+        std::ifstream file(ADMIN_MANUAL);
+        const std::string page((std::istreambuf_iterator<char>(file)), {});
+        std::string row = code;
+        for (size_t at = 0; (at = row.find('-', at)) != std::string::npos; at += 2) {
+            row.insert(at, "\\");
+        }
+        return !code.empty() && page.find("\n.B " + row + "\n") != std::string::npos;
+    }
     std::string modules() const { return roots_.modules + "/6.1.0-test"; }
 
     // The one line that is not ok: verdict and text.
@@ -44,9 +55,11 @@ class CheckTest : public AdminTest {
         const Outcome outcome = run(arguments, euid);
         const Json::Value report = outcome.json();
         EXPECT_EQ(outcome.status, report["passed"].asBool() ? 0 : 1);
+        EXPECT_EQ(report["schema"].asInt(), 1);
         std::string all;
         for (const Json::Value& check : report["checks"]) {
             const std::string verdict = check["verdict"].asString();
+            EXPECT_TRUE(isInManual(check["code"].asString())) << check;
             EXPECT_EQ(verdict == "ok", check["remedy"].isNull());
             if (verdict == "ok") continue;
             all += (all.empty() ? "" : " AND ") + verdict + ": " + check["what"].asString() +

@@ -21,7 +21,6 @@ class CommandLineTest : public AdminTest {
 
 TEST_F(CommandLineTest, WrongUsage) {
     refuses({}, "a command is missing");
-    refuses({"--json"}, "a command is missing");
     refuses({"show"}, "no command 'show'");
     refuses({"list", "clean"}, "'clean' is not an option");
     refuses({"list", "--jason"}, "no option '--jason'");
@@ -36,9 +35,24 @@ TEST_F(CommandLineTest, WrongUsage) {
 // An option that a command would ignore is a misunderstanding: nothing may happen.
 TEST_F(CommandLineTest, OptionsOfOtherCommands) {
     refuses({"list", "--dry-run"}, "list has no option --dry-run");
-    refuses({"clean", "--json"}, "clean has no option --json");
     refuses({"clean", "--all"}, "clean has no option --all");
     refuses({"check", "--dry-run"}, "check has no option --dry-run");
+}
+
+// Who asks for JSON reads nothing else.
+TEST_F(CommandLineTest, WrongUsageInJson) {
+    for (const auto& [arguments, reason] :
+         std::vector<std::pair<std::vector<std::string>, std::string>>{
+             {{"--json"}, "a command is missing"},
+             {{"clean", "--json"}, "clean has no option --json"},
+             {{"list", "--jason", "--json"}, "no option '--jason'"}}) {
+        const Outcome outcome = run(arguments);
+        EXPECT_EQ(outcome.status, 2);
+        EXPECT_EQ(outcome.err, "");
+        EXPECT_EQ(outcome.json()["schema"].asInt(), 1);
+        EXPECT_EQ(outcome.json()["error"]["code"].asString(), "usage");
+        EXPECT_THAT(outcome.json()["error"]["message"].asString(), HasSubstr(reason));
+    }
 }
 
 TEST_F(CommandLineTest, HelpTellsAll) {

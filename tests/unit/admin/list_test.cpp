@@ -64,6 +64,18 @@ TEST_F(ListTest, ALiveTarget) {
     EXPECT_EQ(snapshot(), before);
 }
 
+TEST_F(ListTest, AFailureInJson) {
+    std::filesystem::remove_all(roots_.nvmet());
+    const Outcome outcome = run({"list", "--json"});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_EQ(outcome.json()["schema"].asInt(), 1);
+    EXPECT_EQ(outcome.json()["error"]["code"].asString(), "ENOENT");
+    EXPECT_THAT(outcome.json()["error"]["message"].asString(),
+                HasSubstr("configfs is not mounted"));
+    EXPECT_THAT(run({"list"}).err, HasSubstr("configfs is not mounted"));
+}
+
 TEST_F(ListTest, ADeadTarget) {
     auto target = startTarget();
     target->kill();

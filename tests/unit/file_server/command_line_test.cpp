@@ -32,6 +32,10 @@ TEST(CommandLine, TakesWhatTheHelpSays) {
     EXPECT_EQ(parse({"--check", "--help"}).value().action, Action::kHelp);
     EXPECT_EQ(parse({"-h"}).value().action, Action::kHelp);
     EXPECT_EQ(parse({"--version"}).value().action, Action::kVersion);
+    EXPECT_TRUE(parse({"--json", "--check"}).value().json);
+    const auto reload = parse({"--reload", "--control=/run/x/control"});
+    EXPECT_EQ(reload.value().action, Action::kReload);
+    EXPECT_EQ(reload.value().control, "/run/x/control");
 }
 
 TEST(CommandLine, RefusesTheRest) {
@@ -44,6 +48,10 @@ TEST(CommandLine, RefusesTheRest) {
     refuses({"--config="}, "--config needs the path");
     refuses({"--checks"}, "there is no option '--checks'");
     refuses({"--check=yes"}, "'--check=yes'");
+    refuses({"--json"}, "--json is an option of --check");
+    refuses({"--reload", "--json"}, "--json is an option of --check");
+    refuses({"--check", "--reload"}, "exclude each other");
+    refuses({"--control=socket"}, "--control needs the absolute path");
     refuses({"-c"}, "there is no option '-c'");
     refuses({"/etc/x.conf"}, "'/etc/x.conf' is not an option");
 }

@@ -242,5 +242,54 @@ TEST(FixedChange, EachSettingThatTakesARestart) {
     names("dhchap_keys", [](auto& config) { config.dhchapKeys = "/x"; });
 }
 
+class FragmentTest : public testing::Test {
+ protected:
+    FragmentTest() { std::filesystem::create_directory(config_ + ".d"); }
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream(config_ + ".d/" + name) << text;
+    }
+    void refused(const testing::Matcher<std::string>& message) const {
+        const auto config = readConfig(config_);
+        ASSERT_FALSE(config.ok());
+        EXPECT_THAT(config.error().message, message);
+    }
+
+    TempDir dir_;
+    const std::string config_ = dir_.path() + "/conf";
+};
+
+TEST_F(FragmentTest, AreReadAfterTheFileInTheOrderOfTheirNames) {
+    std::ofstream(config_) << "segment = node\ntraddr = 127.0.0.1\n[file /a]\n";
+    write("20-more.conf", "[file /c]\nsize = 4K\n");
+    write("10-site.conf",
+          "metadata = http://127.0.0.1:1/metadata\nallow_any_host = yes\n"
+          "[file /b]\n");
+    write(".hidden.conf", "nonsense");
+    write("20-more.conf.dpkg-old", "nonsense");
+    const auto config = readConfig(config_);
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_THAT(config.value().files,
+                ElementsAre(FileEntry{"/a", {}}, FileEntry{"/b", {}}, FileEntry{"/c", 4096}));
+    EXPECT_TRUE(config.value().allowAnyHost);
+}
+
+TEST_F(FragmentTest, WhatIsSaidTwiceIsAnErrorWithBothPlaces) {
+    std::ofstream(config_) << kServer << "[file /a]\n";
+    write("x.conf", "# one more\nsegment = other\n");
+    refused(AllOf(HasSubstr("conf.d/x.conf': line 2: 'segment' was said in '"),
+                  HasSubstr(dir_.path() + "/conf': line 1 already")));
+    write("x.conf", "[file /b]\n[file //a]\n");
+    refused(AllOf(HasSubstr("conf.d/x.conf': line 2: file '/a' was named before already, in '"),
+                  HasSubstr(dir_.path() + "/conf': line 5")));
+    write("x.conf", "[file /b]\nsize = 0\n");
+    refused(HasSubstr("conf.d/x.conf': line 2: size = '0'"));
+}
+
+TEST_F(FragmentTest, OneThatCannotBeReadIsAnError) {
+    std::ofstream(config_) << kServer;
+    std::filesystem::create_directory(config_ + ".d/x.conf");
+    refused(HasSubstr("cannot read '" + config_ + ".d/x.conf'"));
+}
+
 }  // namespace
 }  // namespace mooncake::file_server

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "child_process.h"
@@ -49,18 +50,46 @@ TEST_F(ProgramTest, ChecksAConfiguration) {
     configure("strict = si\n");
     expectRun({"--check", option}, 2, HasSubstr("conf': line 5: strict = 'si'"));
     expectRun({option}, 2, HasSubstr("conf': line 5: strict = 'si'"));
-    const std::string good = "[file " + dir_.file("good", 8192) + "]\nsize = 8192\n";
-    configure(good);
-    expectRun({"--check", option}, 0, HasSubstr("1 of 1 files can be served"));
-    const std::string bad =
-        good + "[file " + dir_.file("small", 4096) + "]\nsize = 8K\n[file /no/such/file]\n";
-    const auto complaints =
-        AllOf(HasSubstr("it has 4096 bytes, fewer than the 8192"),
-              HasSubstr("'/no/such/file': No such file"), HasSubstr("1 of 3 files can be served"));
-    configure(bad);
-    expectRun({"--check", option}, 0, complaints);
-    configure("strict = yes\n" + bad);
-    expectRun({"--check", option}, 1, complaints);
+}
+
+// What stays wrong until the operator changes something is not to be tried again, wherever it is
+// found.
+TEST_F(ProgramTest, EndsWithAStatusOfItsOwnWhereTryingAgainHelpsNobody) {
+    const std::string option = "--config=" + config_;
+    const auto bothSay = [&](const std::vector<std::string>& environment, const std::string& what) {
+        for (const bool check : {true, false}) {
+            std::vector<std::string> command{"env"};
+            command.insert(command.end(), environment.begin(), environment.end());
+            command.insert(command.end(), {FILE_SERVER_PROGRAM, option});
+            if (check) command.push_back("--check");
+            ChildProcess program(command);
+            EXPECT_EQ(program.wait(), 2) << program.output();
+            EXPECT_THAT(program.output(), HasSubstr(what));
+        }
+    };
+    configure("");
+    bothSay({"MC_NVMEOF_GENERIC_QUEUE_DEPTH=deep"}, "MC_NVMEOF_GENERIC_QUEUE_DEPTH");
+    bothSay({"MC_NVMEOF_GENERIC_NONSENSE=1"}, "MC_NVMEOF_GENERIC_NONSENSE");
+    const auto serve = [&](const std::string& access) {
+        std::ofstream(config_) << "segment = node\nmetadata = http://127.0.0.1:1/metadata\n"
+                                  "traddr = 127.0.0.1\n"
+                               << access;
+    };
+    serve("allowed_hosts_file = " + dir_.path() + "/none\n");
+    bothSay({}, dir_.path() + "/none");
+    const std::string list = dir_.path() + "/list";
+    std::ofstream(list) << "no nqn\n";
+    serve("allowed_hosts_file = " + list + "\n");
+    bothSay({}, "list', line 1");
+    serve("allowed_hosts = nqn.2026-01.org.example:a\ndhchap_keys = " + dir_.path() + "/keys\n");
+    bothSay({}, dir_.path() + "/keys");
+    std::filesystem::create_directory(dir_.path() + "/keys");
+    bothSay({}, "nqn.2026-01.org.example:a gets no access without its key");
+}
+
+TEST_F(ProgramTest, AReloadWithoutAServerFails) {
+    expectRun({"--reload", "--control=" + dir_.path() + "/control"}, 1,
+              HasSubstr("no server runs"));
 }
 
 #ifdef METADATA_NODE_PROGRAM

@@ -96,6 +96,8 @@ TEST_F(ServedFilesTest, WhatCannotBePublishedIsNotServedAndIsTriedAgain) {
     const auto outcome = apply({a_, b_, c_});
     EXPECT_EQ(outcome.added, 2u);
     EXPECT_EQ(outcome.failed, 1u);
+    ASSERT_EQ(outcome.failures.size(), 1u);
+    EXPECT_EQ(outcome.failures[0].first, "/b");
     EXPECT_EQ(files_.count(), 2u);
     registry_.take();
     EXPECT_EQ(apply({a_, b_, c_}).added, 1u);

@@ -50,6 +50,7 @@ TEST(Environment, ReadsEveryVariable) {
         "MC_NVMEOF_GENERIC_ALLOWED_NETWORKS=10.0.0.0/8,fd00::/8",
         "MC_NVMEOF_GENERIC_STATS_FILE=/run/stats",
         "MC_NVMEOF_GENERIC_STATS_INTERVAL=3",
+        "MC_NVMEOF_GENERIC_STATS_LABEL=store-1",
     });
     ASSERT_TRUE(options.ok()) << options.error().message;
     const auto file = read({"MC_NVMEOF_GENERIC_ALLOWED_HOSTS_FILE=/etc/nvme/allowed hosts",
@@ -59,6 +60,8 @@ TEST(Environment, ReadsEveryVariable) {
     EXPECT_EQ(file.value().target.allowedHostsFile, "/etc/nvme/allowed hosts");
     EXPECT_EQ(file.value().target.dhchapKeys, "/etc/nvme/keys");
     EXPECT_EQ(file.value().initiator.keyFile, "/etc/nvme/key");
+    EXPECT_EQ(options.value().statsLabel, "store-1");
+    EXPECT_EQ(file.value().statsLabel, "joint_test") << "the program's name";
     const TransportOptions& read = options.value();
     EXPECT_EQ(read.io.directIo, DirectIo::kOff);
     EXPECT_EQ(read.io.numWorkers, 3u);
@@ -128,6 +131,9 @@ TEST(Environment, RefusesMalformedValues) {
              "STATS_FILE=stats",
              "STATS_FILE=/run/",
              "STATS_INTERVAL=0",
+             "STATS_LABEL=",
+             "STATS_LABEL=a b",
+             "STATS_LABEL=a\"b",
              "ALLOWED_HOSTS=",
              "ALLOWED_HOSTS=nqn.2026-01.org.example:a,",
              "ALLOWED_HOSTS=,nqn.2026-01.org.example:a",

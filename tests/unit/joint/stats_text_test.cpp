@@ -2,6 +2,7 @@
 #include "stats_text.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -92,13 +93,81 @@ bool isSample(const std::string& line) {
     return is("} ") && isValue();
 }
 
+TargetStats exampleTarget() {
+    TargetStats target;
+    target.segment = "node-9";
+    target.address = "192.0.2.10:4420";
+    target.files = 3;
+    target.bytes = 12288;
+    target.withdrawn = {{"gone", 1}, {"resized", 2}};
+    target.allowedHosts = 4;
+    target.tcpConnections = 10;
+    target.controllers = {{"nqn.2014-08.org:a", 2}};
+    target.published = true;
+    target.publications = 5;
+    target.publicationFailures = 6;
+    target.sincePublication = 1.5;
+    return target;
+}
+
+TEST(StatsText, SaysWhatATargetServes) {
+    TransportStats stats;
+    stats.target = exampleTarget();
+    const std::string text = statsText(stats, "server");
+    const std::string ours = R"({process="server",segment="node-9",address="192.0.2.10:4420")";
+    for (const std::string& line :
+         {"files" + ours + "} 3", "bytes" + ours + "} 12288",
+          "withdrawn_files_total" + ours + R"(,reason="gone"} 1)",
+          "withdrawn_files_total" + ours + R"(,reason="resized"} 2)", "any_host" + ours + "} 0",
+          "allowed_hosts" + ours + "} 4", "tcp_connections" + ours + "} 10",
+          "controllers" + ours + R"(,host="nqn.2014-08.org:a"} 2)",
+          "record_published" + ours + "} 1", "publications_total" + ours + "} 5",
+          "publication_failures_total" + ours + "} 6",
+          "publication_age_seconds" + ours + "} 1.500000"}) {
+        EXPECT_THAT(text, HasSubstr("\nnvmeof_generic_target_" + line + "\n"));
+    }
+    stats.target->tcpConnections.reset();
+    stats.target->controllers.reset();
+    EXPECT_EQ(statsText(stats).find("target_tcp_connections"), std::string::npos);
+    EXPECT_EQ(statsText(stats).find("target_controllers"), std::string::npos);
+    EXPECT_EQ(statsText(example()).find("target_"), std::string::npos);
+}
+
+std::set<std::string> seriesOf(const std::string& text) {
+    std::set<std::string> series;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("#")) series.insert(line.substr(0, line.rfind(' ')));
+    }
+    return series;
+}
+
+// The node exporter refuses files of which two have a series in common.
+TEST(StatsText, TwoProcessesHaveNoSeriesInCommon) {
+    TransportStats stats = example();
+    stats.target = exampleTarget();
+    const auto one = seriesOf(statsText(stats, "one")), two = seriesOf(statsText(stats, "two"));
+    EXPECT_GT(one.size(), 20u);
+    for (const std::string& series : one) EXPECT_FALSE(two.contains(series)) << series;
+}
+
+// A label that changes later makes another series.
+TEST(StatsText, ASegmentAppearsWithItsName) {
+    TransportStats stats = example();
+    stats.segments[0].name = "";
+    EXPECT_EQ(statsText(stats).find("segment=\"\""), std::string::npos);
+    EXPECT_EQ(seriesOf(statsText(stats)).size(), 2u);
+}
+
 // The grammar of the format, and each family once.
 TEST(StatsText, IsWellFormedWhateverTheNames) {
     TransportStats stats = example();
     stats.segments.push_back(stats.segments[0]);
     stats.segments[1].segmentId = 8;
     stats.segments[1].name = std::string("a\"b\\c\nd\0e\xff} 1", 14) + std::string(100000, 'x');
-    std::istringstream lines(statsText(stats));
+    stats.target = exampleTarget();
+    stats.target->segment = "a\"b\nc";
+    std::istringstream lines(statsText(stats, "p\"r\\o\ncess"));
     int samples = 0;
     std::set<std::string> families;
     for (std::string line; std::getline(lines, line);) {
@@ -131,6 +200,13 @@ TEST(StatsFile, IsReplacedAsAWhole) {
         }
     }
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+    // The service has a umask that hides its files, and counters are for the node exporter.
+    const mode_t before = umask(0077);
+    EXPECT_TRUE(replaceFile(path, "third").ok());
+    umask(before);
+    struct stat info;
+    ASSERT_EQ(stat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777u, 0644u);
     std::filesystem::remove_all(folder);
     const auto failed = replaceFile(path, "third");
     ASSERT_FALSE(failed.ok());

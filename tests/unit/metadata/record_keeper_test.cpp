@@ -165,6 +165,36 @@ TEST_F(RecordKeeperTest, InsistsOnlyWhereItIsAskedTo) {
     EXPECT_EQ(hostStored(), "d");
 }
 
+TEST_F(RecordKeeperTest, CountsPublicationsAlsoThoseThatItMakesByItself) {
+    const auto counts = [&](const char* key = kKey) {
+        const auto all = a_.keeper.publications(key);
+        EXPECT_EQ(all.last == std::chrono::steady_clock::time_point(), all.succeeded == 0);
+        return std::to_string(all.current) + " " + std::to_string(all.succeeded) + " " +
+               std::to_string(all.failed);
+    };
+    EXPECT_EQ(counts(), "0 0 0");
+    a_.keeper.noteRefused(kKey);
+    EXPECT_EQ(counts(), "0 0 1");
+    ASSERT_TRUE(a_.set("a").ok());
+    EXPECT_EQ(counts(), "1 1 1");
+    failing_ = true;
+    EXPECT_FALSE(a_.set("b").ok());
+    EXPECT_EQ(counts(), "0 1 2");
+    failing_ = false;
+    a_.rounds(1);
+    EXPECT_EQ(counts(), "1 2 2");
+    lose();
+    a_.rounds(1);
+    EXPECT_EQ(counts(), "1 3 2");
+    put(record("incarnation-x", "x"));
+    a_.rounds(1);
+    EXPECT_EQ(counts(), "0 3 2") << "the name is another's";
+    EXPECT_EQ(counts(kSegmentKey), "0 0 0");
+    ASSERT_TRUE(a_.set("a", true, kSegmentKey).ok());
+    ASSERT_TRUE(a_.remove(kSegmentKey).ok());
+    EXPECT_EQ(counts(kSegmentKey), "0 1 0");
+}
+
 // A transport that could not publish its segment gives it up; nobody may publish it later.
 TEST_F(RecordKeeperTest, NeverPublishesWhatItCouldNotPublishAtFirst) {
     failing_ = true;

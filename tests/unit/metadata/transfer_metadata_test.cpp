@@ -398,8 +398,10 @@ TEST(TransferMetadata, WhatWasGatheredIsPublishedWhenTheStoreIsBack) {
     {
         TransferMetadata::Gathering gathering(metadata);
         ASSERT_EQ(metadata.addFileBuffer({1, "/a", 1, 0}, true), 0);
+        EXPECT_TRUE(metadata.publications().current);
         EXPECT_EQ(gathering.publish(&refused), ERR_METADATA);
     }
+    EXPECT_FALSE(metadata.publications().current);
     EXPECT_THAT(refused, IsEmpty());
     EXPECT_EQ(metadata.getSegmentDescByID(LOCAL_SEGMENT_ID)->file_buffers.size(), 1u);
     away = false;
@@ -409,6 +411,13 @@ TEST(TransferMetadata, WhatWasGatheredIsPublishedWhenTheStoreIsBack) {
         std::this_thread::yield();
     }
     EXPECT_THAT(storage->values()[kLocal], HasSubstr("/a"));
+    // The store has it a moment before its answer comes.
+    while (!metadata.publications().current && std::chrono::steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_TRUE(metadata.publications().current);
+    EXPECT_EQ(metadata.publications().succeeded, 2u);
+    EXPECT_GE(metadata.publications().failed, 1u);
 }
 
 // A record that is too large for its store goes as far as it goes.

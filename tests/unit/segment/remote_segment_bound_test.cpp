@@ -69,8 +69,19 @@ TEST_F(BoundTest, ASlowDiskIsNoReason) {
     ASSERT_TRUE(eventually([&] { return connection->provoked >= 2; })) << "it is asked for";
     EXPECT_EQ(connection->givenUp, 0);
     EXPECT_EQ(ended.times, 0);
+    {
+        // Nothing else was done about it either: the file is open, and takes more.
+        std::lock_guard lock(pool.mutex);
+        ASSERT_EQ(pool.devices.size(), 1u);
+        EXPECT_FALSE(pool.devices[0]->closed);
+    }
+    Ended next;
+    submit(1, next);
     pool.release(0);
     EXPECT_EQ(wait(ended), 0);
+    EXPECT_EQ(wait(next), 0);
+    EXPECT_EQ(initiator.opens, 1);
+    EXPECT_EQ(initiator.connects, 1);
 }
 
 // Each loss counts for itself.

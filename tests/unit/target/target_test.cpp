@@ -307,6 +307,52 @@ TEST_F(TargetTest, RefusesMalformedInput) {
     EXPECT_EQ(snapshot(), before);
 }
 
+// Said where it is so, and nowhere else.
+TEST_F(TargetTest, WarnsWhereAnyHostMayReadAndWrite) {
+    const auto warns = [this](const TransportAddress& address) {
+        testing::internal::CaptureStderr();
+        start(address);
+        return testing::internal::GetCapturedStderr().find("may read and write the files") !=
+               std::string::npos;
+    };
+    const TransportAddress network{"tcp", "ipv6", "fd00::1", "4420"};
+    EXPECT_TRUE(warns(network));
+    EXPECT_FALSE(warns(kLoopback));
+    EXPECT_FALSE(warns({"tcp", "ipv6", "::1", "4420"}));
+    options_.allowedHosts = {"nqn.2014-08.org:a"};
+    EXPECT_FALSE(warns(network));
+}
+
+TEST_F(TargetTest, CountsWhatItExports) {
+    auto target = start();
+    EXPECT_EQ(target->counts().files, 0u);
+    EXPECT_TRUE(target->counts().anyHost);
+    const std::string a = files_.file("a", 8192), b = files_.file("b", 4096),
+                      c = files_.file("c", 4096);
+    ASSERT_TRUE(target->addFile(1, a, 8192).ok());
+    ASSERT_TRUE(target->addFile(2, b, 4096).ok());
+    ASSERT_TRUE(target->addFile(3, c, 4096).ok());
+    EXPECT_EQ(target->counts().files, 3u);
+    EXPECT_EQ(target->counts().bytes, 16384u);
+    ASSERT_TRUE(target->removeFile(2).ok());
+    EXPECT_EQ(target->counts().bytes, 12288u);
+    EXPECT_TRUE(target->counts().withdrawn.empty()) << "what was taken back was not lost";
+    std::filesystem::resize_file(a, 4096);
+    std::filesystem::remove(c);
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+         target->counts().files != 0 && std::chrono::steady_clock::now() < end;) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    const TargetCounts counts = target->counts();
+    EXPECT_EQ(counts.files, 0u);
+    EXPECT_EQ(counts.bytes, 0u);
+    EXPECT_EQ(counts.withdrawn, (std::map<std::string, uint64_t>{{"gone", 1}, {"resized", 1}}));
+    options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
+    auto listed = start({"tcp", "ipv4", "127.0.0.2", "4420"});
+    EXPECT_FALSE(listed->counts().anyHost);
+    EXPECT_EQ(listed->counts().allowedHosts, 2u);
+}
+
 // Case 14: not an address of this host.
 TEST_F(TargetTest, RefusesAnAddressThatIsNotLocal) {
     const TreeSnapshot before = snapshot();

@@ -14,6 +14,7 @@ namespace mooncake::nvmeof_generic {
 struct Error {
     int code;
     std::string message;
+    std::string remedy = {};  ///< the part of the message that says what to do, where there is one
 };
 
 /// Builds an Error whose message ends in the text of `code`.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -63,6 +64,15 @@ struct ExportedFile {
     uint64_t size;       ///< bytes that a remote host reaches: as wanted, rounded down to blockSize
     uint32_t blockSize;  ///< bytes; offset and length of remote I/O must be multiples of it
     std::string uuid;    ///< of the file itself: the same in each incarnation and under each nsid
+};
+
+/// What a target exports now, and what it has lost.
+struct TargetCounts {
+    uint64_t files = 0;
+    uint64_t bytes = 0;                         ///< that remote hosts reach
+    std::map<std::string, uint64_t> withdrawn;  ///< files, by TargetStats' reasons
+    bool anyHost = false;
+    uint64_t allowedHosts = 0;
 };
 
 /// One incarnation of a target: one subsystem with a new random NQN, on one port. Thread-safe,
@@ -125,6 +135,8 @@ class Target {
 
     /// Whether `nsid` is exported, and not about to be removed.
     virtual bool exports(uint32_t nsid) = 0;
+
+    virtual TargetCounts counts() = 0;
 
     /// Lets exactly these hosts connect from now on, or nobody. Adding a host disturbs no other.
     /// Taking one off cuts every host off for a moment (the kernel knows no other way to end a

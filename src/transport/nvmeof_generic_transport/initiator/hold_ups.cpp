@@ -10,6 +10,8 @@
 #include "sysfs_nvme.h"
 #include "wait.h"
 
+#include "transport/nvmeof_generic_transport/common/network_namespace.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 

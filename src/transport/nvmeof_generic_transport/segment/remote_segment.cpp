@@ -443,7 +443,8 @@ Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
         {
             std::lock_guard lock(mutex_);
             descriptor_ = described.take();
-            publishedName_ = descriptor_.segment;
+            // The counters' name of it does not change any more.
+            if (publishedName_.empty()) publishedName_ = descriptor_.segment;
         }
         // I/O on a file that was withdrawn may have failed otherwise than by its namespace's end;
         // and one that has moved is elsewhere now.

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "file_space.h"
+#include "judged_file.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
@@ -42,13 +43,19 @@ Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, ui
             EINVAL, "cannot export " + inQuotes(path) + " as namespace " + std::to_string(nsid));
     }
     const bool judge = rules.pathCheck == PathCheck::kOn && options_.pathCheck == PathCheck::kOn;
-    auto opened = BackingFile::open(path, {options_.exportBusyDevices, rules.readOnly,
-                                           judge ? PathCheck::kOn : PathCheck::kOff});
-    if (!opened.ok()) return opened.error();
-    BackingFile file = opened.take();
+    auto judged = JudgedFile::open(
+        path, size,
+        {options_.exportBusyDevices, rules.readOnly, judge ? PathCheck::kOn : PathCheck::kOff});
+    if (!judged.ok()) return judged.error();
+    BackingFile& file = judged.value().file;
+    const ExportPlan& plan = judged.value().plan;
     if (auto reserved = reserve(nsid, file); !reserved.ok()) return reserved.error();
+    if (plan.size != size) {
+        LOG(WARNING) << "Of " << size << " bytes of " << inQuotes(path) << " only " << plan.size
+                     << " are exported: whole blocks of " << plan.blockSize << " bytes";
+    }
 
-    auto served = serve(nsid, file, size, rules.readOnly);
+    auto served = serve(nsid, file, plan, rules.readOnly);
     if (served.ok()) return served;
     std::unique_lock lock(mutex_);
     const auto entry = exports_.find(nsid);
@@ -94,16 +101,9 @@ void FileExports::forget(uint32_t nsid) {
     exports_.erase(entry);
 }
 
-Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, uint64_t size,
+Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, const ExportPlan& plan,
                                         bool readOnly) {
     const std::string name = inQuotes(file.path());
-    auto planned = planExport(file.geometry(), size, name);
-    if (!planned.ok()) return planned.error();
-    const ExportPlan& plan = planned.value();
-    if (plan.size != size) {
-        LOG(WARNING) << "Of " << size << " bytes of " << name << " only " << plan.size
-                     << " are exported: whole blocks of " << plan.blockSize << " bytes";
-    }
     if (!file.identity().blockDevice && !readOnly) {
         auto reserved = reserveSpace(file.fd(), plan.size, name);
         if (!reserved.ok()) return reserved.error();
@@ -215,6 +215,7 @@ Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size, bo
         std::lock_guard guard(mutex_);
         Export& entry = exports_.at(nsid);
         if (!regular) entry.claim = std::move(file);
+        entry.size = size;
         entry.state = State::kServed;
     }
     if (!regular) return {};
@@ -229,6 +230,7 @@ void FileExports::lose(uint32_t nsid, const std::string& what) {
         const auto entry = exports_.find(nsid);
         if (entry == exports_.end() || entry->second.state != State::kServed) return;
         path = entry->second.path;
+        ++withdrawn_[reasonOf(what)];
         startLeaving(nsid);
     }
     LOG(ERROR) << inQuotes(path) << " (namespace " << nsid
@@ -251,6 +253,18 @@ std::vector<uint32_t> FileExports::served() {
         if (entry.state == State::kServed) nsids.push_back(nsid);
     }
     return nsids;
+}
+
+TargetCounts FileExports::counts() {
+    std::lock_guard guard(mutex_);
+    TargetCounts counts;
+    for (const auto& [nsid, entry] : exports_) {
+        if (entry.state != State::kServed) continue;
+        ++counts.files;
+        counts.bytes += entry.size;
+    }
+    counts.withdrawn = withdrawn_;
+    return counts;
 }
 
 Result<> FileExports::remove(uint32_t nsid) {

@@ -50,6 +50,9 @@ class FileExports {
     /// nothing for one that is not served. Waits for nothing.
     void lose(uint32_t nsid, const std::string& what);
 
+    /// Of the files alone.
+    TargetCounts counts();
+
     /// Removes all files, and waits until that is done, or no file has gone for the time that the
     /// options give. No file may be added any more.
     /// @return ETIMEDOUT, with the file that is in the way: the rest goes on
@@ -67,6 +70,7 @@ class FileExports {
 
         std::string path;
         FileIdentity identity;
+        uint64_t size = 0;  // bytes that are exported
         State state = State::kComing;
         std::optional<Error> failure;      // of the last attempt to remove it
         std::unique_ptr<Namespace> ns;     // touched only by the thread that changes the state
@@ -76,7 +80,8 @@ class FileExports {
     };
 
     Result<> reserve(uint32_t nsid, const BackingFile& file);
-    Result<ExportedFile> serve(uint32_t nsid, BackingFile& file, uint64_t size, bool readOnly);
+    Result<ExportedFile> serve(uint32_t nsid, BackingFile& file, const ExportPlan& plan,
+                               bool readOnly);
     Result<> enable(uint32_t nsid, const BackingFile& file, const ExportPlan& plan);
     Result<> enableReadOnly(uint32_t nsid, const BackingFile& file, const ExportPlan& plan);
     void noteUsed(uint32_t nsid);
@@ -110,8 +115,9 @@ class FileExports {
     uint32_t makersWaiting_ = 0;  // they go first: a removal is slow, and there may be many
     uint32_t removing_ = 0;       // the nsid that has the turn to be removed, or 0
     uint64_t removals_ = 0;       // attempts so far
-    bool stop_ = false;           // when there is nothing left to remove
-    std::shared_ptr<void> rest_;  // see handOver()
+    std::map<std::string, uint64_t> withdrawn_;  // by reason
+    bool stop_ = false;                          // when there is nothing left to remove
+    std::shared_ptr<void> rest_;                 // see handOver()
     std::thread remover_;
 
     FileWatcher watcher_;  // last: its thread uses all of the above

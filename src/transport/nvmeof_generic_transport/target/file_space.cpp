@@ -120,25 +120,63 @@ int allocateAll(int fd, int mode, const std::vector<Range>& ranges) {
 
 constexpr char kFailWhenFull[] = ": remote writes fail when the disk is full";
 
-}  // namespace
+Error cannotFill(int code, const std::string& name, const std::string& needed) {
+    return makeError(code, "cannot reserve disk space for the holes of " + name, needed);
+}
 
-Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
+std::string neededText(uint64_t bytes) {
+    return bytes > 0 ? std::to_string(bytes) + " bytes are needed" : "";
+}
+
+struct Missing {
+    uint64_t bytes;
+    Needy needy;
+    bool known;  // whether the file system tells; if not, all may be
+};
+
+// What is to be reserved; an error where the disk has not as much.
+Result<Missing> findMissing(int fd, uint64_t length, const std::string& name, uint64_t promised) {
     struct stat status;
     struct statfs fileSystem;
     if (::fstat(fd, &status) != 0 || ::fstatfs(fd, &fileSystem) != 0) {
         return makeError(errno, "cannot find out the disk space of " + name);
     }
-    if (copiesOnWrite(fd, fileSystem)) {
+    Missing missing{};
+    missing.known = findNeedy(fd, length, missing.needy);
+    if (missing.known) {
+        missing.bytes = bytesOf(missing.needy.holes) + bytesOf(missing.needy.shared);
+    } else {
+        // Where all of it is there, nothing changes.
+        missing.needy = {{{0, length}}, {}};
+        const uint64_t allocated = static_cast<uint64_t>(status.st_blocks) * 512;
+        missing.bytes = length - std::min(length, allocated);
+    }
+    // Spares a nearly full disk the attempt, during which it would be quite full.
+    const auto block = static_cast<uint64_t>(fileSystem.f_bsize);
+    if (missing.bytes != 0 && (missing.bytes + promised) / block > fileSystem.f_bfree) {
+        return cannotFill(ENOSPC, name, neededText(missing.bytes));
+    }
+    return missing;
+}
+
+}  // namespace
+
+Result<uint64_t> checkSpace(int fd, uint64_t length, const std::string& name, uint64_t promised) {
+    const auto missing = findMissing(fd, length, name, promised);
+    if (!missing.ok()) return missing.error();
+    return missing.value().bytes;
+}
+
+Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
+    struct statfs fileSystem;
+    if (::fstatfs(fd, &fileSystem) == 0 && copiesOnWrite(fd, fileSystem)) {
         LOG(WARNING) << "The file system of " << name << " copies on write, so that space cannot "
                      << "be reserved for good" << kFailWhenFull
                      << " (on btrfs, 'chattr +C' of an empty file helps)";
     }
-    Needy needy;
-    const bool known = findNeedy(fd, length, needy);
-    if (!known) {
-        // Where all of it is there, nothing changes.
-        needy = {{{0, length}}, {}};
-    }
+    const auto found = findMissing(fd, length, name, 0);
+    if (!found.ok()) return found.error();
+    const auto& [missing, needy, known] = found.value();
     const auto swapFile = [&] {
         return makeError(ETXTBSY, "cannot export " + name, "it is a swap file");
     };
@@ -148,20 +186,11 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
         if (allocate(fd, FALLOC_FL_KEEP_SIZE, block) == ETXTBSY) return swapFile();
         return {};
     }
-    const uint64_t allocated = static_cast<uint64_t>(status.st_blocks) * 512;
-    const uint64_t missing =
-        known ? bytesOf(needy.holes) + bytesOf(needy.shared) : length - std::min(length, allocated);
-    const std::string what = "cannot reserve disk space for the holes of " + name;
-    const std::string needed = missing > 0 ? std::to_string(missing) + " bytes are needed" : "";
-    // Spares a nearly full disk the attempt, during which it would be quite full.
-    if (missing / static_cast<uint64_t>(fileSystem.f_bsize) > fileSystem.f_bfree) {
-        return makeError(ENOSPC, what, needed);
-    }
     int code = allocateAll(fd, FALLOC_FL_KEEP_SIZE, needy.holes);
     if (code != 0 && code != EOPNOTSUPP && code != ENOSYS) {
         if (known) reopenHoles(fd, needy.holes, name);
         if (code == ETXTBSY) return swapFile();
-        return makeError(code, what, needed);
+        return cannotFill(code, name, neededText(missing));
     }
     if (code != 0 && missing > 0) {
         LOG(WARNING) << "The file system of " << name << " cannot reserve space for its holes"
@@ -175,8 +204,9 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
         return {};
     }
     if (known) reopenHoles(fd, needy.holes, name);
-    return makeError(
-        code, "cannot reserve disk space for what " + name + " shares with other files", needed);
+    return makeError(code,
+                     "cannot reserve disk space for what " + name + " shares with other files",
+                     neededText(missing));
 }
 
 }  // namespace mooncake::nvmeof_generic

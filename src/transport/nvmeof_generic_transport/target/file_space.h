@@ -8,6 +8,13 @@
 
 namespace mooncake::nvmeof_generic {
 
+/// Looks whether the disk has the space that reserveSpace() would take, and takes none.
+/// @param fd  open for reading
+/// @param promised  bytes of the same file system that others are to get first
+/// @return bytes that would be taken: of holes, and of blocks that other files share; ENOSPC ...
+Result<uint64_t> checkSpace(int fd, uint64_t length, const std::string& name,
+                            uint64_t promised = 0);
+
 /// Reserves disk space for the holes in the first `length` bytes of a regular file, and gives it
 /// blocks of its own for those that it shares with other files (cp --reflink), so that no remote
 /// write meets a full disk. Neither content nor size changes. On failure the file has the holes it

@@ -60,21 +60,31 @@ bool takeEvents(int inotify, std::set<int>& watches) {
     return lost;
 }
 
+constexpr char kGone[] = "it was deleted or renamed";
+constexpr char kReplaced[] = "it was replaced by another file";
+constexpr char kResized[] = "its size changed from ";
+
 }  // namespace
+
+const char* reasonOf(std::string_view change) {
+    return change == kGone                ? "gone"
+           : change == kReplaced          ? "replaced"
+           : change.starts_with(kResized) ? "resized"
+                                          : "other";
+}
 
 std::optional<std::string> findChange(const FileExpectation& expected) {
     struct stat status;
     if (::stat(expected.path.c_str(), &status) != 0) {
-        if (errno == ENOENT || errno == ENOTDIR) return "it was deleted or renamed";
+        if (errno == ENOENT || errno == ENOTDIR) return kGone;
         return std::string("it can be looked at no more: ") + std::strerror(errno);
     }
     if (FileIdentity{false, status.st_dev, status.st_ino} != expected.identity) {
-        return "it was replaced by another file";
+        return kReplaced;
     }
     const auto size = static_cast<uint64_t>(status.st_size);
     if (size < expected.size || (expected.exactSize && size != expected.size)) {
-        return "its size changed from " + std::to_string(expected.size) + " to " +
-               std::to_string(size) + " bytes";
+        return kResized + std::to_string(expected.size) + " to " + std::to_string(size) + " bytes";
     }
     return std::nullopt;
 }

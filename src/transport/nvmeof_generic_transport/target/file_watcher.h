@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "backing_file.h"
@@ -26,6 +27,10 @@ struct FileExpectation {
 
 /// @return what does not hold any more, for people, or nothing
 std::optional<std::string> findChange(const FileExpectation& expected);
+
+/// What kind of change a text of findChange() tells of, for counting: "gone", "replaced", "resized"
+/// or "other".
+const char* reasonOf(std::string_view change);
 
 /// Notices when regular files are truncated, deleted, renamed or replaced by whoever may do so. It
 /// has inotify(7) watches on the files themselves, holds no descriptor per file, and sleeps while

@@ -3,6 +3,8 @@
 
 #include <glog/logging.h>
 
+#include "access_plan.h"
+
 namespace mooncake::nvmeof_generic {
 
 HostAccess::HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::string keyFolder,
@@ -14,10 +16,9 @@ HostAccess::HostAccess(const NvmetTree& tree, std::string subsystemNqn, std::str
 
 Result<std::unique_ptr<AllowedHost>> HostAccess::allow(const std::string& hostNqn) const {
     if (keyFolder_.empty()) return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, nullptr);
-    const auto key = readKeyFile(keyFolder_ + "/" + hostNqn, pathCheck_);
-    if (key.ok()) return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, &key.value());
-    return Error{key.error().code,
-                 "host " + hostNqn + " gets no access without its key: " + key.error().message};
+    const auto key = readHostKey(keyFolder_, hostNqn, pathCheck_);
+    if (!key.ok()) return key.error();
+    return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, &key.value());
 }
 
 Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Port& port) {

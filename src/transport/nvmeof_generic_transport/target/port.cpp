@@ -36,18 +36,6 @@ std::optional<Port::Own> asOwn(const std::string& id, const std::string& mark) {
     return Port::Own{id, mark, network};
 }
 
-TransportAddress readAddress(const NvmetTree& tree, const std::string& id) {
-    TransportAddress address;
-    const std::string port = tree.port(id);
-    for (auto [name, field] : {std::pair{"trtype", &address.trtype},
-                               {"adrfam", &address.adrfam},
-                               {"traddr", &address.traddr},
-                               {"trsvcid", &address.trsvcid}}) {
-        if (tree.files->readFile(port + "/addr_" + name, *field) != 0) field->clear();
-    }
-    return address;
-}
-
 Result<> writeAddress(const NvmetTree& tree, const std::string& id,
                       const TransportAddress& address) {
     const std::string port = tree.port(id);
@@ -83,6 +71,18 @@ Result<std::string> makePort(const NvmetTree& tree, const TreeLock& treeLock, ui
 
 SharedDir::Place Port::place(const NvmetTree& tree, const Own& port) {
     return {tree.port(port.id), tree.port(port.id) + "/referrals/" + port.mark};
+}
+
+TransportAddress Port::addressOf(const NvmetTree& tree, const std::string& id) {
+    TransportAddress address;
+    const std::string port = tree.port(id);
+    for (auto [name, field] : {std::pair{"trtype", &address.trtype},
+                               {"adrfam", &address.adrfam},
+                               {"traddr", &address.traddr},
+                               {"trsvcid", &address.trsvcid}}) {
+        if (tree.files->readFile(port + "/addr_" + name, *field) != 0) field->clear();
+    }
+    return address;
 }
 
 std::string Port::linkPath(const NvmetTree& tree, const std::string& id,
@@ -130,7 +130,7 @@ Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree, const Transpo
     if (!own.ok()) return own.error();
     for (const Own& port : own.value()) {
         if (port.network != network) continue;
-        if (!sameEndpoint(readAddress(tree, port.id), address)) continue;
+        if (!sameEndpoint(addressOf(tree, port.id), address)) continue;
         auto joined = SharedDir::join(tree, treeLock.value(), place(tree, port));
         if (!joined.ok()) return joined.error();
         return std::unique_ptr<Port>(
@@ -185,51 +185,56 @@ Result<> Port::link(const std::string& subsystemNqn) {
             return files->link(subsystem, path);
         });
     if (!linked.ok()) return linked.error();
-    return linked.value() == 0 ? Result<>() : linkError(linked.value());
+    return linked.value() == 0 ? Result<>() : listenError(tree_, address_, linked.value(), id_);
 }
 
-// Whether it is a port of ours that listens in another network namespace, where it is in nobody's
-// way. RDMA devices know no namespaces in nvmet.
-bool Port::isElsewhere(const std::string& id) const {
-    const auto own = listOwn(tree_);
-    if (!own.ok() || address_.trtype != "tcp") return false;
-    return std::any_of(own.value().begin(), own.value().end(), [&](const Own& port) {
-        return port.id == id && port.network && *port.network != network_;
+namespace {
+
+// Whether it is a port of ours that listens in another network namespace than this one, where it is
+// in nobody's way. RDMA devices know no namespaces in nvmet.
+bool isElsewhere(const NvmetTree& tree, const TransportAddress& address, const std::string& id) {
+    const auto own = Port::listOwn(tree);
+    if (!own.ok() || address.trtype != "tcp") return false;
+    const uint64_t here = networkNamespace();
+    return std::any_of(own.value().begin(), own.value().end(), [&](const Port::Own& port) {
+        return port.id == id && port.network && *port.network != here;
     });
 }
 
-// Called for a failed link only: what the kernel's errno means for an address, and who is in the
-// way.
-Error Port::linkError(int code) const {
-    const std::string what = "cannot listen at " + toString(address_);
+}  // namespace
+
+Error Port::listenError(const NvmetTree& tree, const TransportAddress& address, int code,
+                        const std::string& ownId) {
+    const std::string what = "cannot listen at " + toString(address);
     switch (code) {
         case EADDRNOTAVAIL:
         case ENODEV:
-            return makeError(
-                code, what,
-                "traddr must be an address of this host" +
-                    std::string(address_.trtype == "rdma" ? " on an RDMA device" : "") +
-                    "; 'ip address' lists them");
+            return makeError(code, what,
+                             "traddr must be an address of this host" +
+                                 std::string(address.trtype == "rdma" ? " on an RDMA device" : "") +
+                                 "; 'ip address' lists them");
         case EINVAL:
             return makeError(code, what,
-                             "the kernel has no transport " + address_.trtype +
+                             "the kernel has no transport " + address.trtype +
                                  ", or it does not take this address: modprobe nvmet-" +
-                                 address_.trtype + "; 'dmesg' has its reason");
+                                 address.trtype + "; 'dmesg' has its reason");
         case EAFNOSUPPORT:
-            return makeError(code, what, "this host has no " + address_.adrfam);
+            return makeError(code, what, "this host has no " + address.adrfam);
         case EADDRINUSE:
             break;
         default:
             return treeError(code, what);
     }
     std::vector<std::string> ids;
-    tree_.files->list(tree_.ports(), ids);
-    for (const std::string& id : ids) {
-        const TransportAddress other = readAddress(tree_, id);
-        if (id == id_ || !collide(other, address_) || isElsewhere(id)) continue;
-        return makeError(
-            code, what,
-            tree_.port(id) + " (" + toString(other) + ") is in the way: choose another trsvcid");
+    if (tree.files->list(tree.ports(), ids) == 0) {
+        for (const std::string& id : ids) {
+            const TransportAddress other = addressOf(tree, id);
+            if (id != ownId && collide(other, address) && !isElsewhere(tree, address, id)) {
+                return makeError(code, what,
+                                 tree.port(id) + " (" + toString(other) +
+                                     ") is in the way: choose another trsvcid");
+            }
+        }
     }
     return makeError(code, what, "another program listens there: choose another trsvcid");
 }

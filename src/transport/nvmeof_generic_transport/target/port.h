@@ -39,6 +39,12 @@ class Port {
     /// Those of others do not appear.
     static Result<std::vector<Own>> listOwn(const NvmetTree& tree);
     static SharedDir::Place place(const NvmetTree& tree, const Own& port);
+    /// Fields that cannot be read are empty.
+    static TransportAddress addressOf(const NvmetTree& tree, const std::string& id);
+    /// What an errno of link() means for an address, and which port is in the way.
+    /// @param ownId  of the port at it, which is in nobody's way; may be empty
+    static Error listenError(const NvmetTree& tree, const TransportAddress& address, int code,
+                             const std::string& ownId);
     static std::string linkPath(const NvmetTree& tree, const std::string& id,
                                 const std::string& subsystemNqn);
 
@@ -66,8 +72,6 @@ class Port {
  private:
     Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
          uint64_t network, std::string id, std::unique_ptr<SharedDir> dir);
-    Error linkError(int code) const;
-    bool isElsewhere(const std::string& id) const;
     Result<> finishChange();
     Result<int> change(const std::string& link, std::function<int()> work);
 

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <set>
 
+#include "access_plan.h"
 #include "bounded_call.h"
 #include "endpoint.h"
 #include "file_exports.h"
@@ -90,6 +90,12 @@ class NvmetTarget final : public Target {
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
     bool exports(uint32_t nsid) override { return objects_->files->contains(nsid); }
+    TargetCounts counts() override {
+        TargetCounts counts = objects_->files->counts();
+        counts.anyHost = objects_->hosts == nullptr;
+        if (objects_->hosts) counts.allowedHosts = objects_->hosts->hosts().size();
+        return counts;
+    }
     Result<> setAllowedHosts(const std::vector<std::string>& hosts) override;
 
  private:
@@ -104,27 +110,6 @@ void logOrphans(const OrphanReport& report) {
         LOG(WARNING) << "Removed " << path << ", which a dead target left behind";
     }
     for (const Error& failure : report.failures) LOG(WARNING) << failure.message;
-}
-
-using HostSet = std::set<std::string>;
-
-Result<HostSet> checkHosts(const std::vector<std::string>& hosts) {
-    for (const std::string& host : hosts) {
-        if (auto checked = checkNqn(host); !checked.ok()) {
-            return makeError(EINVAL, "allowed host: " + checked.error().message);
-        }
-    }
-    return HostSet(hosts.begin(), hosts.end());
-}
-
-// The hosts that may connect at first.
-Result<HostSet> readHosts(const TargetOptions& options) {
-    if (options.allowedHostsFile.empty()) return checkHosts(options.allowedHosts);
-    if (options.allowedHosts.empty()) {
-        return readHostFile(options.allowedHostsFile, options.pathCheck);
-    }
-    return makeError(EINVAL, "allowed hosts are given as a list and as a file",
-                     "give one of the two");
 }
 
 // What the file's watch does at a change. @return whether there is nothing left to do
@@ -169,20 +154,13 @@ Result<> NvmetTarget::setAllowedHosts(const std::vector<std::string>& hosts) {
 Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
                                               const TargetOptions& options,
                                               std::shared_ptr<ConfigTree> tree) {
-    if (auto checked = checkAddress(address); !checked.ok()) return checked.error();
+    const auto access = AccessPlan::make(address, options);
+    if (!access.ok()) return access.error();
+    const bool anyHost = access.value().anyHost;
     auto objects = std::make_unique<Objects>();
     const std::string& hostFile = options.allowedHostsFile;
-    const bool anyHost = options.allowedHosts.empty() && hostFile.empty();
-    if (anyHost && !options.dhchapKeys.empty()) {
-        return makeError(EINVAL, "keys for authentication without a list of allowed hosts",
-                         "give the list, too: the kernel asks no host for a key where any may "
-                         "connect");
-    }
     if (!hostFile.empty()) {
-        if (!hostFile.starts_with('/')) {
-            return makeError(EINVAL, "file of allowed hosts " + hostFile, "give an absolute path");
-        }
-        // Before it is read: no change goes unnoticed.
+        // Before it is read for good: no change goes unnoticed.
         auto watch = HostFileWatch::create(hostFile);
         if (!watch.ok()) return watch.error();
         objects->hostFile = watch.take();
