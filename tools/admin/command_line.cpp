@@ -97,7 +97,7 @@ list [--all] [--json]
     The subsystems of this transport: owner process (alive, or dead: a killed process leaves its
     subsystem in the kernel), segment, ports, hosts that may connect and whether they must prove
     who they are, hosts that are connected (where the kernel tells), files with their sizes. Segment
-    and files come from the live owner and take root, or its user. Changes nothing.
+    and files come from the live owner and take root. Changes no object.
     --all   subsystems that others made, too
 
 clean [--dry-run]

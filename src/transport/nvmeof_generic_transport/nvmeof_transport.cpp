@@ -446,7 +446,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
 
 Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
                                               const std::vector<TransferRequest>& entries) {
-    if (inherited()) return Status::Context(kInherited);
+    if (inherited()) return Status::InvalidArgument(kInherited);
     auto& batch = *reinterpret_cast<BatchDesc*>(batch_id);
     const size_t first = batch.task_list.size();
     if (first + entries.size() > batch.batch_size) {
@@ -468,7 +468,7 @@ Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
 
 Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask*>& task_list) {
     if (!parts_) return Status::InvalidArgument("the nvmeof_generic transport is not installed");
-    if (inherited()) return Status::Context(kInherited);
+    if (inherited()) return Status::InvalidArgument(kInherited);
     // Neighbours in the list mostly belong to one file: they are handed on together.
     std::array<IoRequest, 256> run;
     size_t count = 0;
@@ -543,7 +543,7 @@ SubmitStats NVMeoFGenericTransport::submitStats() const {
 
 Status NVMeoFGenericTransport::getTransferStatus(BatchID batch_id, size_t task_id,
                                                  TransferStatus& status) {
-    if (inherited()) return Status::Context(kInherited);
+    if (inherited()) return Status::InvalidArgument(kInherited);
     auto& batch = *reinterpret_cast<BatchDesc*>(batch_id);
     if (task_id >= batch.task_list.size()) {
         return Status::InvalidArgument("the batch has " + std::to_string(batch.task_list.size()) +

@@ -18,6 +18,7 @@
 
 #include "number_plan.h"
 #include "temp_dir.h"
+#include "transport/nvmeof_generic_transport/common/network_namespace.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::file_server {
@@ -227,7 +228,8 @@ TEST_F(CheckTest, Addresses) {
     EXPECT_THAT(complaints(1), Contains(HasSubstr("error address.in_use")));
     // Our own port, which the new target would share.
     const std::string own = machine_.configfs + "/nvmet/ports/40000";
-    std::filesystem::create_directories(own + "/referrals/mooncake-nvmeof-generic");
+    std::filesystem::create_directories(own + "/referrals/mooncake-nvmeof-generic." +
+                                        std::to_string(nvmeof_generic::networkNamespace()));
     const auto attribute = [&](const char* name, const std::string& value) {
         std::ofstream(own + "/addr_" + name) << value << '\n';
     };

@@ -80,10 +80,11 @@ struct TargetCounts {
 class Target {
  public:
     /// Removes the orphans of dead targets of this transport, makes the subsystem and links it to a
-    /// port at `address` (shared with other live targets of this transport at the same address). On
-    /// failure everything made is removed again. Waits for the I/O in flight of the orphans, so
-    /// that no write to a dead incarnation lands after the new one has begun; an orphan that does
-    /// not go within options.removalLimit is logged and left to the next start.
+    /// port at `address` (shared with other live targets of this transport at the same address in
+    /// the same network namespace, the calling thread's). On failure everything made is removed
+    /// again. Waits for the I/O in flight of the orphans, so that no write to a dead incarnation
+    /// lands after the new one has begun; an orphan that does not go within options.removalLimit is
+    /// logged and left to the next start.
     /// @param tree  nullptr: the real file system
     /// @return EINVAL (address, host NQN, file of hosts, key), EOPNOTSUPP (keys are given and the
     ///     kernel's target cannot authenticate), ENOENT (configfs not mounted or nvmet not loaded),

@@ -8,9 +8,8 @@
 #include <utility>
 
 #include "sysfs_nvme.h"
-#include "wait.h"
-
 #include "transport/nvmeof_generic_transport/common/network_namespace.h"
+#include "wait.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

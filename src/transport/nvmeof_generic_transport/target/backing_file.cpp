@@ -90,8 +90,8 @@ Result<BackingFile> BackingFile::open(const std::string& path, const Rules& rule
                                  : FileIdentity{false, status.st_dev, status.st_ino};
     const std::string same = procPath(found.get());
     const int flags = (rules.readOnly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC;
-    file.fd_ = ProcessFd::open(
-        [&] { return ::open(same.c_str(), flags | (blockDevice ? O_EXCL : 0)); });
+    file.fd_ =
+        ProcessFd::open([&] { return ::open(same.c_str(), flags | (blockDevice ? O_EXCL : 0)); });
     if (!file.fd_.valid() && errno == EBUSY && rules.allowBusy) {
         LOG(WARNING) << "Exporting " << inQuotes(path) << " although it is in use";
         file.fd_ = ProcessFd::open([&] { return ::open(same.c_str(), flags); });
