@@ -225,7 +225,7 @@ TEST(Exports, ADiscardTakesNoSpaceFromAPartOfAFile) {
     MetadataServer metadata;
     const std::string file = testFolder() + "/part";
     makeFile(file, 2 * kSize);
-    Server server(metadata.url(), "[file " + file + "]\nsize = 1028K\n");
+    Server server(metadata.url(), "[file " + file + "]\nid = 1\nsize = 1028K\n");
     ASSERT_TRUE(server.serves("1 of 1"));
     Node initiator(metadata, "initiator");
     const SegmentID segment = initiator.engine().openSegment("server");
