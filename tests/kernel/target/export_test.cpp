@@ -130,7 +130,7 @@ TEST_F(ExportTest, APartOfAFile) {
 TEST_F(ExportTest, AFileWithoutDirectIo) {
     const std::string mount = dir_.path() + "/tmpfs";
     makeFolder(mount);
-    ASSERT_EQ(::mount("none", mount.c_str(), "tmpfs", 0, "size=16m"), 0);
+    ASSERT_EQ(::mount("none", mount.c_str(), "tmpfs", 0, "size=16m,mode=0755"), 0);
     const std::string path = mount + "/file";
     makeFile(path, kMiB);
     const bool direct = UniqueFd(::open(path.c_str(), O_RDWR | O_DIRECT)).valid();

@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "io_queues.h"
 #include "connect_error.h"
 #include "controller_node.h"
+#include "io_queues.h"
 #include "libnvme_fabrics.h"
 #include "sysfs_file.h"
 #include "tcp_probe.h"
