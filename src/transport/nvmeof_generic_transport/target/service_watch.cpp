@@ -74,15 +74,13 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
                    "target again");
     tell(cut && !gone, "Somebody else removed " + link +
                            ": no host reaches the subsystem's files "
-                           "any more; start the target again");
+                           "until it is there again; make the link, or start the target again");
     tell(anyHostKnown && anyHostNow != (anyHost ? "1" : "0"),
          "Somebody else changed " + path + "/attr_allow_any_host: " +
              (anyHost ? "hosts that are not on a list there cannot connect any more"
                       : "any host may connect, whatever the list of allowed hosts says"));
-    if (gone || cut) {
-        for (const uint32_t nsid : served) {
-            lost[nsid] = "somebody else removed " + (gone ? path : link);
-        }
+    if (gone) {
+        for (const uint32_t nsid : served) lost[nsid] = "somebody else removed " + path;
     }
     for (const auto& [nsid, what] : lost) files.lose(nsid, what);
 }

@@ -16,8 +16,9 @@ namespace mooncake::nvmeof_generic {
 /// Notices when somebody else changes in nvmet what a target has made, as a manager of nvmet does
 /// that clears its tree, or restores a configuration: the subsystem or its link from the port is
 /// gone, a namespace is gone or disabled, who may connect is no longer what the target was given.
-/// It says so, once each, and withdraws the files that nobody can reach any more. It looks again
-/// and again, on a thread of its own: a look is some small reads for each file.
+/// It says so, once each, and withdraws the files that are exported no more. A link alone may come
+/// back, and all is well then: it withdraws nothing. It looks again and again, on a thread of its
+/// own: a look is some small reads for each file.
 class ServiceWatch {
  public:
     /// @param anyHost  what attr_allow_any_host is to be
