@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What others do to a target's objects while it serves.
+#include <glog/logging.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -8,7 +9,9 @@
 #include <chrono>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "target_fixture.h"
 
