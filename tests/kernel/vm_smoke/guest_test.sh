@@ -69,7 +69,9 @@ case_kernel_message() {
 }
 
 case_panic() {
-    run 125 <<< 'echo before; echo c > /proc/sysrq-trigger; sleep 100; echo after'
+    # The crash must not overtake the line on its way out of the guest.
+    run 125 <<< 'echo before; until grep -q "^wchar: [1-9]" /proc/$(pidof cat)/io; do :; done
+        echo c > /proc/sysrq-trigger; sleep 100; echo after'
     says '^before$'
     says 'Kernel panic - not syncing: sysrq triggered crash'
     silent_about '^after$'
