@@ -123,6 +123,7 @@ TEST_F(ServiceWatchTest, ALinkThatIsRemovedIsToldAndTakesNothingAlong) {
 // Taking a host off cuts all for a moment, and files come and go: nothing of it is anybody else's.
 TEST_F(ServiceWatchTest, ItsOwnChangesAreNoLoss) {
     options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
+    LinesOfError lines;
     serve();
     std::atomic<bool> stop = false;
     std::thread files([&] {
@@ -139,6 +140,7 @@ TEST_F(ServiceWatchTest, ItsOwnChangesAreNoLoss) {
     stop = true;
     files.join();
     EXPECT_THAT(lost(), IsEmpty());
+    EXPECT_EQ(lines.count("Somebody else"), 0);
 }
 
 }  // namespace

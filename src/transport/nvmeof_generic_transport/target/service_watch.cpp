@@ -50,6 +50,7 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
     const std::vector<uint32_t> served = files.served();
     const std::string path = tree.subsystem(nqn), link = port.linkPathOf(nqn);
     const uint64_t version = port.linkVersion();
+    const bool linked = port.isLinked();
     lock.unlock();
 
     const bool gone = tree.files->exists(path) == ENOENT;
@@ -68,7 +69,7 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
     lock.lock();
     if (ended) return;
     // A link that we take away ourselves for a moment, or are about to make, is not missed.
-    const bool cut = unlinked && port.isLinked() && port.linkVersion() == version;
+    const bool cut = linked && unlinked && port.isLinked() && port.linkVersion() == version;
     tell(gone, "Somebody else removed " + path +
                    ": its files are exported no more; start the "
                    "target again");
