@@ -180,7 +180,17 @@ TEST(MetadataServerTest, SilentClientsMakeRoom) {
         }
         EXPECT_EQ(statusOf(HttpMethod::kGet, server.url("/health")), 200) << said;
         EXPECT_EQ(statusOf(HttpMethod::kPut, server.url() + "?key=a", "value"), 200) << said;
-        // Which of them, the order of their answers decides.
+        // Which of them are closed, the order of their answers decides.
+        const auto isClosed = [](DeadlineSocket& one) {
+            std::string bytes;
+            Status status;
+            while (status.ok()) {
+                status =
+                    one.receive(65536, std::chrono::steady_clock::now() + milliseconds(5), &bytes);
+            }
+            return status.message().find("timed out") == std::string_view::npos;
+        };
+        EXPECT_TRUE(std::any_of(silent.begin(), silent.end(), isClosed)) << said;
         std::string metrics;
         statusOf(HttpMethod::kGet, server.url("/metrics"), "", &metrics);
         constexpr char kRefused[] = "refused_total{cause=\"connections\"} ";
