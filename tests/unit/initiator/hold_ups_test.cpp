@@ -204,7 +204,8 @@ TEST_F(HoldUpsTest, ManyProcessesLoseNothing) {
     std::vector<std::thread> all;
     for (int i = 0; i < 8; ++i) {
         all.emplace_back([&, i] {
-            auto one = HoldUps(folder, [] { return milliseconds(100s); });
+            auto one = HoldUps(
+                folder, [] { return milliseconds(100s); }, 10min);
             for (int j = 0; j < 8; ++j) {
                 one.heldUp(at("10.0." + std::to_string(i) + "." + std::to_string(j)), 60s);
             }

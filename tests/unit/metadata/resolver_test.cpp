@@ -72,40 +72,45 @@ Clock::time_point in(milliseconds time) {
     return Clock::now() + time;
 }
 
-// A name service that answers when it is let.
-struct Service {
+// A name service that answers when it is let. Lookups may outlive it, as they outlive a resolver.
+class Service {
+ public:
     Resolver::Lookup lookup() {
-        return [this](const std::string& host, Resolver::Addresses* addresses) {
-            std::unique_lock lock(mutex);
-            ++asked;
-            changed.notify_all();
-            changed.wait(lock, [&] { return answers; });
-            if (error == 0) *addresses = addressesOf(host == "six" ? "::1" : text);
-            return error;
+        return [state = state_](const std::string& host, Resolver::Addresses* addresses) {
+            std::unique_lock lock(state->mutex);
+            ++state->asked;
+            state->changed.notify_all();
+            state->changed.wait(lock, [&] { return state->answers; });
+            if (state->error == 0) *addresses = addressesOf(host == "six" ? "::1" : state->text);
+            return state->error;
         };
     }
-    void answer(bool on, int with_error = 0, const std::string& with_text = "192.0.2.1") {
-        std::lock_guard lock(mutex);
-        answers = on;
-        error = with_error;
-        text = with_text;
-        changed.notify_all();
+    void answer(bool on, int error = 0, const std::string& text = "192.0.2.1") {
+        std::lock_guard lock(state_->mutex);
+        state_->answers = on;
+        state_->error = error;
+        state_->text = text;
+        state_->changed.notify_all();
     }
     int askedFor() {
-        std::lock_guard lock(mutex);
-        return asked;
+        std::lock_guard lock(state_->mutex);
+        return state_->asked;
     }
     void waitUntilAsked(int times) {
-        std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return asked >= times; });
+        std::unique_lock lock(state_->mutex);
+        state_->changed.wait(lock, [&] { return state_->asked >= times; });
     }
 
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool answers = true;
-    int error = 0;
-    std::string text = "192.0.2.1";
-    int asked = 0;
+ private:
+    struct State {
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool answers = true;
+        int error = 0;
+        std::string text = "192.0.2.1";
+        int asked = 0;
+    };
+    const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 std::string resolved(Resolver& resolver, const std::string& host,

@@ -48,10 +48,10 @@ class TransferMetadataTest : public ::testing::Test {
         return ids;
     }
     std::vector<uint32_t> localFiles() {
+        // Kept while it is read: other threads replace it.
+        const auto desc = metadata_.getSegmentDescByID(LOCAL_SEGMENT_ID);
         std::vector<uint32_t> ids;
-        for (const auto& file : metadata_.getSegmentDescByID(LOCAL_SEGMENT_ID)->file_buffers) {
-            ids.push_back(file.id);
-        }
+        for (const auto& file : desc->file_buffers) ids.push_back(file.id);
         return ids;
     }
 

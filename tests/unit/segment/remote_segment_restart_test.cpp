@@ -21,9 +21,12 @@ class RestartTest : public RemoteSegmentTest {
             if (auto alive = connection.lock()) alive->up = false;
         }
     }
+    // The subsystem from before is gone for good, also for those who still have its descriptor.
     void startTarget(const RemoteFiles& files) {
+        std::string before;
         {
             std::lock_guard lock(mutex);
+            before = descriptor.subsystemNqn;
             descriptor.subsystemNqn = "nqn.2026-01.org.example:run" + std::to_string(++runs_);
             descriptor.files = files;
         }
@@ -31,7 +34,10 @@ class RestartTest : public RemoteSegmentTest {
             std::lock_guard lock(pool.mutex);
             pool.errors.clear();
         }
-        initiator.change([&] { initiator.connectError = 0; });
+        initiator.change([&] {
+            initiator.gone.insert(before);
+            initiator.connectError = 0;
+        });
     }
     // Where the last request went: "<run>/<nsid>".
     std::string lastDevice() {

@@ -64,6 +64,7 @@ class FakeInitiator : public Initiator {
         changed.notify_all();
         changed.wait(lock, [&] { return !connectBlocks; });
         if (connectError != 0) return makeError(connectError, "connect");
+        if (gone.contains(nqn)) return makeError(ECONNREFUSED, "connect to what is gone");
         auto& known = connections[nqn];
         if (auto alive = known.lock()) return std::shared_ptr<Connection>(alive);
         auto made = std::make_shared<FakeConnection>(nqn, live);
@@ -100,6 +101,7 @@ class FakeInitiator : public Initiator {
     std::condition_variable changed;
     bool connectBlocks = false;
     int connectError = 0;
+    std::set<std::string> gone;  // subsystems that nobody will ever connect to again
     int connects = 0;
     int opens = 0;
     std::map<uint32_t, int> openErrors;

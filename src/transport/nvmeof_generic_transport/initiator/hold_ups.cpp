@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "sysfs_nvme.h"
@@ -35,10 +36,13 @@ std::string seconds(milliseconds time) {
 // more than their changes' safety from each other.
 class FolderLock {
  public:
-    explicit FolderLock(const RunFolder& folder) {
+    FolderLock(const RunFolder& folder, milliseconds patience) {
         fd_ = folder.openFile("holdups.lock");
-        Poll poll(Clock::now() + 200ms, {});
-        while (fd_.valid() && flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 && poll.wait()) {
+        const auto deadline = Clock::now() + patience;
+        // Steadily, since many may want it at one time, each for a moment: a hold-up ends for all
+        // processes of the machine at once.
+        while (fd_.valid() && flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 && Clock::now() < deadline) {
+            std::this_thread::sleep_for(1ms);
         }
     }
     ~FolderLock() {
@@ -54,9 +58,10 @@ class FolderLock {
 
 }  // namespace
 
-HoldUps::HoldUps(std::shared_ptr<const RunFolder> folder, Now now)
+HoldUps::HoldUps(std::shared_ptr<const RunFolder> folder, Now now, milliseconds lockPatience)
     : folder_(std::move(folder)),
       now_(std::move(now)),
+      lockPatience_(lockPatience),
       // Another version has another head, and then starts with nothing.
       head_("nvmeof_generic hold-ups 1 " + bootId() + "\n") {}
 
@@ -112,7 +117,7 @@ void HoldUps::connected(const TransportAddress& target) {
 void HoldUps::change(const TransportAddress& target, const std::function<bool(Entry&)>& how) {
     const Entry changed = entryOf(target);
     const std::lock_guard lock(mutex_);
-    const FolderLock folderLock(*folder_);
+    const FolderLock folderLock(*folder_, lockPatience_);
     refresh();
     auto found = std::find_if(entries_.begin(), entries_.end(),
                               [&](const Entry& entry) { return entry.isOf(changed); });

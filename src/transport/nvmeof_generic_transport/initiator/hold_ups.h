@@ -34,7 +34,10 @@ class HoldUps {
     using Now = std::function<std::chrono::milliseconds()>;
 
     /// @param now  sinceBoot(), or a test's
-    explicit HoldUps(std::shared_ptr<const RunFolder> folder, Now now = sinceBoot);
+    /// @param lockPatience  how long a change waits for those of other processes; after that it is
+    /// made all the same, and one of the two may be lost
+    explicit HoldUps(std::shared_ptr<const RunFolder> folder, Now now = sinceBoot,
+                     std::chrono::milliseconds lockPatience = std::chrono::seconds(1));
 
     Reputation of(const TransportAddress& target);
     /// @param took  how long nobody else could connect
@@ -65,6 +68,7 @@ class HoldUps {
 
     const std::shared_ptr<const RunFolder> folder_;
     const Now now_;
+    const std::chrono::milliseconds lockPatience_;
     const std::string head_;
     std::mutex mutex_;
     Entries entries_;  // guarded by mutex_
