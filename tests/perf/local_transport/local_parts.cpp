@@ -8,7 +8,9 @@
 
 #include <cerrno>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "transport/nvmeof_generic_transport/common/nqn.h"
@@ -88,7 +90,15 @@ class LocalInitiator final : public Initiator {
  public:
     Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
                                                 const std::string& subsystemNqn) override {
-        return std::shared_ptr<Connection>(std::make_shared<LocalConnection>(subsystemNqn));
+        const std::lock_guard lock(mutex_);
+        std::weak_ptr<Connection>& known = connections_[subsystemNqn];
+        // Another one would mean to a segment that the first is lost, and its open files with it.
+        std::shared_ptr<Connection> connection = known.lock();
+        if (connection == nullptr) {
+            connection = std::make_shared<LocalConnection>(subsystemNqn);
+            known = connection;
+        }
+        return connection;
     }
 
     Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
@@ -103,6 +113,10 @@ class LocalInitiator final : public Initiator {
         if (!file.valid()) return makeError(errno, "open " + path);
         return RemoteNamespace{std::move(file), path, size, kBlockSize};
     }
+
+ private:
+    std::mutex mutex_;
+    std::map<std::string, std::weak_ptr<Connection>> connections_;  // by NQN, under mutex_
 };
 
 }  // namespace
