@@ -22,6 +22,8 @@ if(CCACHE)
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
+# Who may touch what under which lock (common/thread_annotations.h); only clang checks it.
+add_compile_options($<$<CXX_COMPILER_ID:Clang>:-Wthread-safety> $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety-beta>)
 if(WARNINGS_AS_ERRORS)
   add_compile_options(-Werror)
 endif()

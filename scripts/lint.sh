@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# lint.sh [file...]: clang-tidy over the C++ sources, all of them or those named, and shellcheck over the scripts.
+# lint.sh [file...]: clang-tidy over the C++ sources, all of them or those named, clang's check of lock rules included
+# (common/thread_annotations.h), and shellcheck over the scripts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install_deps.sh build lint
@@ -16,6 +17,7 @@ else
 fi
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet \
     2> >(grep -v "warnings\? generated" >&2) || status=1
+tests/lint/thread_safety_test.sh "$build" || status=1
 find scripts tests .ci -name '*.sh' -print0 | xargs -0 shellcheck -x -P . .ci/run || status=1
 shellcheck -s dash scripts/vm/init || status=1
 grep -lZ '^#!/bin/sh' packaging/debian/* | xargs -0 shellcheck || status=1
