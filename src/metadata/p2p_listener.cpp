@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake {
 
@@ -72,7 +73,11 @@ Status P2pListener::start(const std::string& host, uint16_t port, const Limits& 
     std::unique_ptr<P2pListener> made(new P2pListener(limits, std::move(answer)));
     Status status = made->listen(host, port);
     if (!status.ok()) return status;
-    made->thread_ = std::thread([self = made.get()] { self->serve(); });
+    auto started = nvmeof_generic::startThread("te-p2p", [self = made.get()] { self->serve(); });
+    if (!started.ok()) {
+        return Status::Context("this node cannot answer others: " + started.error().message);
+    }
+    made->thread_ = started.take();
     *listener = std::move(made);
     return Status::OK();
 }

@@ -32,7 +32,8 @@ class P2pListener {
     using Answer = std::function<std::shared_ptr<const std::string>(P2pType type)>;
 
     // Listens at `host`: on that address where it is one, on every address of the machine where it
-    // is a name. Port 0 takes one that is free. Socket, with cause and remedy, on failure.
+    // is a name. Port 0 takes one that is free. Socket, or Context
+    // where there is no thread, with cause and remedy.
     static Status start(const std::string& host, uint16_t port, const Limits& limits, Answer answer,
                         std::unique_ptr<P2pListener>* listener);
     // Closes every connection.

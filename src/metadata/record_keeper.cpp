@@ -9,6 +9,7 @@
 #include "incarnation.h"
 #include "metadata_keys.h"
 #include "record_owner.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake {
 
@@ -52,6 +53,10 @@ RecordKeeper::Result RecordKeeper::set(const std::string& key, const std::string
     bool first = false;
     {
         std::lock_guard lock(mutex_);
+        if (Result watching = startWatching(); !watching.ok()) {
+            ++publications_[key].failed;
+            return watching;
+        }
         Record& record = records_[key];
         // Before the attempt: an answer that gets lost may be a success.
         record.version = ++versions_;
@@ -61,6 +66,15 @@ RecordKeeper::Result RecordKeeper::set(const std::string& key, const std::string
     Result result = write(key, expected, value, first);
     settle(key, value, insist, result);
     return result;
+}
+
+// With mutex_ held. What is published stays only as long as somebody looks after it.
+RecordKeeper::Result RecordKeeper::startWatching() {
+    if (thread_.joinable() || interval_.count() == 0 || !storage_->outlivesProcess()) return {};
+    auto started = nvmeof_generic::startThread("te-records", [this] { watch(); });
+    if (!started.ok()) return {Outcome::kFailed, started.error().message};
+    thread_ = started.take();
+    return {};
 }
 
 void RecordKeeper::settle(const std::string& key, const std::string& value, bool insist,
@@ -77,9 +91,6 @@ void RecordKeeper::settle(const std::string& key, const std::string& value, bool
         record.confirmed = true;
         record.version = versions_;
         had_.insert(key);
-        if (!thread_.joinable() && interval_.count() > 0 && storage_->outlivesProcess()) {
-            thread_ = std::thread([this] { watch(); });
-        }
     } else if (record.confirmed) {
         record.dirty = result.outcome != Outcome::kConflict;
         if (insist) record.value = value;

@@ -31,8 +31,9 @@ class RecordKeeper {
     // Every `interval` what failed is tried again, and the entries of addresses are looked up, in
     // which others may ask whether this process lives; every third time, and as long as the store
     // does not answer, all are. 0 for never. `order` puts publications in order: set and remove
-    // are called with it held, and the look-ups' thread takes it to publish. The thread begins with
-    // the first publication. `incarnation` is in every value that is published.
+    // are called with it held, and the look-ups' thread takes it to publish. The thread begins
+    // before the first publication, which fails without one. `incarnation` is in every value that
+    // is published.
     RecordKeeper(std::shared_ptr<MetadataStorage> storage, std::chrono::milliseconds interval,
                  std::mutex* order, std::string incarnation);
     // Ends the thread, which takes as long as the request that it waits for.
@@ -89,6 +90,7 @@ class RecordKeeper {
                 const Result& result);
     bool isForeign(const std::string& found) const;
 
+    Result startWatching();
     void watch();
     bool check(const std::string& key, const Record& seen);
     bool checkForeign(const std::string& key, const Record& seen, const std::string& found);

@@ -9,9 +9,9 @@
 #include <atomic>
 #include <cstring>
 #include <optional>
-#include <system_error>
-#include <thread>
 #include <utility>
+
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake {
 
@@ -146,7 +146,7 @@ Status Resolver::resolve(const std::string& host, Clock::time_point deadline,
         }
     }
     const uint64_t before = state_->names[host].lookups;
-    const char* cause = "the name service does not answer in time";
+    std::string cause = "the name service does not answer in time";
     for (;;) {
         State::Name& name = state_->names[host];
         if (name.lookups != before) {
@@ -158,14 +158,15 @@ Status Resolver::resolve(const std::string& host, Clock::time_point deadline,
         const auto now = Clock::now();
         if (now >= deadline) break;
         if (!name.looking_since && state_->running < limits.threads) {
-            try {
-                std::thread(runLookup<State>, state_, host).detach();
-                name.looking_since = now;
-                ++state_->running;
-            } catch (const std::system_error&) {
-                cause = "there is no thread to look it up with";
+            auto started = nvmeof_generic::startThread(
+                "te-resolve", [state = state_, host] { runLookup(state, host); });
+            if (!started.ok()) {
+                cause = started.error().message;
                 break;
             }
+            started.value().detach();
+            name.looking_since = now;
+            ++state_->running;
         }
         if (!name.looking_since && state_->allStuck(now)) {
             cause = "the name service does not answer: all lookups that may be under way are stuck";
@@ -178,7 +179,8 @@ Status Resolver::resolve(const std::string& host, Clock::time_point deadline,
     if (name.addresses.empty()) return Status::Dns(host + ": " + cause);
     if (name.lookups == before || name.error != 0) {
         LOG_EVERY_T(WARNING, 60) << host << ": "
-                                 << (name.lookups != before ? gai_strerror(name.error) : cause)
+                                 << (name.lookups != before ? std::string(gai_strerror(name.error))
+                                                            : cause)
                                  << "; the address that it had is used (said once a minute)";
     }
     *addresses = name.addresses;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <httplib.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstddef>
@@ -34,6 +35,9 @@ class HttpFront : public httplib::Server {
     // The library has the kernel hold five connections that are not accepted yet. Where many nodes
     // start at once, the others would try again after a second, three seconds, seven.
     void queueMore() { ::listen(svr_sock_, SOMAXCONN); }
+    // Gives up the socket that was bound. The library itself closes it only at the end of its
+    // listening.
+    void closeUnserved() { ::close(svr_sock_.exchange(INVALID_SOCKET)); }
     Clients& clients() { return clients_; }
     // For the request that this thread is at: it has not been read to its end, so that the
     // connection ends with its answer.

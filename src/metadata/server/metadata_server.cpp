@@ -285,12 +285,13 @@ bool MetadataServer::bind(const std::string& host, int port, std::string* error)
 
 bool MetadataServer::serve() {
     http_->serving = true;
-    std::thread stopper;
-    // The library closes the socket that bind opened only at the end of its listening.
-    if (http_->stopping) stopper = std::thread([this] { stop(); });
-    const bool ended_well = http_->front.listen_after_bind() || http_->stopping;
+    bool ended_well = http_->stopping;
+    if (ended_well) {
+        http_->front.closeUnserved();
+    } else {
+        ended_well = http_->front.listen_after_bind() || http_->stopping;
+    }
     http_->ended = true;
-    if (stopper.joinable()) stopper.join();
     return ended_well;
 }
 

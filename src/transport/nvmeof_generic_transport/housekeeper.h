@@ -9,34 +9,38 @@
 #include <thread>
 #include <utility>
 
-#include "transport/nvmeof_generic_transport/common/signals.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic {
 
 /// One thread for what has to be done at a time and takes no time: ending requests whose time is up
 /// while their segment's own thread is held up, and writing the counters. It sleeps until then,
-/// without limit when nothing is due.
+/// without limit when nothing is due, as at the start.
 class Housekeeper {
  public:
     using Clock = std::chrono::steady_clock;
     /// Does what is due. @return when it wants to be called next; time_point::max(): when asked
     using Work = std::function<Clock::time_point(Clock::time_point now)>;
 
-    explicit Housekeeper(Work work)
-        : work_(std::move(work)), thread_([this] {
-              blockAllSignals();
-              run();
-          }) {}
+    explicit Housekeeper(Work work) : work_(std::move(work)) {}
     ~Housekeeper() {
         {
             std::lock_guard lock(mutex_);
             stopping_ = true;
         }
         wake_.notify_one();
-        thread_.join();
+        if (thread_.joinable()) thread_.join();
     }
     Housekeeper(const Housekeeper&) = delete;
     Housekeeper& operator=(const Housekeeper&) = delete;
+
+    /// Once. @return as startThread()
+    Result<> start() {
+        auto started = startThread("nvmeof-house", [this] { run(); });
+        if (!started.ok()) return started.error();
+        thread_ = started.take();
+        return {};
+    }
 
     /// Asks for a call at `when` or before. Thread-safe; wakes nobody unless that is earlier than
     /// what is planned.
@@ -74,7 +78,7 @@ class Housekeeper {
     std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false;
-    Clock::time_point next_{};  // at once
+    Clock::time_point next_ = Clock::time_point::max();
     std::thread thread_;
 };
 

@@ -130,9 +130,9 @@ struct NVMeoFGenericTransport::Parts {
 
     /// Makes what reading and writing needs: initiator and pool, or neither.
     Result<> makeInitiator();
-    void startHousekeeping();
-    RemoteSegment& segment(SegmentID id);
-    const Segments::value_type& findOrAdd(SegmentID id);
+    Result<> startThreads();
+    RemoteSegment* segment(SegmentID id);
+    const Segments::value_type* findOrAdd(SegmentID id);
     void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count,
                 int retries);
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
@@ -164,7 +164,7 @@ struct NVMeoFGenericTransport::Parts {
     LogPace statsLog;                            // of whoever writes them: one thread at a time
     std::unique_ptr<Housekeeper> housekeeper;    // it uses all of the above
     Housekeeper::Clock::time_point nextStats{};  // its own
-    bool housekeeps = false;
+    std::atomic<bool> complete{false};           // all parts are there
 };
 
 NVMeoFGenericTransport::Parts::~Parts() {
@@ -246,7 +246,7 @@ Result<> NVMeoFGenericTransport::Parts::beginStats() const {
 }
 
 void NVMeoFGenericTransport::Parts::writeStats() {
-    if (options.statsFile.empty() || !housekeeps) return;
+    if (options.statsFile.empty() || !complete) return;
     auto written = replaceFile(options.statsFile, statsText(stats(), options.statsLabel));
     if (written.ok()) return;
     if (const auto left = statsLog.admit(LogPace::Clock::now())) {
@@ -280,21 +280,23 @@ void NVMeoFGenericTransport::Parts::withdraw(FileBufferID id) {
                   "metadata service reachable?";
 }
 
-RemoteSegment& NVMeoFGenericTransport::Parts::segment(SegmentID id) {
+// Null without a thread for a new one: the next request tries again.
+RemoteSegment* NVMeoFGenericTransport::Parts::segment(SegmentID id) {
     auto& place = lately[id % lately.size()];
     const Segments::value_type* entry = place.load(std::memory_order_acquire);
     if (entry == nullptr || entry->first != id) {
-        entry = &findOrAdd(id);
+        entry = findOrAdd(id);
+        if (entry == nullptr) return nullptr;
         place.store(entry, std::memory_order_release);
     }
-    return *entry->second;
+    return entry->second.get();
 }
 
-const NVMeoFGenericTransport::Parts::Segments::value_type& NVMeoFGenericTransport::Parts::findOrAdd(
+const NVMeoFGenericTransport::Parts::Segments::value_type* NVMeoFGenericTransport::Parts::findOrAdd(
     SegmentID id) {
     {
         std::shared_lock lock(mutex);
-        if (const auto found = segments.find(id); found != segments.end()) return *found;
+        if (const auto found = segments.find(id); found != segments.end()) return &*found;
     }
     std::unique_lock lock(mutex);
     auto found = segments.find(id);
@@ -310,9 +312,14 @@ const NVMeoFGenericTransport::Parts::Segments::value_type& NVMeoFGenericTranspor
             [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); }};
         auto made =
             std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
+        if (const auto started = made->start(); !started.ok()) {
+            LOG_EVERY_T(ERROR, 10) << kProtocol << ": segment " << id
+                                   << " cannot be used: " << started.error().message;
+            return nullptr;
+        }
         found = segments.emplace(id, std::move(made)).first;
     }
-    return *found;
+    return &*found;
 }
 
 Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
@@ -325,21 +332,24 @@ Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
     return {};
 }
 
-// When all parts are there. Who only exports, and counts nothing, needs no thread for it.
-void NVMeoFGenericTransport::Parts::startHousekeeping() {
-    housekeeps = true;
-    if (!initiator && options.statsFile.empty()) return;
+// Before anybody is told of this node. Who only exports, and counts nothing, needs no housekeeper.
+Result<> NVMeoFGenericTransport::Parts::startThreads() {
+    if (target) {
+        if (auto started = lostFiles.start(); !started.ok()) return started;
+    }
+    if (!initiator && options.statsFile.empty()) return {};
     housekeeper = std::make_unique<Housekeeper>(
         [this](Housekeeper::Clock::time_point now) { return keepHouse(now); });
+    return housekeeper->start();
 }
 
 void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fileId,
                                            const IoRequest* requests, size_t count, int retries) {
-    if (pool) {
-        segment(segmentId).submit(fileId, requests, count, retries);
-    } else {
-        for (size_t i = 0; i < count; ++i) endSlice(requests[i].context, ENODEV, 0);
+    if (RemoteSegment* found = pool ? segment(segmentId) : nullptr) {
+        found->submit(fileId, requests, count, retries);
+        return;
     }
+    for (size_t i = 0; i < count; ++i) endSlice(requests[i].context, pool ? EAGAIN : ENODEV, 0);
 }
 
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
@@ -421,6 +431,9 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
                      << ": this node exports files but cannot read or write remote ones: "
                      << made.error().message;
     }
+    if (auto started = parts->startThreads(); !started.ok()) {
+        return report("install", started.error());
+    }
 
     if (int error =
             metadata_->addLocalSegment(LOCAL_SEGMENT_ID, local_server_name_, std::move(descriptor));
@@ -439,7 +452,8 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         }
         published_ = true;
     }
-    parts->startHousekeeping();
+    parts->complete = true;
+    if (parts->housekeeper) parts->housekeeper->callAt(Housekeeper::Clock::now());
     parts_ = std::move(parts);
     return 0;
 }

@@ -3,16 +3,24 @@
 
 #include <utility>
 
+#include "transport/nvmeof_generic_transport/common/thread.h"
+
 namespace mooncake::nvmeof_generic {
 
 Withdrawals::Withdrawals(std::function<void(uint32_t fileId)> withdraw)
     : withdraw_(std::move(withdraw)) {}
 
+Result<> Withdrawals::start() {
+    auto started = startThread("nvmeof-withdraw", [this] { run(); });
+    if (!started.ok()) return started.error();
+    thread_ = started.take();
+    return {};
+}
+
 void Withdrawals::add(uint32_t fileId) {
     std::lock_guard guard(mutex_);
     if (stopping_) return;
     waiting_.push_back(fileId);
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     wake_.notify_one();
 }
 

@@ -8,11 +8,13 @@
 #include <mutex>
 #include <thread>
 
+#include "transport/nvmeof_generic_transport/common/result.h"
+
 namespace mooncake::nvmeof_generic {
 
 /// Takes files that the target has lost out of the published record, on a thread of its own: the
-/// metadata service may be slow, and whoever notices the loss has other files to look after. The
-/// thread starts with the first loss. Thread-safe.
+/// metadata service may be slow, and whoever notices the loss has other files to look after.
+/// Thread-safe.
 class Withdrawals {
  public:
     /// @param withdraw  may block; called for one file at a time
@@ -20,6 +22,9 @@ class Withdrawals {
     ~Withdrawals() { stop(); }
     Withdrawals(const Withdrawals&) = delete;
     Withdrawals& operator=(const Withdrawals&) = delete;
+
+    /// Before any file can be lost. @return as startThread()
+    Result<> start();
 
     /// Never blocks. Does nothing after stop().
     void add(uint32_t fileId);

@@ -262,6 +262,7 @@ class RemoteSegmentTest : public ::testing::Test {
             RemoteSegment* known = due;
             return known ? known->expire(now) : Housekeeper::Clock::time_point::max();
         });
+        ASSERT_TRUE(housekeeper->start().ok());
         context.expireAt = [this](Housekeeper::Clock::time_point when) {
             {
                 std::lock_guard lock(mutex);
@@ -279,6 +280,7 @@ class RemoteSegmentTest : public ::testing::Test {
             changed.notify_all();
         };
         segment = std::make_unique<RemoteSegment>("segment", std::move(context));
+        ASSERT_TRUE(segment->start().ok());
         due = segment.get();
     }
     void end() {

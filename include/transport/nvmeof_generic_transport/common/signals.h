@@ -49,13 +49,6 @@ class NoBrokenPipe {
     bool leave_ = false;
 };
 
-/// For the threads of this transport, at their start: signals are for those of the program.
-inline void blockAllSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, nullptr);
-}
-
 /// Keeps all signals from the calling thread during its life; those that come meanwhile are taken
 /// after that, or by another thread.
 class SignalsBlocked {

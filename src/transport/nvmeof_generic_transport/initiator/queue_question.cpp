@@ -7,10 +7,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <system_error>
 
 #include "transport/nvmeof_generic_transport/common/keep_library.h"
-#include "transport/nvmeof_generic_transport/common/signals.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -32,7 +31,6 @@ struct QueueQuestion::State {
     bool done = false;  // guarded by mutex
 
     void run() {
-        blockAllSignals();
         fabrics->provokeIoAnswers(controllerDir.get(), device->get());
         device = nullptr;
         std::lock_guard lock(mutex);
@@ -66,13 +64,13 @@ bool QueueQuestion::ask(const std::shared_ptr<Fabrics>& fabrics, int controllerD
         state->fabrics = fabrics;
         state->controllerDir = std::move(dir);
         state->device = device;
-        try {
-            thread_ = std::thread([state] { state->run(); });
-        } catch (const std::system_error& error) {
+        auto started = startThread("nvmeof-ask", [state] { state->run(); });
+        if (!started.ok()) {
             LOG_EVERY_T(WARNING, 60)
-                << "cannot ask whether I/O queues answer: no thread: " << error.what();
+                << "cannot ask whether I/O queues answer: " << started.error().message;
             return true;
         }
+        thread_ = started.take();
         state_ = std::move(state);
     }
     // Who asks has other things to do than to wait for the same full queue again and again.

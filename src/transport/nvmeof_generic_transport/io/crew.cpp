@@ -1,33 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crew.h"
 
-#include <pthread.h>
-#include <signal.h>
-
-#include <cerrno>
-#include <system_error>
-#include <utility>
+#include <string>
 
 namespace mooncake::nvmeof_generic::io {
-
-Result<std::thread> startThread(const std::string& name, std::function<void()> body) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    Result<std::thread> started = std::thread();
-    try {
-        started = std::thread([name, body = std::move(body)] {
-            pthread_setname_np(pthread_self(), name.c_str());
-            body();
-        });
-    } catch (const std::system_error& failure) {
-        started = makeError(failure.code().value(), "starting thread " + name,
-                            "raise the limit of threads (ulimit -u, kernel.threads-max)");
-    }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return started;
-}
 
 Crew::~Crew() {
     {

@@ -2,21 +2,14 @@
 #pragma once
 
 #include <condition_variable>
-#include <functional>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 #include "worker.h"
 
 namespace mooncake::nvmeof_generic::io {
-
-/// Starts a thread that receives no signals: they are for the threads of the program.
-/// @param name  for debuggers, 15 characters at most
-/// @return EAGAIN, or what pthread_create says
-Result<std::thread> startThread(const std::string& name, std::function<void()> body);
 
 /// The threads that run workers. One that a worker has no more use for sleeps until the next needs
 /// one, so there are at most as many as workers have run, and threads have been stuck, at one time.

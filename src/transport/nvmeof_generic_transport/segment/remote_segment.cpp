@@ -13,7 +13,7 @@
 
 #include "repeated_request.h"
 #include "retry_rules.h"
-#include "transport/nvmeof_generic_transport/common/signals.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -116,11 +116,14 @@ RemoteSegment::RemoteSegment(std::string name, RemoteSegmentContext context)
     : name_(std::move(name)),
       context_(std::move(context)),
       waiting_(context_.patience),
-      watch_(context_.downLimit),
-      thread_([this] {
-          blockAllSignals();
-          run();
-      }) {}
+      watch_(context_.downLimit) {}
+
+Result<> RemoteSegment::start() {
+    auto started = startThread("nvmeof-segment", [this] { run(); });
+    if (!started.ok()) return started.error();
+    thread_ = started.take();
+    return {};
+}
 
 RemoteSegment::~RemoteSegment() {
     stop();

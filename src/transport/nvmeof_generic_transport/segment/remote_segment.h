@@ -63,6 +63,8 @@ class RemoteSegment {
     using Clock = std::chrono::steady_clock;
 
     RemoteSegment(std::string name, RemoteSegmentContext context);
+    /// Starts the thread. Before anything else. @return as startThread()
+    Result<> start();
     /// Disconnects. After stop(), and after the pool gave back all I/O.
     ~RemoteSegment();
     RemoteSegment(const RemoteSegment&) = delete;

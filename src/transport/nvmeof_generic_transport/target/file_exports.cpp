@@ -4,6 +4,7 @@
 #include <glog/logging.h>
 
 #include <cerrno>
+#include <chrono>
 
 #include "file_space.h"
 #include "judged_file.h"
@@ -20,20 +21,25 @@ constexpr uint32_t kMaxNsid = 0xfffffffe;  // the one above means all namespaces
 }  // namespace
 
 FileExports::FileExports(const NvmetTree& tree, std::string subsystemNqn,
-                         const TargetOptions& options)
+                         const TargetOptions& options, BoundedThread& remover)
     : tree_(tree),
       subsystemNqn_(std::move(subsystemNqn)),
       options_(options),
       record_(subsystemNqn_, options.segment),
-      watcher_([this](uint32_t nsid, const std::string& what) { lose(nsid, what); }) {}
+      remover_(remover),
+      watcher_([this](uint32_t nsid, const std::string& what) { lose(nsid, what); }) {
+    remover_.run([this] { removeInTurn(); });
+}
 
 FileExports::~FileExports() {
     {
         std::lock_guard guard(mutex_);
+        if (stop_) return;  // by the remover itself
         stop_ = true;
     }
     changed_.notify_all();
-    if (remover_.joinable()) remover_.join();
+    while (!remover_.endsWithin(std::chrono::hours(1))) {
+    }
 }
 
 Result<ExportedFile> FileExports::add(uint32_t nsid, const std::string& path, uint64_t size,
@@ -286,7 +292,6 @@ void FileExports::startLeaving(uint32_t nsid) {
     entry.state = State::kLeaving;
     entry.failure.reset();
     leaving_.push_back(nsid);
-    if (!remover_.joinable()) remover_ = std::thread([this] { removeInTurn(); });
     changed_.notify_all();
 }
 
@@ -377,7 +382,6 @@ void FileExports::handOver(std::shared_ptr<void> rest) {
     std::lock_guard guard(mutex_);
     rest_ = std::move(rest);
     stop_ = true;
-    remover_.detach();
     changed_.notify_all();
 }
 

@@ -10,10 +10,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "backing_file.h"
+#include "bounded_thread.h"
 #include "export_plan.h"
 #include "export_record.h"
 #include "file_watcher.h"
@@ -25,14 +25,16 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// The files that one subsystem exports. Namespaces are removed by a thread of its own, one after
-/// the other, so that callers need not wait for a disk that hangs; it starts with the first
-/// removal. Thread-safe; no lock is held over a system call.
+/// The files that one subsystem exports. Namespaces are removed by a thread for that, one after the
+/// other, so that callers need not wait for a disk that hangs. Thread-safe; no lock is held over a
+/// system call.
 class FileExports {
  public:
-    FileExports(const NvmetTree& tree, std::string subsystemNqn, const TargetOptions& options);
+    /// @param remover  outlives this object, which has it from now on
+    FileExports(const NvmetTree& tree, std::string subsystemNqn, const TargetOptions& options,
+                BoundedThread& remover);
 
-    /// After removeAll() or handOver().
+    /// Waits for the remover, but for one that has the last word (handOver()). After removeAll().
     ~FileExports();
     FileExports(const FileExports&) = delete;
     FileExports& operator=(const FileExports&) = delete;
@@ -58,9 +60,9 @@ class FileExports {
     /// @return ETIMEDOUT, with the file that is in the way: the rest goes on
     Result<> removeAll();
 
-    /// After a removeAll() in vain: what remains is removed when the kernel lets it, or left to
-    /// the next start of a target if the process ends before that.
-    /// @param rest  destroyed then; owns this object
+    /// After removeAll(): the remover takes the rest down when the files have gone. What the kernel
+    /// does not let go before the process ends is left to the next start of a target.
+    /// @param rest  owns this object
     void handOver(std::shared_ptr<void> rest);
 
  private:
@@ -118,7 +120,7 @@ class FileExports {
     std::map<std::string, uint64_t> withdrawn_;  // by reason
     bool stop_ = false;                          // when there is nothing left to remove
     std::shared_ptr<void> rest_;                 // see handOver()
-    std::thread remover_;
+    BoundedThread& remover_;
 
     FileWatcher watcher_;  // last: its thread uses all of the above
 };

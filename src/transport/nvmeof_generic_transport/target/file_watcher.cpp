@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -106,7 +107,9 @@ Result<> FileWatcher::start() {
     if (!stop.valid()) return watchError(errno, "cannot watch files for changes");
     inotify_ = std::move(inotify);
     stopSignal_ = std::move(stop);
-    thread_ = std::thread([this] { run(); });
+    auto started = startThread("nvmeof-files", [this] { run(); });
+    if (!started.ok()) return started.error();
+    thread_ = started.take();
     return {};
 }
 

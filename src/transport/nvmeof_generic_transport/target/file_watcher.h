@@ -52,7 +52,8 @@ class FileWatcher {
     /// Looks after an open file from now on. A change of before goes unnoticed: call findChange()
     /// afterwards.
     /// @param nsid  not watched already
-    /// @return EMFILE, ENOSPC (the system's limits of inotify: the message names them) ...
+    /// @return EMFILE, ENOSPC (the system's limits of inotify: the message names them), EAGAIN (of
+    ///     threads) ...
     Result<> watch(uint32_t nsid, int fd, const FileExpectation& expected);
 
     /// Does nothing for a file that is not watched.

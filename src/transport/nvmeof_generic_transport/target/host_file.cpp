@@ -16,6 +16,7 @@
 #include "transport/nvmeof_generic_transport/common/guarded_file.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -81,8 +82,12 @@ Result<std::unique_ptr<HostFileWatch>> HostFileWatch::create(const std::string& 
         new HostFileWatch(folder, path.substr(slash + 1), std::move(events), std::move(stop)));
 }
 
-void HostFileWatch::start(std::function<bool()> changed) {
-    thread_ = std::thread([this, changed = std::move(changed)] { run(changed); });
+Result<> HostFileWatch::start(std::function<bool()> changed) {
+    auto started =
+        startThread("nvmeof-hosts", [this, changed = std::move(changed)] { run(changed); });
+    if (!started.ok()) return started.error();
+    thread_ = started.take();
+    return {};
 }
 
 HostFileWatch::~HostFileWatch() {

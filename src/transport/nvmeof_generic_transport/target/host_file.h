@@ -36,7 +36,8 @@ class HostFileWatch {
 
     /// Starts the thread. `changed` runs on it, at a change and, as long as it returns false, once
     /// a second.
-    void start(std::function<bool()> changed);
+    /// @return as startThread()
+    Result<> start(std::function<bool()> changed);
 
     /// Ends the thread; waits for `changed`.
     ~HostFileWatch();

@@ -7,16 +7,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
-#include "bounded_call.h"
+#include "bounded_thread.h"
 #include "claim.h"
 #include "host.h"
 #include "namespace.h"
 #include "port.h"
 #include "subsystem.h"
-#include "transport/nvmeof_generic_transport/common/keep_library.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
 namespace mooncake::nvmeof_generic {
@@ -78,18 +76,21 @@ Result<> removeSubsystem(const NvmetTree& tree, Subsystem& subsystem,
 /// The removal of one orphan, on a thread that shares it: the kernel may hold the thread for ever.
 class OrphanRemoval {
  public:
-    static std::shared_ptr<OrphanRemoval> start(const NvmetTree& tree,
-                                                const std::shared_ptr<Subsystem>& subsystem,
-                                                const std::vector<Port::Own>& ports) {
-        auto removal = std::make_shared<OrphanRemoval>(tree.subsystem(subsystem->nqn()));
-        removal->thread_ = std::thread([=] {
+    /// @return as startThread()
+    static Result<std::unique_ptr<OrphanRemoval>> start(const NvmetTree& tree,
+                                                        const std::shared_ptr<Subsystem>& subsystem,
+                                                        const std::vector<Port::Own>& ports) {
+        auto thread = BoundedThread::start("nvmeof-orphan");
+        if (!thread.ok()) return thread.error();
+        auto state = std::make_shared<State>();
+        thread.value()->run([=] {
             const auto removed =
-                removeSubsystem(tree, *subsystem, ports, [&] { removal->note(std::nullopt); });
-            removal->note(removed);
+                removeSubsystem(tree, *subsystem, ports, [&] { state->note(std::nullopt); });
+            state->note(removed);
         });
-        return removal;
+        return std::unique_ptr<OrphanRemoval>(
+            new OrphanRemoval(tree.subsystem(subsystem->nqn()), std::move(state), thread.take()));
     }
-    explicit OrphanRemoval(std::string path) : path_(std::move(path)) {}
 
     const std::string& path() const { return path_; }
 
@@ -97,38 +98,47 @@ class OrphanRemoval {
     bool hangs() const { return hangs_; }
 
     Result<> wait(std::chrono::milliseconds limit) {
-        std::unique_lock lock(mutex_);
-        while (!result_) {
-            const uint64_t seen = steps_;
-            if (moved_.wait_for(lock, limit, [&] { return steps_ != seen; })) continue;
+        std::unique_lock lock(state_->mutex);
+        while (!state_->result) {
+            const uint64_t seen = state_->steps;
+            if (state_->moved.wait_for(lock, limit, [&] { return state_->steps != seen; })) {
+                continue;
+            }
             hangs_ = true;
-            thread_.detach();
-            keepThisLibrary();
             return makeError(
                 EBUSY, path_ + " of a dead target is not removed yet",
                 "a disk that it exports does not end the I/O in flight; until it does, "
                 "a write of before may still arrive on that disk");
         }
+        const Result<> result = *state_->result;
         lock.unlock();
-        thread_.join();
-        return *result_;
+        static_cast<void>(thread_->endsWithin(limit));  // it has but to let go of what it had
+        return result;
     }
 
  private:
-    void note(const std::optional<Result<>>& result) {
-        std::lock_guard guard(mutex_);
-        ++steps_;
-        result_ = result;
-        moved_.notify_all();
-    }
+    struct State {
+        std::mutex mutex;  // of what follows
+        std::condition_variable moved;
+        uint64_t steps = 0;
+        std::optional<Result<>> result;
+
+        void note(const std::optional<Result<>>& last) {
+            std::lock_guard guard(mutex);
+            ++steps;
+            result = last;
+            moved.notify_all();
+        }
+    };
+
+    OrphanRemoval(std::string path, std::shared_ptr<State> state,
+                  std::unique_ptr<BoundedThread> thread)
+        : path_(std::move(path)), state_(std::move(state)), thread_(std::move(thread)) {}
 
     const std::string path_;
-    std::thread thread_;
-    bool hangs_ = false;  // the waiting thread's
-    std::mutex mutex_;    // of what follows
-    std::condition_variable moved_;
-    uint64_t steps_ = 0;
-    std::optional<Result<>> result_;
+    const std::shared_ptr<State> state_;
+    const std::unique_ptr<BoundedThread> thread_;
+    bool hangs_ = false;
 };
 
 // Whether another process has a subsystem that no port serves: it is being made or, for as long as
@@ -189,9 +199,16 @@ OrphanReport removeOrphans(const NvmetTree& tree, std::chrono::milliseconds limi
         return report;
     }
     // All at a time: those whose disks hang are waited for together.
-    std::vector<std::shared_ptr<OrphanRemoval>> removals;
+    std::vector<std::unique_ptr<OrphanRemoval>> removals;
     for (const auto& subsystem : orphans.value().subsystems) {
-        removals.push_back(OrphanRemoval::start(tree, subsystem, orphans.value().ports));
+        auto started = OrphanRemoval::start(tree, subsystem, orphans.value().ports);
+        if (started.ok()) {
+            removals.push_back(started.take());
+        } else {
+            report.failures.push_back(
+                {started.error().code, "cannot remove " + tree.subsystem(subsystem->nqn()) +
+                                           " of a dead target: " + started.error().message});
+        }
     }
     bool hangs = false;
     for (const auto& removal : removals) {
@@ -207,8 +224,16 @@ OrphanReport removeOrphans(const NvmetTree& tree, std::chrono::milliseconds limi
     // else's.
     orphans.value().subsystems.clear();
     if (hangs) return report;
+    auto thread = BoundedThread::start("nvmeof-ports");
+    if (!thread.ok()) {
+        report.failures.push_back(
+            {thread.error().code,
+             "cannot remove the ports of dead targets: " + thread.error().message});
+        return report;
+    }
     auto places = std::make_shared<OrphanReport>();
-    if (!endsWithin(limit, [tree, places] { removeUnusedPlaces(tree, *places); })) {
+    thread.value()->run([tree, places] { removeUnusedPlaces(tree, *places); });
+    if (!thread.value()->endsWithin(limit)) {
         report.failures.push_back(
             makeError(EBUSY, "cannot remove the ports of dead targets yet",
                       "a connection that was cut has I/O on a disk that hangs"));

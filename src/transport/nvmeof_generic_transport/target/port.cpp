@@ -111,17 +111,21 @@ Result<std::vector<Port::Own>> Port::listOwn(const NvmetTree& tree) {
 }
 
 Port::Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
-           uint64_t network, std::string id, std::unique_ptr<SharedDir> dir)
+           uint64_t network, std::string id, std::unique_ptr<SharedDir> dir,
+           std::unique_ptr<BoundedThread> thread)
     : tree_(tree),
       address_(address),
       limit_(limit),
       network_(network),
       id_(std::move(id)),
-      dir_(std::move(dir)) {}
+      dir_(std::move(dir)),
+      thread_(std::move(thread)) {}
 
 Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree, const TransportAddress& address,
                                             std::chrono::milliseconds limit) {
     const uint64_t network = networkNamespace();
+    auto thread = BoundedThread::start("nvmeof-port");
+    if (!thread.ok()) return thread.error();
     std::unique_ptr<SharedDir> dir;  // outlives the lock, which its destructor would wait for
     auto treeLock = TreeLock::acquire(tree);
     if (!treeLock.ok()) return treeLock.error();
@@ -134,7 +138,7 @@ Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree, const Transpo
         auto joined = SharedDir::join(tree, treeLock.value(), place(tree, port));
         if (!joined.ok()) return joined.error();
         return std::unique_ptr<Port>(
-            new Port(tree, address, limit, network, port.id, joined.take()));
+            new Port(tree, address, limit, network, port.id, joined.take(), thread.take()));
     }
 
     auto id = makePort(tree, treeLock.value(), network, dir);
@@ -143,13 +147,13 @@ Result<std::unique_ptr<Port>> Port::acquire(const NvmetTree& tree, const Transpo
         return written.error();
     }
     return std::unique_ptr<Port>(
-        new Port(tree, address, limit, network, id.take(), std::move(dir)));
+        new Port(tree, address, limit, network, id.take(), std::move(dir), thread.take()));
 }
 
 // What an earlier call gave up waiting for. How it went does not matter any more.
 Result<> Port::finishChange() {
     if (!change_) return {};
-    if (!change_->call.endsWithin(limit_)) {
+    if (!thread_->endsWithin(limit_)) {
         return makeError(EBUSY, "cannot change who is served at " + tree_.port(id_) + " yet",
                          "the kernel is still at an earlier change of its NVMe target: a disk that "
                          "hangs can keep it there");
@@ -166,8 +170,8 @@ Result<int> Port::change(const std::string& link, std::function<int()> work) {
     auto code = std::make_shared<int>(0);
     linked_ = false;
     ++version_;
-    change_.reset(
-        new Change{link, code, BoundedCall([code, work = std::move(work)] { *code = work(); })});
+    change_.reset(new Change{link, code});
+    thread_->run([code, work = std::move(work)] { *code = work(); });
     if (auto finished = finishChange(); !finished.ok()) return finished.error();
     return *code;
 }

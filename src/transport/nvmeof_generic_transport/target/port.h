@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "bounded_call.h"
+#include "bounded_thread.h"
 #include "nvmet_tree.h"
 #include "shared_dir.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
@@ -71,7 +71,8 @@ class Port {
 
  private:
     Port(const NvmetTree& tree, const TransportAddress& address, std::chrono::milliseconds limit,
-         uint64_t network, std::string id, std::unique_ptr<SharedDir> dir);
+         uint64_t network, std::string id, std::unique_ptr<SharedDir> dir,
+         std::unique_ptr<BoundedThread> thread);
     Result<> finishChange();
     Result<int> change(const std::string& link, std::function<int()> work);
 
@@ -79,7 +80,6 @@ class Port {
     struct Change {
         std::string link;  // what link_ is when it has succeeded
         std::shared_ptr<int> code;
-        BoundedCall call;
     };
 
     const NvmetTree tree_;
@@ -92,6 +92,7 @@ class Port {
     std::atomic<bool> linked_ = false;  // while it is there and nobody is changing it
     std::atomic<uint64_t> version_ = 0;
     std::unique_ptr<Change> change_;
+    const std::unique_ptr<BoundedThread> thread_;  // that changes it: cutting hosts off never fails
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace mooncake::nvmeof_generic {
@@ -86,12 +87,20 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
     for (const auto& [nsid, what] : lost) files.lose(nsid, what);
 }
 
-ServiceWatch::ServiceWatch(const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost,
-                           const Port& port, FileExports& files, std::chrono::milliseconds interval,
-                           std::chrono::milliseconds limit)
-    : state_(new State{tree, subsystemNqn, anyHost, port, files, interval, {}, {}, false, {}}),
-      limit_(limit) {
-    thread_.emplace([state = state_] { state->run(); });
+ServiceWatch::ServiceWatch(std::shared_ptr<State> state, std::chrono::milliseconds limit,
+                           std::unique_ptr<BoundedThread> thread)
+    : state_(std::move(state)), limit_(limit), thread_(std::move(thread)) {
+    thread_->run([state = state_] { state->run(); });
+}
+
+Result<std::unique_ptr<ServiceWatch>> ServiceWatch::start(
+    const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost, const Port& port,
+    FileExports& files, std::chrono::milliseconds interval, std::chrono::milliseconds limit) {
+    auto thread = BoundedThread::start("nvmeof-watch");
+    if (!thread.ok()) return thread.error();
+    std::shared_ptr<State> state(
+        new State{tree, subsystemNqn, anyHost, port, files, interval, {}, {}, false, {}});
+    return std::unique_ptr<ServiceWatch>(new ServiceWatch(std::move(state), limit, thread.take()));
 }
 
 ServiceWatch::~ServiceWatch() {

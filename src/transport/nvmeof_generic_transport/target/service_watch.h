@@ -3,10 +3,9 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "bounded_call.h"
+#include "bounded_thread.h"
 #include "file_exports.h"
 #include "nvmet_tree.h"
 #include "port.h"
@@ -25,9 +24,10 @@ class ServiceWatch {
     /// @param port  linked to the subsystem; outlives this object, as do the files
     /// @param interval  between two looks
     /// @param limit  how long the end waits for a look that the kernel holds up
-    ServiceWatch(const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost,
-                 const Port& port, FileExports& files, std::chrono::milliseconds interval,
-                 std::chrono::milliseconds limit);
+    /// @return as startThread()
+    static Result<std::unique_ptr<ServiceWatch>> start(
+        const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost, const Port& port,
+        FileExports& files, std::chrono::milliseconds interval, std::chrono::milliseconds limit);
     ~ServiceWatch();
     ServiceWatch(const ServiceWatch&) = delete;
     ServiceWatch& operator=(const ServiceWatch&) = delete;
@@ -35,9 +35,12 @@ class ServiceWatch {
  private:
     struct State;
 
+    ServiceWatch(std::shared_ptr<State> state, std::chrono::milliseconds limit,
+                 std::unique_ptr<BoundedThread> thread);
+
     const std::shared_ptr<State> state_;
     const std::chrono::milliseconds limit_;
-    std::optional<BoundedCall> thread_;
+    const std::unique_ptr<BoundedThread> thread_;
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "access_plan.h"
-#include "bounded_call.h"
+#include "bounded_thread.h"
 #include "endpoint.h"
 #include "file_exports.h"
 #include "host_access.h"
@@ -17,7 +17,6 @@
 #include "port.h"
 #include "service_watch.h"
 #include "subsystem.h"
-#include "transport/nvmeof_generic_transport/common/keep_library.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
 namespace mooncake::nvmeof_generic {
@@ -46,30 +45,31 @@ struct Objects {
 
 class NvmetTarget final : public Target {
  public:
-    NvmetTarget(const TransportAddress& address, std::unique_ptr<Objects> objects,
-                std::chrono::milliseconds removalLimit)
-        : address_(address), removalLimit_(removalLimit), objects_(std::move(objects)) {}
+    /// @param remover  that the objects have
+    NvmetTarget(const TransportAddress& address, std::unique_ptr<BoundedThread> remover,
+                std::unique_ptr<Objects> objects, std::chrono::milliseconds removalLimit)
+        : address_(address),
+          removalLimit_(removalLimit),
+          remover_(std::move(remover)),
+          objects_(std::move(objects)) {}
 
     ~NvmetTarget() override {
         if (getpid() != owner_) {
             // A forked process has copies of all this, but the objects are its parent's.
             static_cast<void>(objects_.release());
+            static_cast<void>(remover_.release());
             return;
         }
         NvmetTarget::cutOff();
-        if (const auto removed = objects_->files->removeAll(); !removed.ok()) {
-            LOG(ERROR) << "Subsystem " << subsystemNqn()
-                       << " is left behind for now: " << removed.error().message;
-            keepThisLibrary();
-            FileExports& files = *objects_->files;
-            files.handOver(std::move(objects_));
-            return;
-        }
         const std::string name = subsystemNqn();
-        std::shared_ptr<Objects> objects = std::move(objects_);
-        // The removal of a port waits for connections to end, also those of other targets.
-        if (!endsWithin(removalLimit_,
-                        [objects = std::move(objects)]() mutable { objects.reset(); })) {
+        const auto removed = objects_->files->removeAll();
+        FileExports& files = *objects_->files;
+        files.handOver(std::move(objects_));
+        if (!removed.ok()) {
+            LOG(ERROR) << "Subsystem " << name
+                       << " is left behind for now: " << removed.error().message;
+        } else if (!remover_->endsWithin(removalLimit_)) {
+            // The removal of a port waits for connections to end, also those of other targets.
             LOG(ERROR) << "Subsystem " << name
                        << " or its port is left behind for now: a connection "
                        << "that was cut, of this target or another, has I/O on a disk that hangs";
@@ -102,6 +102,7 @@ class NvmetTarget final : public Target {
     const TransportAddress address_;
     const std::chrono::milliseconds removalLimit_;
     const pid_t owner_ = getpid();
+    std::unique_ptr<BoundedThread> remover_;
     std::unique_ptr<Objects> objects_;
 };
 
@@ -157,6 +158,9 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     const auto access = AccessPlan::make(address, options);
     if (!access.ok()) return access.error();
     const bool anyHost = access.value().anyHost;
+    // Before anything is made: nothing stays behind for want of a thread.
+    auto remover = BoundedThread::start("nvmeof-remove");
+    if (!remover.ok()) return remover.error();
     auto objects = std::make_unique<Objects>();
     const std::string& hostFile = options.allowedHostsFile;
     if (!hostFile.empty()) {
@@ -185,7 +189,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
             return set.error();
         }
     }
-    objects->files = std::make_unique<FileExports>(nvmet, nqn, options);
+    objects->files = std::make_unique<FileExports>(nvmet, nqn, options, *remover.value());
     // Last: from here on remote hosts see the subsystem.
     if (auto linked = objects->port->link(nqn); !linked.ok()) return linked.error();
 
@@ -193,18 +197,21 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
         LOG(WARNING) << "Any host that reaches " << toString(address)
                      << " may read and write the files registered here: no allowed hosts are given";
     }
-    objects->watch =
-        std::make_unique<ServiceWatch>(nvmet, nqn, anyHost, *objects->port, *objects->files,
-                                       options.lookInterval, options.removalLimit);
+    auto watch = ServiceWatch::start(nvmet, nqn, anyHost, *objects->port, *objects->files,
+                                     options.lookInterval, options.removalLimit);
+    if (!watch.ok()) return watch.error();
+    objects->watch = watch.take();
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
     if (objects->hostFile) {
-        objects->hostFile->start([hostFile, check = options.pathCheck, &all = *objects,
-                                  lastFailure = std::string()]() mutable {
-            return readHostsAgain(hostFile, check, all, lastFailure);
-        });
+        auto started =
+            objects->hostFile->start([hostFile, check = options.pathCheck, &all = *objects,
+                                      lastFailure = std::string()]() mutable {
+                return readHostsAgain(hostFile, check, all, lastFailure);
+            });
+        if (!started.ok()) return started.error();
     }
-    return std::unique_ptr<Target>(
-        std::make_unique<NvmetTarget>(address, std::move(objects), options.removalLimit));
+    return std::unique_ptr<Target>(std::make_unique<NvmetTarget>(
+        address, remover.take(), std::move(objects), options.removalLimit));
 }
 
 }  // namespace mooncake::nvmeof_generic
