@@ -21,7 +21,7 @@ build=(
     libgoogle-glog-dev libgflags-dev libjsoncpp-dev libcurl4-openssl-dev libcpp-httplib-dev libssl-dev zlib1g-dev
     libhiredis-dev
     libnvme-dev libjson-c-dev libaio-dev uuid-dev
-    libexpected-dev libxxhash-dev libsqlite3-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
+    libexpected-dev libxxhash-dev libblkid-dev libsqlite3-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
 )
