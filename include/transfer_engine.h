@@ -49,7 +49,9 @@ using FileBufferID = TransferMetadata::FileBufferID;
 // Fork: an engine belongs to the process that initialised it, where its requests, exports and
 // connections go on undisturbed. In a forked child it is as one that is not initialised: every
 // function returns its error at once, the destructor touches nothing outside the process, and a
-// batch cannot be polled. The child may make an engine of its own.
+// batch cannot be polled. The child may make an engine of its own. Before Linux 6.5 a direct read
+// that is in flight at a fork may miss its buffer where that shares a page with what the parent
+// writes meanwhile: docs/operations.md says what to do.
 class TransferEngine {
  public:
     using NameInUse = TransferMetadata::NameInUse;

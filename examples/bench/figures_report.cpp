@@ -3,9 +3,7 @@
 
 #include <json/json.h>
 
-#include <cstdarg>
-#include <cstdio>
-
+#include "bench/plain_format.h"
 #include "bench/report.h"
 
 namespace mooncake::bench {
@@ -13,15 +11,6 @@ namespace {
 
 constexpr double kPercentiles[] = {50, 90, 95, 99, 99.9, 99.99};
 constexpr double kGiB = 1 << 30;
-
-__attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ...) {
-    char text[512];
-    va_list arguments;
-    va_start(arguments, pattern);
-    std::vsnprintf(text, sizeof(text), pattern, arguments);
-    va_end(arguments);
-    return text;
-}
 
 double perSecond(uint64_t count, const RunResult& run) {
     return run.seconds > 0 ? static_cast<double>(count) / run.seconds : 0;
@@ -39,9 +28,9 @@ double microseconds(uint64_t nanoseconds) {
 std::string latencies(const LatencyHistogram& latency) {
     std::string text;
     for (const double percent : kPercentiles) {
-        text += format("p%g %.1f, ", percent, microseconds(latency.percentile(percent)));
+        text += plainFormat("p%g %.1f, ", percent, microseconds(latency.percentile(percent)));
     }
-    return text + format("max %.1f us", microseconds(latency.max()));
+    return text + plainFormat("max %.1f us", microseconds(latency.max()));
 }
 
 // Empty where the transport does not count.
@@ -50,7 +39,7 @@ std::string submitCalls(const RunResult& run) {
 }
 
 std::string meanBatch(const RunResult& run) {
-    return run.submits ? format("%.2f", run.submits->meanBatch()) : "";
+    return run.submits ? plainFormat("%.2f", run.submits->meanBatch()) : "";
 }
 
 struct Direction {
@@ -87,7 +76,8 @@ Json::Value latencyJson(const LatencyHistogram& latency) {
     value["stddev"] = latency.deviation();
     value["N"] = Json::UInt64{latency.count()};
     for (const double percent : kPercentiles) {
-        value["percentile"][format("%.6f", percent)] = Json::UInt64{latency.percentile(percent)};
+        value["percentile"][plainFormat("%.6f", percent)] =
+            Json::UInt64{latency.percentile(percent)};
     }
     return value;
 }
@@ -107,16 +97,16 @@ Json::Value trafficJson(const Traffic& traffic, const RunResult& run) {
 std::string FiguresReport::details(const RunResult& run) const {
     std::string text;
     for (const Direction& direction : directions(run)) {
-        text += format("%s: %.0f requests/s, latency ", direction.name,
-                       perSecond(direction.traffic.requests, run)) +
+        text += plainFormat("%s: %.0f requests/s, latency ", direction.name,
+                            perSecond(direction.traffic.requests, run)) +
                 latencies(direction.latency) + "\n";
     }
-    text += format("CPU: %.2f s user, %.2f s system, %.3f s per GiB\n", run.cpu.user,
-                   run.cpu.system, cpuPerGiB(run));
+    text += plainFormat("CPU: %.2f s user, %.2f s system, %.3f s per GiB\n", run.cpu.user,
+                        run.cpu.system, cpuPerGiB(run));
     if (run.submits) {
-        text +=
-            format("submit calls: %llu, mean batch %.2f I/Os\n",
-                   static_cast<unsigned long long>(run.submits->calls), run.submits->meanBatch());
+        text += plainFormat("submit calls: %llu, mean batch %.2f I/Os\n",
+                            static_cast<unsigned long long>(run.submits->calls),
+                            run.submits->meanBatch());
     }
     if (files_.size() < 2) return text;
     for (size_t i = 0; i < files_.size() && i < run.figures.files.size(); ++i) {
@@ -124,8 +114,8 @@ std::string FiguresReport::details(const RunResult& run) const {
         text += "file " + std::to_string(files_[i].id) + " (" + files_[i].path + "): " +
                 formatThroughput(file.read.bytes + file.written.bytes, run.seconds,
                                  options_.reportUnit, options_.reportPrecision) +
-                format(", %.0f requests/s\n",
-                       perSecond(file.read.requests + file.written.requests, run));
+                plainFormat(", %.0f requests/s\n",
+                            perSecond(file.read.requests + file.written.requests, run));
     }
     return text;
 }
@@ -133,46 +123,47 @@ std::string FiguresReport::details(const RunResult& run) const {
 std::string FiguresReport::tableRow(const RunResult& run) const {
     std::string text;
     if (runs_.size() == 1) {
-        text = format("%10s %7s %7s %7s %16s %12s %10s %10s %10s %10s %9s %10s %10s\n", "block",
-                      "batch", "depth", "threads", "throughput", "requests/s", "p50 us", "p99 us",
-                      "p99.9 us", "max us", "CPU s/GiB", "submits", "mean batch");
+        text =
+            plainFormat("%10s %7s %7s %7s %16s %12s %10s %10s %10s %10s %9s %10s %10s\n", "block",
+                        "batch", "depth", "threads", "throughput", "requests/s", "p50 us", "p99 us",
+                        "p99.9 us", "max us", "CPU s/GiB", "submits", "mean batch");
     }
     LatencyHistogram latency = run.figures.readLatency;
     latency.add(run.figures.writeLatency);
     const std::string rate = formatThroughput(run.completedBytes, run.seconds, options_.reportUnit,
                                               options_.reportPrecision);
     return text +
-           format("%10llu %7llu %7llu %7llu %16s %12.0f %10.1f %10.1f %10.1f %10.1f %9.3f",
-                  static_cast<unsigned long long>(run.shape.blockSize),
-                  static_cast<unsigned long long>(run.shape.batchSize),
-                  static_cast<unsigned long long>(run.shape.batchSize * run.shape.window),
-                  static_cast<unsigned long long>(run.shape.threads), rate.c_str(),
-                  perSecond(latency.count(), run), microseconds(latency.percentile(50)),
-                  microseconds(latency.percentile(99)), microseconds(latency.percentile(99.9)),
-                  microseconds(latency.max()), cpuPerGiB(run)) +
-           format(" %10s %10s\n", submitCalls(run).c_str(), meanBatch(run).c_str());
+           plainFormat("%10llu %7llu %7llu %7llu %16s %12.0f %10.1f %10.1f %10.1f %10.1f %9.3f",
+                       static_cast<unsigned long long>(run.shape.blockSize),
+                       static_cast<unsigned long long>(run.shape.batchSize),
+                       static_cast<unsigned long long>(run.shape.batchSize * run.shape.window),
+                       static_cast<unsigned long long>(run.shape.threads), rate.c_str(),
+                       perSecond(latency.count(), run), microseconds(latency.percentile(50)),
+                       microseconds(latency.percentile(99)), microseconds(latency.percentile(99.9)),
+                       microseconds(latency.max()), cpuPerGiB(run)) +
+           plainFormat(" %10s %10s\n", submitCalls(run).c_str(), meanBatch(run).c_str());
 }
 
 std::string FiguresReport::csvRows(const RunResult& run) const {
     std::string text = runs_.size() == 1 ? kCsvHeader : "";
     const auto row = [&](const char* direction, const std::string& file, const Traffic& traffic,
                          const LatencyHistogram* latency) {
-        text +=
-            std::string(nameOf(options_.operation)) + "," + direction + "," + file + "," +
-            std::to_string(run.shape.blockSize) + "," + std::to_string(run.shape.batchSize) + "," +
-            std::to_string(run.shape.batchSize * run.shape.window) + "," +
-            std::to_string(run.shape.threads) + format(",%.6f,", run.seconds) +
-            std::to_string(traffic.bytes) + "," + std::to_string(traffic.requests) +
-            format(",%.0f,%.2f", perSecond(traffic.bytes, run), perSecond(traffic.requests, run));
+        text += std::string(nameOf(options_.operation)) + "," + direction + "," + file + "," +
+                std::to_string(run.shape.blockSize) + "," + std::to_string(run.shape.batchSize) +
+                "," + std::to_string(run.shape.batchSize * run.shape.window) + "," +
+                std::to_string(run.shape.threads) + plainFormat(",%.6f,", run.seconds) +
+                std::to_string(traffic.bytes) + "," + std::to_string(traffic.requests) +
+                plainFormat(",%.0f,%.2f", perSecond(traffic.bytes, run),
+                            perSecond(traffic.requests, run));
         for (const double percent : kPercentiles) {
             text += "," + (latency ? std::to_string(latency->percentile(percent)) : "");
         }
         // Times, CPU and submits are those of all files together.
-        text += latency
-                    ? "," + std::to_string(latency->max()) +
-                          format(",%.3f,%.3f,%.4f,", run.cpu.user, run.cpu.system, cpuPerGiB(run)) +
-                          submitCalls(run) + "," + meanBatch(run) + "\n"
-                    : std::string(",,,,,,\n");
+        text += latency ? "," + std::to_string(latency->max()) +
+                              plainFormat(",%.3f,%.3f,%.4f,", run.cpu.user, run.cpu.system,
+                                          cpuPerGiB(run)) +
+                              submitCalls(run) + "," + meanBatch(run) + "\n"
+                        : std::string(",,,,,,\n");
     };
     for (const Direction& direction : directions(run)) {
         row(direction.name, "", direction.traffic, &direction.latency);

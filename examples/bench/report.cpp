@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/report.h"
 
-#include <cstdio>
-
 #include "bench/block_pattern.h"
+#include "bench/plain_format.h"
 
 namespace mooncake::bench {
 namespace {
@@ -22,11 +21,10 @@ bool nothingWritten(const RunResult& run) {
 }  // namespace
 
 std::string summaryLine(const RunResult& run, const Options& options) {
-    char seconds[400];
-    std::snprintf(seconds, sizeof(seconds), "%.2f", run.seconds);
     const bool good = !judge(run, options).has_value();
-    return std::string(good ? "Test completed" : "Test failed") + ": duration " + seconds +
-           ", batch count " + std::to_string(run.batches) + ", throughput " +
+    return std::string(good ? "Test completed" : "Test failed") + ": duration " +
+           plainFormat("%.2f", run.seconds) + ", batch count " + std::to_string(run.batches) +
+           ", throughput " +
            formatThroughput(run.completedBytes, run.seconds, options.reportUnit,
                             options.reportPrecision);
 }

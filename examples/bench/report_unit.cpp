@@ -2,7 +2,8 @@
 #include "bench/report_unit.h"
 
 #include <array>
-#include <cstdio>
+
+#include "bench/plain_format.h"
 
 namespace mooncake::bench {
 namespace {
@@ -44,9 +45,7 @@ std::string reportUnitNames() {
 std::string formatThroughput(uint64_t bytes, double seconds, const ReportUnit& unit,
                              unsigned precision) {
     const double rate = seconds > 0 ? static_cast<double>(bytes) / seconds / unit.bytes : 0.0;
-    char text[400];  // the largest double in full, and up to 20 digits
-    std::snprintf(text, sizeof(text), "%.*f ", static_cast<int>(precision), rate);
-    return text + std::string(unit.name) + "/s";
+    return plainFormat("%.*f ", static_cast<int>(precision), rate) + std::string(unit.name) + "/s";
 }
 
 }  // namespace mooncake::bench

@@ -141,7 +141,12 @@ Status loadTransport(const std::string& proto, const PluginPlaces& places,
     void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) {
         const char* error = dlerror();
-        return refuse(error != nullptr ? error : "dlopen failed");
+        const std::string why = error != nullptr ? error : "dlopen failed";
+        const bool foreign = why.find("undefined symbol: _ZN") != std::string::npos &&
+                             why.find("8mooncake") != std::string::npos;
+        return refuse(why + (foreign ? "; it was built for another engine, or for one whose "
+                                       "symbols this program hides: build it for this engine"
+                                     : ""));
     }
     std::shared_ptr<void> library(handle, [](void* h) { dlclose(h); });
     void* symbol = dlsym(handle, kTransportPluginSymbol);

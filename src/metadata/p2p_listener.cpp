@@ -85,7 +85,10 @@ Status P2pListener::start(const std::string& host, uint16_t port, const Limits& 
 Status P2pListener::listen(const std::string& host, uint16_t port) {
     const auto failed = [&](int error) {
         const char* remedy =
-            error == EADDRINUSE ? "; give this node another port, or port 0 for one that is free"
+            error == EADDRINUSE
+                ? "; another program listens there (ss -tlnp), or the port is the local one of an "
+                  "outgoing connection (ss -tnp): give this node another port, outside of "
+                  "net.ipv4.ip_local_port_range, or port 0 for one that is free"
             : error == EADDRNOTAVAIL ? "; name this node by an address of this machine"
                                      : "";
         return Status::Socket("cannot listen on " + maybeWrapIpV6(host) + ":" +

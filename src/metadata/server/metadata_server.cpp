@@ -273,9 +273,16 @@ bool MetadataServer::bind(const std::string& host, int port, std::string* error)
                       : http_->front.bind_to_port(host, port) ? port
                                                               : -1;
     if (taken <= 0) {
+        const int code = errno;
         // An address that cannot be resolved leaves errno alone.
         *error = "cannot listen on " + host + " port " + std::to_string(port) + ": " +
-                 (errno != 0 ? std::strerror(errno) : "the host is not an address of this machine");
+                 (code != 0 ? std::strerror(code) : "the host is not an address of this machine");
+        if (code == EADDRINUSE) {
+            *error +=
+                "; another program listens there (ss -tlnp), or the port is the local one of an "
+                "outgoing connection (ss -tnp): choose another, outside of "
+                "net.ipv4.ip_local_port_range";
+        }
         return false;
     }
     http_->front.queueMore();

@@ -96,6 +96,17 @@ int engineCode(const Error& error) {
     }
 }
 
+// Of the segment that this engine publishes as its own; empty: it has none. Some engines throw
+// there.
+std::string localProtocol(TransferMetadata& metadata) {
+    try {
+        const auto local = metadata.getSegmentDescByID(LOCAL_SEGMENT_ID);
+        return local ? local->protocol : "";
+    } catch (const std::exception&) {
+        return "";
+    }
+}
+
 int report(const std::string& what, const Error& error) {
     LOG(ERROR) << kProtocol << ": " << what << ": " << error.message;
     return engineCode(error);
@@ -151,6 +162,7 @@ struct NVMeoFGenericTransport::Parts {
     Withdrawals lostFiles{[this](uint32_t id) { withdraw(id); }};
     std::unique_ptr<Target> target;        // null in an initiator that exports nothing
     std::unique_ptr<Initiator> initiator;  // null on a node that can export only
+    std::string noInitiator;               // why there is none
     std::unique_ptr<IoPool> pool;          // likewise
 
     // Held shared for a look-up, alone to add a segment; never over anything that blocks.
@@ -349,6 +361,10 @@ void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fil
         found->submit(fileId, requests, count, retries);
         return;
     }
+    if (!pool) {
+        LOG_EVERY_T(ERROR, 10) << kProtocol
+                               << ": this node cannot read or write files: " << noInitiator;
+    }
     for (size_t i = 0; i < count; ++i) endSlice(requests[i].context, pool ? EAGAIN : ENODEV, 0);
 }
 
@@ -377,8 +393,7 @@ NVMeoFGenericTransport::~NVMeoFGenericTransport() {
     parts_.reset();
     // Mooncake's engine keeps the very object that it was given, whose code leaves with the plugin.
     if (installed) {
-        const auto local = metadata_->getSegmentDescByID(LOCAL_SEGMENT_ID);
-        if (local && local->protocol == kProtocol) {
+        if (localProtocol(*metadata_) == kProtocol) {
             metadata_->removeLocalSegment(local_server_name_);
         }
     }
@@ -409,6 +424,14 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
     descriptor->protocol = kProtocol;
     descriptor->tcp_data_port = 0;
     const bool exports = args != nullptr && args[0] != nullptr;
+    const std::string beside = localProtocol(*metadata_);
+    if (exports && !beside.empty() && beside != kProtocol) {
+        return report("install",
+                      makeError(EEXIST, "cannot export files as segment " + local_server_name_,
+                                "this engine publishes it for " + beside +
+                                    " already, and a segment has one protocol: export files with "
+                                    "an engine of its own"));
+    }
     if (exports) {
         auto addresses = readArguments(static_cast<const char*>(args[0]), parts->options.target);
         if (!addresses.ok()) return report("target arguments", addresses.error());
@@ -427,6 +450,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
 
     if (auto made = parts->makeInitiator(); !made.ok()) {
         if (!exports) return report("initiator", made.error());
+        parts->noInitiator = made.error().message;
         LOG(WARNING) << kProtocol
                      << ": this node exports files but cannot read or write remote ones: "
                      << made.error().message;
@@ -435,11 +459,14 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         return report("install", started.error());
     }
 
-    if (int error =
-            metadata_->addLocalSegment(LOCAL_SEGMENT_ID, local_server_name_, std::move(descriptor));
-        error != 0) {
-        LOG(ERROR) << kProtocol << ": the local segment could not be added to the metadata";
-        return error;
+    // Another transport's, with the memory that it publishes, stays.
+    if (exports || beside.empty()) {
+        if (int error = metadata_->addLocalSegment(LOCAL_SEGMENT_ID, local_server_name_,
+                                                   std::move(descriptor));
+            error != 0) {
+            LOG(ERROR) << kProtocol << ": the local segment could not be added to the metadata";
+            return error;
+        }
     }
     // Who exports nothing has nothing to publish, and must not overwrite the record of a node that
     // does.

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <functional>
 
+#include "transport/nvmeof_generic_transport/common/decimal.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
@@ -28,10 +29,8 @@ std::string label(const std::string& text) {
     return safe;
 }
 
-std::string decimal(uint64_t micros) {
-    char text[40];
-    snprintf(text, sizeof(text), "%.6f", static_cast<double>(micros) / 1e6);
-    return text;
+std::string inSeconds(uint64_t micros) {
+    return decimal(static_cast<double>(micros) / 1e6, 6);
 }
 
 std::string labels(const SegmentStats& segment) {
@@ -72,12 +71,12 @@ void histogram(Text& text, const std::string& labels, const LatencyHistogram& la
     uint64_t upToHere = 0;
     for (size_t i = 0; i < LatencyHistogram::kBounded; ++i) {
         upToHere += latency.buckets[i];
-        text.line(labels + ",le=\"" + decimal(LatencyHistogram::boundMicroseconds(i)) + "\"",
+        text.line(labels + ",le=\"" + inSeconds(LatencyHistogram::boundMicroseconds(i)) + "\"",
                   upToHere, "_bucket");
     }
     upToHere += latency.buckets.back();
     text.line(labels + ",le=\"+Inf\"", upToHere, "_bucket");
-    text.line(labels, decimal(latency.totalMicroseconds), "_sum");
+    text.line(labels, inSeconds(latency.totalMicroseconds), "_sum");
     text.line(labels, upToHere, "_count");
 }
 
@@ -128,7 +127,7 @@ void targetFamilies(Text& text, const TargetStats& target) {
         target.publicationFailures);
     text.family("target_publication_age_seconds", "gauge",
                 "Since the last publication that succeeded");
-    text.line(ours, decimal(static_cast<uint64_t>(target.sincePublication * 1e6)));
+    text.line(ours, decimal(target.sincePublication, 6));
 }
 
 }  // namespace

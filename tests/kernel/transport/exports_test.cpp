@@ -158,6 +158,76 @@ TEST(Exports, AWildcardAddressTakesOneToPublish) {
     EXPECT_EQ(server.stop(), 0);
 }
 
+// A transport of another protocol has published its memory before.
+TEST(Exports, AnotherProtocolsSegmentStays) {
+    const auto before = nvmetObjects();
+    MetadataServer metadata;
+    makeFile(testFolder() + "/beside", kSize);
+    Node target(metadata, "target", targetAddress("tcp"));
+    const uint32_t file = target.add(testFolder() + "/beside", kSize);
+    {
+        TransferEngine engine;
+        ASSERT_EQ(engine.init(metadata.url(), "beside"), 0);
+        const auto published = engine.getMetadata();
+        auto memory = std::make_shared<TransferMetadata::SegmentDesc>();
+        memory->name = "beside";
+        memory->protocol = "tcp";
+        ASSERT_EQ(published->addLocalSegment(LOCAL_SEGMENT_ID, "beside", std::move(memory)), 0);
+        const auto protocol = [&] {
+            const auto local = published->getSegmentDescByID(LOCAL_SEGMENT_ID);
+            return local ? local->protocol : "none";
+        };
+        // To export there, too, would make one of them unreachable.
+        std::string address = targetAddress("tcp", 4421);
+        void* args[] = {address.data()};
+        EXPECT_EQ(engine.installTransport("nvmeof_generic", args), nullptr);
+        EXPECT_EQ(protocol(), "tcp");
+        ASSERT_NE(engine.installTransport("nvmeof_generic", nullptr), nullptr);
+        EXPECT_EQ(protocol(), "tcp");
+        const SegmentID segment = engine.openSegment("target");
+        AlignedBuffer buffer(kSize);
+        const BatchID batch = engine.allocateBatchID(1);
+        ASSERT_TRUE(engine
+                        .submitTransfer(batch, {{TransferRequest::READ, buffer.data(), segment, 0,
+                                                 kSize, 0, file}})
+                        .ok());
+        TransferStatus status{};
+        EXPECT_TRUE(eventually([&] {
+            return engine.getTransferStatus(batch, 0, status).ok() &&
+                   status.s != TransferStatusEnum::WAITING;
+        }));
+        EXPECT_EQ(status.s, TransferStatusEnum::COMPLETED);
+        EXPECT_TRUE(engine.freeBatchID(batch).ok());
+        EXPECT_EQ(engine.uninstallTransport("nvmeof_generic"), 0);
+        EXPECT_EQ(protocol(), "tcp");
+    }
+    target.end();
+    EXPECT_EQ(nvmetObjects(), before);
+}
+
+// A container in which /sys cannot be written: what to do about it is said.
+TEST(Exports, AReadOnlySys) {
+    MetadataServer metadata;
+    const std::string path = testFolder() + "/read-only-sys";
+    makeFile(path, kSize);
+    Node target(metadata, "target", targetAddress("tcp"));
+    ASSERT_NE(target.add(path, kSize), 0u);
+    const auto before = nvmeControllers();
+    ChildProcess initiator(
+        {"unshare", "-m", "sh", "-c",
+         "mount -o remount,ro,bind /sys && exec transfer_engine_nvmeof_generic_bench "
+         "--mode=initiator --local_server_name=initiator --segment_id=target --operation=read "
+         "--block_size=4096 --duration=1 --metadata_server=" +
+             metadata.url()});
+    EXPECT_NE(initiator.waitForLine("/sys is read-only here"), "") << initiator.output();
+    EXPECT_EQ(initiator.wait(), 0) << initiator.output();
+    for (const std::string& controller : nvmeControllers()) {
+        if (before.contains(controller)) continue;
+        std::ofstream("/sys/class/nvme/" + controller + "/delete_controller") << "1";
+    }
+    EXPECT_TRUE(eventually([&] { return nvmeControllers() == before; }));
+}
+
 // The kernel refuses, whatever a host tries; local changes are seen.
 TEST(Exports, AReadOnlyFileStaysAsItIs) {
     const auto before = nvmetObjects();

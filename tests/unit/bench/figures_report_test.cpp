@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "bench/report_unit.h"
+#include "comma_locale.h"
 
 namespace mooncake::bench {
 namespace {
@@ -122,6 +123,16 @@ TEST_F(FiguresReportTest, JsonOfARunThatFailedSaysSo) {
     std::istringstream(text()) >> document;
     EXPECT_EQ(document["jobs"][0]["error"], 1);
     EXPECT_EQ(document["jobs"][0]["total_err"], 2);
+}
+
+TEST_F(FiguresReportTest, IsTheSameInEveryLocale) {
+    for (const OutputFormat one : {OutputFormat::kTable, OutputFormat::kJson, OutputFormat::kCsv}) {
+        options_.format = one;
+        const std::string plain = text();
+        const test_support::CommaLocale locale;
+        ASSERT_TRUE(locale.complete());
+        EXPECT_EQ(text(), plain);
+    }
 }
 
 TEST_F(FiguresReportTest, CsvHasARowForEachDirectionAndFile) {

@@ -7,6 +7,13 @@
 #include "fixture_control.h"
 #include "transport/transport_plugin.h"
 
+#ifdef FIXTURE_FOREIGN_SYMBOL
+namespace mooncake {
+// As only another engine has it.
+Transport* onlyElsewhere();
+}  // namespace mooncake
+#endif
+
 namespace mooncake::test {
 namespace {
 
@@ -115,6 +122,8 @@ class FixtureTransport : public Transport {
 Transport* create() {
 #ifdef FIXTURE_CREATE_FAILS
     return nullptr;
+#elif defined(FIXTURE_FOREIGN_SYMBOL)
+    return onlyElsewhere();
 #else
     return new FixtureTransport();
 #endif

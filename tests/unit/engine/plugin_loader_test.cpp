@@ -92,6 +92,9 @@ TEST_F(PluginLoaderTest, RefusesWithTheFileAndBothValues) {
     EXPECT_THAT(refusal("fixture_wrong_name"),
                 AllOf(HasSubstr("something_else"), HasSubstr("fixture_wrong_name")));
     EXPECT_THAT(refusal("fixture_create_fails"), HasSubstr("made no instance"));
+    // It does not come to the comparison.
+    EXPECT_THAT(refusal("fixture_foreign_symbol"),
+                AllOf(HasSubstr("undefined symbol"), HasSubstr("built for another engine")));
 }
 
 // Each of these plugins is wrong in two ways: the message must name the one that is checked first.

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "comma_locale.h"
 #include "fake_host.h"
 
 namespace mooncake::nvmeof_generic {
@@ -145,6 +146,22 @@ TEST_F(HoldUpsTest, ForgetsWithTheMachinesStartAndOtherVersions) {
 }
 
 // The clock that counts starts with the machine; what says it is from the future lies.
+// Processes of other locales read and write the same file.
+TEST_F(HoldUpsTest, IsTheSameInEveryLocale) {
+    now = std::chrono::hours(1000);
+    auto one = process();
+    one.heldUp(at("192.0.2.1"), 61500ms);
+    const std::string plain = content();
+    const test_support::CommaLocale locale;
+    ASSERT_TRUE(locale.complete());
+    auto other = process();
+    EXPECT_TRUE(other.of(at("192.0.2.1")).suspicious);
+    fs::remove(file);
+    auto third = process();
+    third.heldUp(at("192.0.2.1"), 61500ms);
+    EXPECT_EQ(content(), plain);
+}
+
 TEST_F(HoldUpsTest, DoesNotBelieveTheFuture) {
     process().heldUp(at("192.0.2.1"), 60s);
     now -= 50s;

@@ -72,22 +72,39 @@ TEST_F(HostIdentityTest, MakesAStableIdForANqnWithoutUuid) {
 }
 
 TEST_F(HostIdentityTest, RefusesMalformedFilesByName) {
-    for (const char* bad : {"", "host7", "nqn.2020-01.com.example:a,nr_io_queues=1",
+    for (const char* bad : {"host7", "nqn.2020-01.com.example:a,nr_io_queues=1",
                             "nqn.2020-01.com.example:a\nnqn.2020-01.com.example:b"}) {
         hostnqn(bad);
         const auto loaded = loadHostIdentity(options());
         ASSERT_FALSE(loaded.ok()) << bad;
         EXPECT_EQ(loaded.error().code, EINVAL);
         EXPECT_THAT(loaded.error().message, HasSubstr("nvme/hostnqn"));
+        EXPECT_THAT(loaded.error().message, HasSubstr("or remove the file"));
     }
     hostnqn("nqn.2020-01.com.example:host7");
-    for (const char* bad : {"", "7", "00000000-0000-0000-0000-000000000000",
+    for (const char* bad : {"7", "00000000-0000-0000-0000-000000000000",
                             "11111111-2222-4333-8444-555555555555,tls", "not-a-uuid"}) {
         hostid(bad);
         const auto loaded = loadHostIdentity(options());
         ASSERT_FALSE(loaded.ok()) << bad;
         EXPECT_EQ(loaded.error().code, EINVAL);
         EXPECT_THAT(loaded.error().message, HasSubstr("nvme/hostid"));
+        EXPECT_THAT(loaded.error().message, HasSubstr("or remove the file"));
+    }
+}
+
+// As images have them that are to become many hosts.
+TEST_F(HostIdentityTest, TakesBlankFilesForNone) {
+    machineId("0123456789abcdef0123456789abcdef");
+    const HostIdentity own = load();
+    for (const char* blank : {"", "\n", " \r\n"}) {
+        hostnqn(blank);
+        hostid(kFileId);
+        EXPECT_EQ(load().nqn, own.nqn);
+        EXPECT_EQ(load().id, own.id);
+        hostnqn(kUuidNqn + kFileId);
+        hostid(blank);
+        EXPECT_EQ(load().id, kFileId);
     }
 }
 

@@ -66,6 +66,7 @@ TEST_F(NamespaceIdentityTest, RefusesAnotherUuid) {
     EXPECT_EQ(checked.error().code, ESTALE);
     EXPECT_THAT(checked.error().message, HasSubstr("abcdef00-0000-4000-8000-000000000001"));
     EXPECT_THAT(checked.error().message, HasSubstr(namespaceUuid(kNqn, 9)));
+    EXPECT_THAT(checked.error().message, HasSubstr("by something else than this transport"));
 }
 
 // Case 2: the same NQN and nsid, another size: larger is as wrong as smaller.

@@ -111,6 +111,7 @@ TEST_F(OpenNamespaceTest, SaysWhatDidNotAppear) {
     ASSERT_FALSE(nodeless.ok());
     EXPECT_EQ(nodeless.error().code, ENXIO);
     EXPECT_THAT(nodeless.error().message, HasSubstr((host.dev() / "nvme5n1").string()));
+    EXPECT_THAT(nodeless.error().message, HasSubstr("make the host's /dev visible"));
 }
 
 TEST_F(OpenNamespaceTest, AsksTheKernelToLookAgainOnce) {

@@ -13,6 +13,8 @@
 #include <set>
 #include <sstream>
 
+#include "comma_locale.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -143,6 +145,14 @@ std::set<std::string> seriesOf(const std::string& text) {
 }
 
 // The node exporter refuses files of which two have a series in common.
+// The collector takes "0,000008" for an error of the whole file.
+TEST(StatsText, IsTheSameInEveryLocale) {
+    const std::string plain = statsText(example());
+    const test_support::CommaLocale locale;
+    ASSERT_TRUE(locale.complete());
+    EXPECT_EQ(statsText(example()), plain);
+}
+
 TEST(StatsText, TwoProcessesHaveNoSeriesInCommon) {
     TransportStats stats = example();
     stats.target = exampleTarget();

@@ -92,6 +92,7 @@ TEST(MetadataServerTest, SaysWhyItCannotListen) {
     EXPECT_FALSE(second.bind("127.0.0.1", server.port(), &error));
     EXPECT_THAT(error, HasSubstr("127.0.0.1 port " + std::to_string(server.port())));
     EXPECT_THAT(error, HasSubstr("in use"));
+    EXPECT_THAT(error, HasSubstr("the local one of an outgoing connection"));
     EXPECT_FALSE(second.bind("no.such.host.invalid", 0, &error));
     EXPECT_THAT(error, HasSubstr("no.such.host.invalid"));
 }

@@ -73,6 +73,14 @@ class ServiceWatchTest : public TargetTest {
         return lost() == wanted;
     }
 
+    static bool comesToSay(LinesOfError& lines, const std::string& text) {
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+        while (lines.count(text) == 0 && std::chrono::steady_clock::now() < limit) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return lines.count(text) != 0;
+    }
+
     std::mutex mutex_;
     std::set<uint32_t> lost_;
     std::unique_ptr<Target> target_;
@@ -106,15 +114,26 @@ TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
     EXPECT_THAT(pathsWith(snapshot(), "owner"), IsEmpty());
 }
 
+TEST_F(ServiceWatchTest, WhoMayConnect) {
+    options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
+    LinesOfError lines;
+    serve();
+    ASSERT_EQ(nvmet_->unlink(subsystem_ + "/allowed_hosts/nqn.2014-08.org:b"), 0);
+    EXPECT_TRUE(comesToSay(lines, "allowed_hosts/nqn.2014-08.org:b: that host cannot connect"));
+    ASSERT_EQ(nvmet_->unlink(subsystem_ + "/allowed_hosts/nqn.2014-08.org:a"), 0);
+    ASSERT_EQ(nvmet_->writeFile(subsystem_ + "/attr_allow_any_host", "1"), 0);
+    EXPECT_TRUE(comesToSay(lines, "attr_allow_any_host: any host may connect"));
+    EXPECT_TRUE(comesToSay(lines, "allowed_hosts/nqn.2014-08.org:a: that host cannot connect"));
+    EXPECT_EQ(lines.count("nqn.2014-08.org:b"), 1) << "once";
+    EXPECT_EQ(lost(), std::set<uint32_t>());
+}
+
 // It may come back.
 TEST_F(ServiceWatchTest, ALinkThatIsRemovedIsToldAndTakesNothingAlong) {
     LinesOfError lines;
     serve();
     ASSERT_EQ(nvmet_->unlink(link_), 0);
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (lines.count(link_) == 0 && std::chrono::steady_clock::now() < limit) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    EXPECT_TRUE(comesToSay(lines, link_));
     EXPECT_EQ(lines.count(link_), 1) << "once";
     EXPECT_EQ(lost(), std::set<uint32_t>());
     EXPECT_TRUE(target_->exports(1));

@@ -371,6 +371,7 @@ TEST_F(TargetTest, RefusesAPortThatAProgramHas) {
     const Error error = errorOf(tryStart());
     EXPECT_EQ(error.code, EADDRINUSE);
     EXPECT_THAT(error.message, HasSubstr("another program"));
+    EXPECT_THAT(error.message, HasSubstr("outgoing connection (ss -tnp sport = :4420)"));
     EXPECT_EQ(snapshot(), before);
 }
 

@@ -4,11 +4,13 @@
 #include <sys/file.h>
 
 #include <algorithm>
+#include <locale>
 #include <sstream>
 #include <thread>
 #include <utility>
 
 #include "sysfs_nvme.h"
+#include "transport/nvmeof_generic_transport/common/decimal.h"
 #include "transport/nvmeof_generic_transport/common/network_namespace.h"
 #include "wait.h"
 
@@ -26,10 +28,7 @@ constexpr milliseconds kLongestRest = 5min;
 constexpr uint32_t kMostCount = 1000;
 
 std::string seconds(milliseconds time) {
-    std::ostringstream text;
-    text.precision(1);
-    text << std::fixed << static_cast<double>(time.count()) / 1000 << " s";
-    return text.str();
+    return decimal(static_cast<double>(time.count()) / 1000, 1) + " s";
 }
 
 // The folder's lock, or none: who holds it for long, stopped in the middle, costs the others no
@@ -165,6 +164,7 @@ HoldUps::Entries HoldUps::parse(const std::string& text) const {
     const auto now = now_();
     for (std::string line; entries.size() < kMostEntries && std::getline(lines, line);) {
         std::istringstream words(line);
+        words.imbue(std::locale::classic());
         Entry entry{};
         int64_t took = 0, at = 0;
         if (!(words >> entry.network >> entry.host >> entry.port >> entry.good >> entry.count >>
@@ -188,6 +188,7 @@ HoldUps::Entries HoldUps::parse(const std::string& text) const {
 
 std::string HoldUps::print() const {
     std::ostringstream text;
+    text.imbue(std::locale::classic());  // other processes read it
     text << head_;
     for (const Entry& entry : entries_) {
         text << entry.network << ' ' << entry.host << ' ' << entry.port << ' ' << entry.good << ' '

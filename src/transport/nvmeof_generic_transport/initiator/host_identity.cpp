@@ -22,6 +22,10 @@ constexpr std::string_view kUuidNqnPrefix = "nqn.2014-08.org.nvmexpress:uuid:";
 constexpr char kHostUuidSpace[] = "1c3e7b58-8f0a-4c5e-b6f4-2a90d7c1e663";
 constexpr size_t kUuidChars = 36;
 
+constexpr char kIdentityRemedy[] =
+    " (write another with 'nvme gen-hostnqn', or remove the file: this host then has a name of its "
+    "own)";
+
 std::string toText(const uuid_t uuid) {
     char text[kUuidChars + 1];
     uuid_unparse_lower(uuid, text);
@@ -60,7 +64,8 @@ bool isMissing(int code) {
     return code == ENOENT || code == ENOTDIR;
 }
 
-// The pair of nvme-cli's files, or nothing when there is no hostnqn.
+// The pair of nvme-cli's files, or nothing when there is no hostnqn. A blank file, as images have
+// that are to become many hosts, counts as none, as nvme-cli takes it.
 Result<std::optional<HostIdentity>> readFiles(const std::string& etcRoot) {
     const std::string nqnFile = etcRoot + "/nvme/hostnqn";
     const std::string idFile = etcRoot + "/nvme/hostid";
@@ -71,18 +76,21 @@ Result<std::optional<HostIdentity>> readFiles(const std::string& etcRoot) {
         if (isMissing(nqn.error().code)) return std::optional<HostIdentity>();
         return nqn.error();
     }
+    if (nqn.value().empty()) return std::optional<HostIdentity>();
     if (const auto checked = checkNqn(nqn.value()); !checked.ok()) {
-        return Error{EINVAL, nqnFile + ": " + checked.error().message};
+        return Error{EINVAL, nqnFile + ": " + checked.error().message + kIdentityRemedy};
     }
     auto id = readAttribute(AT_FDCWD, idFile);
     if (!id.ok()) {
         if (!isMissing(id.error().code)) return id.error();
         return std::optional(HostIdentity{nqn.value(), idOf(nqn.value())});
     }
+    if (id.value().empty()) return std::optional(HostIdentity{nqn.value(), idOf(nqn.value())});
     const auto uuid = parseUuid(id.value());
     if (!uuid) {
         return makeError(EINVAL, idFile + " holds " + inQuotes(id.value()),
-                         "it must be a UUID of 36 characters, not nil");
+                         "it must be a UUID of 36 characters, not nil: write another with "
+                         "'uuidgen', or remove the file");
     }
     return std::optional(HostIdentity{nqn.value(), *uuid});
 }

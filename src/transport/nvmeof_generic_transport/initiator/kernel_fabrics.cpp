@@ -127,8 +127,11 @@ class KernelFabrics final : public Fabrics {
         }
         const auto written = writeAttribute(controllerDir, "delete_controller", "1");
         if (written.ok() || isGone(written.error().code)) return {};
-        return makeError(written.error().code, "cannot disconnect controller " + name,
-                         "disconnecting needs root");
+        const int code = written.error().code;
+        return makeError(code, "cannot disconnect controller " + name,
+                         code == EROFS ? "/sys is read-only here, as in some containers: make it "
+                                         "writable (docker: --privileged, or -v /sys:/sys)"
+                                       : "disconnecting needs root");
     }
 
  private:

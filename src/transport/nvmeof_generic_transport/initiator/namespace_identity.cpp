@@ -99,12 +99,18 @@ Result<> checkNamespaceIdentity(const NamespaceIdentity& identity, const std::st
         identity.size == size) {
         return {};
     }
+    // Everybody who exports by this transport gives this uuid to the namespace of this name.
+    const bool foreign =
+        identity.subsystemNqn == subsystemNqn && identity.nsid == nsid && identity.uuid != uuid;
     return makeError(
         ESTALE,
         "block device " + identity.deviceName + " is " +
             toText(identity.subsystemNqn, identity.nsid, identity.uuid, identity.size) +
             "; expected " + toText(subsystemNqn, nsid, uuid, size),
-        "the file was registered anew or the segment's descriptor is outdated");
+        foreign
+            ? "its node exports it by something else than this transport, whose namespaces have "
+              "this uuid: such a node is no peer"
+            : "the file was registered anew or the segment's descriptor is outdated");
 }
 
 Result<NamespaceIdentity> checkIdentity(const std::string& sysRoot, int fd,

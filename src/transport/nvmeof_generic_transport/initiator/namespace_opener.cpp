@@ -100,9 +100,15 @@ Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& con
     auto device = open_(devRoot_ + "/" + name.value(), O_RDWR | O_CLOEXEC | request.openFlags);
     if (!device.ok()) {
         const int code = device.error().code;
-        if (code != EACCES && code != EPERM) return failed(device.error());
-        return Error{
-            code, device.error().message + " (using it needs root, or write access to the device)"};
+        const bool forbidden = code == EACCES || code == EPERM;
+        const Error error{
+            code,
+            device.error().message +
+                (forbidden        ? " (using it needs root, or write access to the device)"
+                 : code == ENOENT ? " (in a container, make the host's /dev visible: the node "
+                                    "appears there with each connection)"
+                                  : "")};
+        return forbidden ? error : failed(error);
     }
     const auto identity = readNamespaceIdentity(sysRoot_, device.value().number);
     if (!identity.ok()) return failed(identity.error());

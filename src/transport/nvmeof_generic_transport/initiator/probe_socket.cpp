@@ -40,7 +40,9 @@ Result<std::pair<sockaddr_storage, socklen_t>> toSocketAddress(const TransportAd
         const std::string interface = address.traddr.substr(percent + 1);
         ipv6->sin6_scope_id = if_nametoindex(interface.c_str());
         if (ipv6->sin6_scope_id == 0) {
-            return makeError(EADDRNOTAVAIL, "there is no interface " + interface);
+            return makeError(EADDRNOTAVAIL, "there is no interface " + interface,
+                             "the target's record names one of its own: this host, or this network "
+                             "namespace, has another or none of that name");
         }
     }
     return std::pair(storage, socklen_t{sizeof(sockaddr_in6)});

@@ -29,6 +29,7 @@ Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Port& port) {
         }
         // Even a failed revocation may have taken effect.
         mustCut_ = true;
+        note(host->first, false);
         if (auto revoked = host->second->revoke(); !revoked.ok()) return revoked;
         LOG(INFO) << "Host " << host->first << " may no longer connect to " << subsystemNqn_;
         host = hosts_.erase(host);
@@ -48,6 +49,7 @@ Result<> HostAccess::set(const std::set<std::string>& wanted, Port& port) {
         auto allowed = allow(nqn);
         if (allowed.ok()) {
             hosts_.emplace(nqn, allowed.take());
+            note(nqn, true);
         } else if (result.ok()) {
             result = allowed.error();
         }
@@ -55,11 +57,19 @@ Result<> HostAccess::set(const std::set<std::string>& wanted, Port& port) {
     return result;
 }
 
-std::set<std::string> HostAccess::hosts() const {
-    std::lock_guard guard(mutex_);
-    std::set<std::string> nqns;
-    for (const auto& [nqn, host] : hosts_) nqns.insert(nqn);
-    return nqns;
+void HostAccess::note(const std::string& hostNqn, bool isAllowed) {
+    std::lock_guard guard(allowedMutex_);
+    ++allowed_.version;
+    if (isAllowed) {
+        allowed_.hosts.insert(hostNqn);
+    } else {
+        allowed_.hosts.erase(hostNqn);
+    }
+}
+
+HostAccess::Allowed HostAccess::allowed() const {
+    std::lock_guard guard(allowedMutex_);
+    return allowed_;
 }
 
 }  // namespace mooncake::nvmeof_generic

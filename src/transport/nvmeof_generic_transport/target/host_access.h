@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,18 +32,28 @@ class HostAccess {
     ///     added. May be repeated: what is left to do is done then.
     Result<> set(const std::set<std::string>& wanted, Port& port);
 
-    std::set<std::string> hosts() const;
+    /// Those that are let in and stay so, just now: of a host that is about to be taken off it says
+    /// nothing any more. Waits for no system call.
+    struct Allowed {
+        std::set<std::string> hosts;
+        uint64_t version = 0;  // raised by each change
+    };
+    Allowed allowed() const;
+    std::set<std::string> hosts() const { return allowed().hosts; }
 
  private:
+    void note(const std::string& hostNqn, bool isAllowed);
     Result<std::unique_ptr<AllowedHost>> allow(const std::string& hostNqn) const;
     Result<> takeOff(const std::set<std::string>& wanted, Port& port);
 
     const NvmetTree tree_;
     const std::string subsystemNqn_, keyFolder_;
     const PathCheck pathCheck_;
-    mutable std::mutex mutex_;
+    std::mutex mutex_;
     std::map<std::string, std::unique_ptr<AllowedHost>> hosts_;  // guarded by mutex_
     bool mustCut_ = false;  // hosts were taken off whose connections may still stand
+    mutable std::mutex allowedMutex_;
+    Allowed allowed_;  // guarded by allowedMutex_
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -240,7 +240,12 @@ Error Port::listenError(const NvmetTree& tree, const TransportAddress& address, 
             }
         }
     }
-    return makeError(code, what, "another program listens there: choose another trsvcid");
+    return makeError(code, what,
+                     "another program listens there (ss -tlnp sport = :" + address.trsvcid +
+                         "), or the port is the local one of an outgoing connection (ss -tnp "
+                         "sport = :" +
+                         address.trsvcid +
+                         "): choose another trsvcid, outside of net.ipv4.ip_local_port_range");
 }
 
 Result<> Port::unlink() {

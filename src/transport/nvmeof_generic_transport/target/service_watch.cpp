@@ -13,12 +13,12 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// What the thread uses, which the kernel may hold up beyond the watch's end: port and files only
-/// with the mutex held, and not after the end.
+/// What the thread uses, which the kernel may hold up beyond the watch's end: hosts, port and files
+/// only with the mutex held, and not after the end.
 struct ServiceWatch::State {
     NvmetTree tree;
     std::string nqn;
-    bool anyHost;
+    const HostAccess* hosts;
     const Port& port;
     FileExports& files;
     std::chrono::milliseconds interval;
@@ -52,12 +52,18 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
     const std::string path = tree.subsystem(nqn), link = port.linkPathOf(nqn);
     const uint64_t version = port.linkVersion();
     const bool linked = port.isLinked();
+    const bool anyHost = hosts == nullptr;
+    const auto allowed = anyHost ? HostAccess::Allowed() : hosts->allowed();
     lock.unlock();
 
     const bool gone = tree.files->exists(path) == ENOENT;
     const bool unlinked = tree.files->exists(link) == ENOENT;
     std::string anyHostNow;
     const bool anyHostKnown = tree.files->readFile(path + "/attr_allow_any_host", anyHostNow) == 0;
+    std::set<std::string> shutOut;
+    for (const std::string& host : allowed.hosts) {
+        if (tree.files->exists(path + "/allowed_hosts/" + host) == ENOENT) shutOut.insert(host);
+    }
     std::map<uint32_t, std::string> lost;
     for (const uint32_t nsid : served) {
         const std::string ns = path + "/namespaces/" + std::to_string(nsid);
@@ -81,6 +87,15 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
          "Somebody else changed " + path + "/attr_allow_any_host: " +
              (anyHost ? "hosts that are not on a list there cannot connect any more"
                       : "any host may connect, whatever the list of allowed hosts says"));
+    // Those that we let in or take off ourselves meanwhile are looked at the next time.
+    if (!anyHost && hosts->allowed().version == allowed.version) {
+        for (const std::string& host : allowed.hosts) {
+            tell(!gone && shutOut.contains(host),
+                 "Somebody else removed " + path + "/allowed_hosts/" + host +
+                     ": that host cannot connect any more; make the link, or start the target "
+                     "again");
+        }
+    }
     if (gone) {
         for (const uint32_t nsid : served) lost[nsid] = "somebody else removed " + path;
     }
@@ -93,13 +108,16 @@ ServiceWatch::ServiceWatch(std::shared_ptr<State> state, std::chrono::millisecon
     thread_->run([state = state_] { state->run(); });
 }
 
-Result<std::unique_ptr<ServiceWatch>> ServiceWatch::start(
-    const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost, const Port& port,
-    FileExports& files, std::chrono::milliseconds interval, std::chrono::milliseconds limit) {
+Result<std::unique_ptr<ServiceWatch>> ServiceWatch::start(const NvmetTree& tree,
+                                                          const std::string& subsystemNqn,
+                                                          const HostAccess* hosts, const Port& port,
+                                                          FileExports& files,
+                                                          std::chrono::milliseconds interval,
+                                                          std::chrono::milliseconds limit) {
     auto thread = BoundedThread::start("nvmeof-watch");
     if (!thread.ok()) return thread.error();
     std::shared_ptr<State> state(
-        new State{tree, subsystemNqn, anyHost, port, files, interval, {}, {}, false, {}});
+        new State{tree, subsystemNqn, hosts, port, files, interval, {}, {}, false, {}});
     return std::unique_ptr<ServiceWatch>(new ServiceWatch(std::move(state), limit, thread.take()));
 }
 

@@ -7,6 +7,7 @@
 
 #include "bounded_thread.h"
 #include "file_exports.h"
+#include "host_access.h"
 #include "nvmet_tree.h"
 #include "port.h"
 
@@ -20,14 +21,17 @@ namespace mooncake::nvmeof_generic {
 /// own: a look is some small reads for each file.
 class ServiceWatch {
  public:
-    /// @param anyHost  what attr_allow_any_host is to be
-    /// @param port  linked to the subsystem; outlives this object, as do the files
+    /// @param hosts  who may connect; null: any host
+    /// @param port  linked to the subsystem; outlives this object, as do the hosts and the files
     /// @param interval  between two looks
     /// @param limit  how long the end waits for a look that the kernel holds up
     /// @return as startThread()
-    static Result<std::unique_ptr<ServiceWatch>> start(
-        const NvmetTree& tree, const std::string& subsystemNqn, bool anyHost, const Port& port,
-        FileExports& files, std::chrono::milliseconds interval, std::chrono::milliseconds limit);
+    static Result<std::unique_ptr<ServiceWatch>> start(const NvmetTree& tree,
+                                                       const std::string& subsystemNqn,
+                                                       const HostAccess* hosts, const Port& port,
+                                                       FileExports& files,
+                                                       std::chrono::milliseconds interval,
+                                                       std::chrono::milliseconds limit);
     ~ServiceWatch();
     ServiceWatch(const ServiceWatch&) = delete;
     ServiceWatch& operator=(const ServiceWatch&) = delete;

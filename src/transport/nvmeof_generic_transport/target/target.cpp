@@ -197,8 +197,8 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
         LOG(WARNING) << "Any host that reaches " << toString(address)
                      << " may read and write the files registered here: no allowed hosts are given";
     }
-    auto watch = ServiceWatch::start(nvmet, nqn, anyHost, *objects->port, *objects->files,
-                                     options.lookInterval, options.removalLimit);
+    auto watch = ServiceWatch::start(nvmet, nqn, objects->hosts.get(), *objects->port,
+                                     *objects->files, options.lookInterval, options.removalLimit);
     if (!watch.ok()) return watch.error();
     objects->watch = watch.take();
     LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
