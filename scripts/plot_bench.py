@@ -29,7 +29,7 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     with open(sys.argv[1], encoding="utf-8") as file:
-        runs = json.load(file)
+        runs = json.load(file)["ratios"]
     figure, rows = pyplot.subplots(2, 1, sharex=True, figsize=(10, 7))
     for row, title, index in zip(rows, ("throughput, ratio", "CPU time per GiB, ratio"), (0, 1)):
         values = [ratios(sides, index) for sides in runs.values()]
