@@ -9,6 +9,7 @@
 #include "base64.h"
 #include "bounded_json.h"
 #include "common.h"
+#include "etcd_address.h"
 #include "metadata_codec.h"
 #include "store_retry.h"
 #include "versioned_exchange.h"
@@ -16,8 +17,6 @@
 namespace mooncake {
 
 namespace {
-
-constexpr uint16_t kDefaultPort = 2379;
 
 // An answer holds one value at most, in base64, and some members that tell the cluster's state.
 constexpr size_t kAnswerBytes = kMaxDescriptorBytes / 3 * 4 + 65536;
@@ -47,34 +46,6 @@ MetadataStorage::Result parseAnswer(const char* operation, const std::string& ke
         return notEtcd(operation, key, answer);
     }
     return {};
-}
-
-// Takes the schemes off the endpoints.
-Status splitSchemes(const std::string& list, std::string* scheme, std::string* plain) {
-    scheme->clear();
-    plain->clear();
-    for (size_t begin = 0; begin <= list.size();) {
-        const size_t end = std::min(list.find_first_of(",;", begin), list.size());
-        std::string one = list.substr(begin, end - begin);
-        std::string own = "http";
-        for (const char* known : {"https", "http"}) {
-            const std::string prefix = std::string(known) + "://";
-            if (!one.starts_with(prefix)) continue;
-            own = known;
-            one.erase(0, prefix.size());
-            break;
-        }
-        // The password would go to one of them in the clear.
-        if (!scheme->empty() && *scheme != own) {
-            return Status::InvalidArgument(
-                "the etcd address has endpoints with and without https://; all of them or none "
-                "must have it");
-        }
-        *scheme = own;
-        *plain += (begin == 0 ? "" : ",") + one;
-        begin = end + 1;
-    }
-    return Status::OK();
 }
 
 // The server has restarted, the token is too old, or users have changed since.
@@ -136,23 +107,12 @@ StoreLimits withAnswers(StoreLimits limits) {
 
 Status EtcdStorage::create(const std::string& list, const EtcdAccess& access,
                            const StoreLimits& limits, std::unique_ptr<EtcdStorage>* storage) {
-    // Nothing of such an address is repeated in a message.
-    if (list.find('@') != std::string::npos) {
-        return Status::InvalidArgument(
-            "the etcd address holds a user name or password; set MC_ETCD_USERNAME and "
-            "MC_ETCD_PASSWORD instead");
+    EtcdAddress address;
+    Status status = parseEtcdAddress(list, access, &address);
+    if (status.ok()) {
+        storage->reset(
+            new EtcdStorage(address.tls ? "https" : "http", address.endpoints, access, limits));
     }
-    std::string scheme, plain;
-    Status status = splitSchemes(list, &scheme, &plain);
-    if (!status.ok()) return status;
-    if (access.tls.isSet() && scheme != "https") {
-        return Status::InvalidArgument(
-            "MC_ETCD_CACERT or MC_ETCD_CERT is set, and the etcd address asks for no TLS; it must "
-            "read etcd://https://host:port[,https://host:port...]");
-    }
-    std::vector<StoreEndpoint> endpoints;
-    status = parseEndpoints("the etcd address", plain, kDefaultPort, &endpoints);
-    if (status.ok()) storage->reset(new EtcdStorage(scheme, endpoints, access, limits));
     return status;
 }
 

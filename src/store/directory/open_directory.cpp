@@ -2,6 +2,9 @@
 #include "directory.h"
 #include "directory_address.h"
 #include "sqlite_directory.h"
+#ifdef USE_ETCD
+#include "etcd_directory.h"
+#endif
 
 namespace mooncake::store {
 
@@ -13,7 +16,12 @@ Result<std::unique_ptr<Directory>> Directory::open(const std::string& address,
     if (parsed->kind == DirectoryAddress::Kind::kSqlite) {
         return SqliteDirectory::open(parsed->path, options, deadline);
     }
-    return failed(Failure::kUnsupported, "this library has no directory on etcd");
+#ifdef USE_ETCD
+    return EtcdDirectory::open(parsed->servers, parsed->store, options, deadline);
+#else
+    return failed(Failure::kUnsupported,
+                  "this library was built without USE_ETCD and has no directory on etcd");
+#endif
 }
 
 }  // namespace mooncake::store

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What changes in a directory on etcd, from a stream of its server.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "etcd_directory.h"
+
+namespace mooncake::store {
+
+class EtcdWatch : public DirectoryWatch {
+ public:
+    explicit EtcdWatch(EtcdDirectory* directory);
+    ~EtcdWatch() override;
+
+    Result<Changes> next(Deadline deadline) override;
+
+ private:
+    struct Stream;
+
+    Result<Changes> reload(Deadline deadline);
+    Result<> openStream(Deadline deadline);
+    // What one answer says; none: all has to be read again.
+    std::optional<Changes> take(const rpc::WatchResponse& response);
+
+    EtcdDirectory* const directory_;
+    bool loaded_ = false;
+    EtcdDirectory::State state_;
+    // Kept while the file's mount is away, and the other way round.
+    std::map<FileNumber, Mount> mounts_;
+    std::unique_ptr<Stream> stream_;
+};
+
+}  // namespace mooncake::store
