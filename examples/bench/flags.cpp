@@ -44,6 +44,9 @@ DEFINE_string(
     "Target: address[:port] that others use, where it is not traddr and trsvcid; IPv6 with a "
     "port in brackets");
 DEFINE_string(files, "", "Target: files and block devices to register, blanks between them");
+DEFINE_string(local_access, "nvmeof",
+              "Loopback: nvmeof measures what a remote node would see; direct opens the files "
+              "themselves (MC_NVMEOF_GENERIC_LOCAL_ACCESS)");
 DEFINE_bool(verify, false,
             "Write blocks that say where they belong, read everything back and check it; with "
             "--operation=read check blocks written that way before");
@@ -87,6 +90,7 @@ MaybeFailure parseCommandLine(int& argc, char**& argv, FlagValues& values) {
     values.trsvcid = FLAGS_trsvcid;
     values.advertise = FLAGS_advertise;
     values.files = FLAGS_files;
+    values.localAccess = FLAGS_local_access;
     values.verify = FLAGS_verify;
     values.verifySeed = FLAGS_verify_seed;
     return std::nullopt;

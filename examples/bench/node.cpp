@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/node.h"
 
+#include <cstdlib>
+
 namespace mooncake::bench {
 
 MaybeFailure Node::start(const Options& options, Role role, std::unique_ptr<Node>& node) {
@@ -13,6 +15,10 @@ MaybeFailure Node::start(const Options& options, Role role, std::unique_ptr<Node
                                                options.metadataServer + " (error " +
                                                std::to_string(rc) +
                                                "): is the server running? The log above says more"};
+    }
+    // Before the transport reads it; no other thread reads the environment here.
+    if (options.mode == Mode::kLoopback) {
+        setenv("MC_NVMEOF_GENERIC_LOCAL_ACCESS", options.localAccess.c_str(), 1);
     }
     std::string address = options.targetAddress;
     void* args[] = {address.data(), nullptr};

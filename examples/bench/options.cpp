@@ -93,6 +93,10 @@ MaybeFailure checkMode(const FlagValues& flags, Options& options) {
     } else {
         return badFlag("mode", flags.mode, "target, initiator or loopback");
     }
+    if (flags.localAccess != "nvmeof" && flags.localAccess != "direct") {
+        return badFlag("local_access", flags.localAccess, "nvmeof or direct");
+    }
+    options.localAccess = flags.localAccess;
     for (const auto& [name, operation] : kOperations) {
         if (flags.operation == name) options.operation = operation;
     }

@@ -54,6 +54,7 @@ struct FlagValues {
     std::string trsvcid = "4420";
     std::string advertise;
     std::string files;
+    std::string localAccess = "nvmeof";
     bool verify = false;
     uint64_t verifySeed = 1;
 };
@@ -82,6 +83,7 @@ struct Options {
     unsigned reportPrecision;   ///< digits
     std::string targetAddress;  ///< "trtype=... adrfam=... traddr=... trsvcid=..."
     std::vector<std::string> files;
+    std::string localAccess;  ///< "nvmeof" or "direct"
     bool verify;
     uint64_t verifySeed;
 };

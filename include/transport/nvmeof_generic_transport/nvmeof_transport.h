@@ -34,13 +34,14 @@ class NVMeoFGenericTransport : public Transport,
     /// batch.
     /// @param batch_id  from allocateBatchID() of this transport
     /// @return TooManyRequests (more tasks than the batch was made for), InvalidArgument (not
-    ///     installed). A request that is wrong by itself (file, range, length, buffer) does not
-    ///     fail the call: its task ends FAILED.
+    ///     installed), Memory; the batch is as before then. A request that is wrong by itself
+    ///     (file, range, length, buffer) does not fail the call: its task ends FAILED.
     Status submitTransfer(BatchID batch_id, const std::vector<TransferRequest>& entries) override;
 
     /// Submits tasks whose `request` is set. Never waits for I/O, connections or metadata; the
-    /// requests are copied before it returns.
-    /// @return InvalidArgument where the transport is not installed; no task was touched then
+    /// requests are copied before it returns. A task with an opcode that is none FAILS.
+    /// @return InvalidArgument where the transport is not installed, Memory without memory for all
+    ///     of them; none is submitted then, and none has slices
     Status submitTransferTask(const std::vector<TransferTask*>& task_list) override;
 
     /// @param batch_id  from allocateBatchID() of this transport
@@ -115,6 +116,7 @@ class NVMeoFGenericTransport : public Transport,
 
     struct Parts;
 
+    static void addSlice(TransferTask& task, int64_t posted);
     bool inherited() const;
     bool usable() const;
 

@@ -5,6 +5,7 @@
 #include <glog/logging.h>
 #include <netinet/in.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <set>
@@ -26,6 +27,9 @@ constexpr size_t kMaxFiles = 1024;
 // loff_t is signed: no block device is larger.
 constexpr uint64_t kMaxFileBytes = INT64_MAX;
 
+// Of a block; what is more makes no sense.
+constexpr uint64_t kMaxUnit = 65536;
+
 bool isNsid(uint32_t number) {
     return number != 0 && number != UINT32_MAX;
 }
@@ -43,6 +47,12 @@ uint32_t nsidOf(const File& file) {
         if (file.nsid != 0) return file.nsid;
     }
     return file.id;
+}
+
+template <class File>
+uint32_t unitOf(const File& file) {
+    const auto align = static_cast<uint64_t>(file.align);
+    return std::has_single_bit(align) && align <= kMaxUnit ? static_cast<uint32_t>(align) : 1;
 }
 
 template <class File>
@@ -187,7 +197,8 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
                      " bytes is left out: neither its id nor its size may be 0 or out of range");
             continue;
         }
-        RemoteFile remote{nsid, file.size, identityOf(file), file.path, nsidIsItsToo(file)};
+        RemoteFile remote{nsid,      file.size,          identityOf(file),
+                          file.path, nsidIsItsToo(file), unitOf(file)};
         if (!checked.files.emplace(file.id, std::move(remote)).second) twice.insert(file.id);
     }
     for (uint32_t id : twice) {

@@ -156,6 +156,9 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
              return taken;
          }},
         {"ALLOWED_NETWORKS", networks(options.allowedNetworks)},
+        {"LOCAL_ACCESS", choice<bool>({{"direct", true}, {"nvmeof", false}}, options.localAccess)},
+        {"UNALIGNED_WRITES",
+         choice<bool>({{"allow", false}, {"refuse", true}}, options.refuseUnalignedWrites)},
         {"STATS_FILE", absolutePath(options.statsFile)},
         {"STATS_INTERVAL", seconds(3600, options.statsInterval)},
         {"STATS_LABEL", label(options.statsLabel)},

@@ -18,8 +18,10 @@ struct TransportOptions {
     IoOptions io;
     InitiatorOptions initiator;
     TargetOptions target;
-    NetworkList allowedNetworks;  ///< where an initiator connects to
-    std::string statsFile;        ///< where the counters are written; empty: nowhere
+    NetworkList allowedNetworks;         ///< where an initiator connects to
+    bool localAccess = true;             ///< this node's own files need no network
+    bool refuseUnalignedWrites = false;  ///< those that are no multiple of their file's align
+    std::string statsFile;               ///< where the counters are written; empty: nowhere
     std::chrono::seconds statsInterval{10};
     std::string statsLabel;  ///< what the counters call this process; default: the program's name
 };

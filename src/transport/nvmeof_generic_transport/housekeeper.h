@@ -13,9 +13,9 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// One thread for what has to be done at a time and takes no time: ending requests whose time is up
-/// while their segment's own thread is held up, and writing the counters. It sleeps until then,
-/// without limit when nothing is due, as at the start.
+/// A thread that does one thing when it is time for it, and sleeps until then, without limit when
+/// nothing is due: ending requests whose time is up while their segment's own thread is held up;
+/// and another one, writing the counters, which may take long.
 class Housekeeper {
  public:
     using Clock = std::chrono::steady_clock;

@@ -8,19 +8,17 @@
 #include <array>
 #include <atomic>
 #include <exception>
-#include <mutex>
-#include <shared_mutex>
-#include <unordered_map>
 #include <utility>
 
 #include "access_options.h"
 #include "descriptor_check.h"
 #include "environment.h"
 #include "housekeeper.h"
+#include "local_access.h"
 #include "machine_identity.h"
 #include "publication_log.h"
 #include "segment/log_pace.h"
-#include "segment/remote_segment.h"
+#include "segment/remote_segments.h"
 #include "slice_clock.h"
 #include "stats_text.h"
 #include "target/connection_count.h"
@@ -41,41 +39,46 @@ constexpr char kInherited[] =
     "the transport belongs to the process that this one was forked off; a forked child makes an "
     "engine of its own";
 
-// Engines differ in how they declare a task's counters: atomic, or volatile with the compiler's
-// atomic operations.
-template <class T>
-void addTo(std::atomic<T>& counter, uint64_t value) {
-    counter.fetch_add(value, std::memory_order_relaxed);
+// Engines differ in how they declare a task's and a slice's fields: atomic, plain, or volatile.
+template <class T, class V>
+void set(std::atomic<T>& field, V value) {
+    field.store(value, std::memory_order_relaxed);
 }
-template <class T>
-void addTo(volatile T& counter, uint64_t value) {
-    __atomic_fetch_add(&counter, value, __ATOMIC_RELAXED);
+template <class T, class V>
+void set(T& field, V value) {
+    field = value;
 }
 
 // Ends a slice. The poller may free task and slice as soon as the last slice of the task has ended.
-void endSlice(void* context, int error, uint64_t bytes) {
+void endSlice(void* context, int error) {
     auto* slice = static_cast<Transport::Slice*>(context);
     if (error == 0) {
         slice->markSuccess();
     } else {
-        if (bytes != 0) addTo(slice->task->transferred_bytes, bytes);
         slice->markFailed();
     }
 }
 
-// The same, and counts it before.
-void countAndEndSlice(void* context, int error, uint64_t bytes, FileCounters& counters) {
-    const auto* slice = static_cast<Transport::Slice*>(context);
-    counters.noteEnd(
-        slice->opcode == Transport::TransferRequest::READ ? Direction::kRead : Direction::kWrite,
-        error, bytes, nanosecondsSince(slice->ts));
-    endSlice(context, error, bytes);
-}
-
-std::chrono::steady_clock::time_point submittedAt(void* context) {
-    const auto* slice = static_cast<const Transport::Slice*>(context);
-    return std::chrono::steady_clock::now() - std::chrono::nanoseconds(nanosecondsSince(slice->ts));
-}
+/// The segments' view of the engine's slices, which are the requests' contexts.
+class SliceOwner final : public RequestOwner {
+ public:
+    Place placeOf(const void* context) const noexcept override {
+        const auto* slice = static_cast<const Transport::Slice*>(context);
+        return {slice->target_id, slice->file_id};
+    }
+    Clock::time_point submittedAt(const void* context) const noexcept override {
+        const auto* slice = static_cast<const Transport::Slice*>(context);
+        return Clock::now() - std::chrono::nanoseconds(nanosecondsSince(slice->ts));
+    }
+    void onEnded(void* context, int error, uint64_t bytes,
+                 FileCounters& counters) noexcept override {
+        const auto* slice = static_cast<Transport::Slice*>(context);
+        counters.noteEnd(slice->opcode == Transport::TransferRequest::READ ? Direction::kRead
+                                                                           : Direction::kWrite,
+                         error, bytes, nanosecondsSince(slice->ts));
+        endSlice(context, error);
+    }
+};
 
 // Other engines' descriptors have no uuid.
 template <class File>
@@ -134,27 +137,22 @@ void fillPublications(const Metadata& metadata, const PublicationLog& calls, Tar
 }
 
 struct NVMeoFGenericTransport::Parts {
-    using Segments = std::unordered_map<SegmentID, std::unique_ptr<RemoteSegment>>;
-
     explicit Parts(TransferMetadata& meta) : metadata(meta) {}
     ~Parts();
 
     /// Makes what reading and writing needs: initiator and pool, or neither.
     Result<> makeInitiator();
     Result<> startThreads();
-    RemoteSegment* segment(SegmentID id);
-    const Segments::value_type* findOrAdd(SegmentID id);
-    void submit(SegmentID segmentId, FileBufferID fileId, const IoRequest* requests, size_t count,
-                int retries);
+    void makeSegments();
     Result<RemoteDescriptor> describe(SegmentID id, bool fresh);
     void withdraw(FileBufferID id);
-    bool usesNoSegment() const;
+    /// @return whether no I/O of this process' own is on its way to the file any more
+    bool endLocalAccess(FileBufferID id, std::chrono::milliseconds limit);
     TransportStats stats() const;
     SubmitStats submits() const;
     TargetStats targetStats() const;
     Result<> beginStats() const;
     void writeStats();
-    Housekeeper::Clock::time_point keepHouse(Housekeeper::Clock::time_point now);
 
     const MadeHere origin;
     TransferMetadata& metadata;
@@ -165,30 +163,28 @@ struct NVMeoFGenericTransport::Parts {
     std::string noInitiator;               // why there is none
     std::unique_ptr<IoPool> pool;          // likewise
 
-    // Held shared for a look-up, alone to add a segment; never over anything that blocks.
-    mutable std::shared_mutex mutex;
-    Segments segments;
-    // Segments are never taken out, and stay where they are: those that were looked up lately are
-    // found here without the lock.
-    std::array<std::atomic<const Segments::value_type*>, 64> lately{};
+    SliceOwner owner;
+    std::unique_ptr<RemoteSegments> segments;  // with the pool
 
     PublicationLog publications;
-    LogPace statsLog;                            // of whoever writes them: one thread at a time
-    std::unique_ptr<Housekeeper> housekeeper;    // it uses all of the above
-    Housekeeper::Clock::time_point nextStats{};  // its own
-    std::atomic<bool> complete{false};           // all parts are there
+    LogPace statsLog;  // of whoever writes them: one thread at a time
+    // Two threads, which use all of the above: a file system that hangs must keep nobody from
+    // ending requests in time.
+    std::unique_ptr<Housekeeper> housekeeper;
+    std::unique_ptr<Housekeeper> statsWriter;
+    std::atomic<bool> complete{false};  // all parts are there
 };
 
 NVMeoFGenericTransport::Parts::~Parts() {
     // No new I/O, then none in flight, then no connections, then no exports: a process that reads
     // its own segment would otherwise wait for a target that it has removed itself.
     if (initiator) initiator->interrupt();
-    for (auto& [id, segment] : segments) segment->beginStop();
-    for (auto& [id, segment] : segments) segment->stop();
+    if (segments) segments->stop();
     housekeeper.reset();
+    statsWriter.reset();
     pool.reset();
     writeStats();
-    segments.clear();
+    segments.reset();
     initiator.reset();
     target.reset();
 }
@@ -208,11 +204,6 @@ Result<RemoteDescriptor> NVMeoFGenericTransport::Parts::describe(SegmentID id, b
     return checkDescriptor(*descriptor, options.allowedNetworks, machineIdentity());
 }
 
-bool NVMeoFGenericTransport::Parts::usesNoSegment() const {
-    std::shared_lock lock(mutex);
-    return segments.empty();
-}
-
 SubmitStats NVMeoFGenericTransport::Parts::submits() const {
     const SubmitCounts counts = pool ? pool->submitCounts() : SubmitCounts{};
     return {counts.calls, counts.ios};
@@ -222,11 +213,7 @@ TransportStats NVMeoFGenericTransport::Parts::stats() const {
     TransportStats all;
     all.submits = submits();
     if (target) all.target = targetStats();
-    std::shared_lock lock(mutex);
-    for (const auto& [id, segment] : segments) {
-        all.segments.push_back(segment->stats());
-        all.segments.back().segmentId = id;
-    }
+    if (segments) all.segments = segments->stats();
     return all;
 }
 
@@ -267,24 +254,16 @@ void NVMeoFGenericTransport::Parts::writeStats() {
     }
 }
 
-Housekeeper::Clock::time_point NVMeoFGenericTransport::Parts::keepHouse(
-    Housekeeper::Clock::time_point now) {
-    auto next = Housekeeper::Clock::time_point::max();
-    {
-        std::shared_lock lock(mutex);
-        for (const auto& [id, segment] : segments) next = std::min(next, segment->expire(now));
-    }
-    if (options.statsFile.empty()) return next;
-    if (now >= nextStats) {
-        writeStats();
-        nextStats = now + options.statsInterval;
-    }
-    return std::min(next, nextStats);
+bool NVMeoFGenericTransport::Parts::endLocalAccess(FileBufferID id,
+                                                   std::chrono::milliseconds limit) {
+    if (!segments || !options.localAccess) return true;
+    return segments->withdraw(target->subsystemNqn(), id, limit);
 }
 
 // What the target says of a file that it has lost, the segment's record repeats. A file that was
 // unregistered meanwhile is not in it.
 void NVMeoFGenericTransport::Parts::withdraw(FileBufferID id) {
+    static_cast<void>(endLocalAccess(id, {}));
     const int error = metadata.removeFileBuffer(id, true);
     if (error == ERR_ADDRESS_NOT_REGISTERED || publications.note(error) == 0) return;
     LOG(ERROR) << kProtocol << ": file " << id
@@ -293,55 +272,32 @@ void NVMeoFGenericTransport::Parts::withdraw(FileBufferID id) {
 }
 
 // Null without a thread for a new one: the next request tries again.
-RemoteSegment* NVMeoFGenericTransport::Parts::segment(SegmentID id) {
-    auto& place = lately[id % lately.size()];
-    const Segments::value_type* entry = place.load(std::memory_order_acquire);
-    if (entry == nullptr || entry->first != id) {
-        entry = findOrAdd(id);
-        if (entry == nullptr) return nullptr;
-        place.store(entry, std::memory_order_release);
-    }
-    return entry->second.get();
-}
-
-const NVMeoFGenericTransport::Parts::Segments::value_type* NVMeoFGenericTransport::Parts::findOrAdd(
-    SegmentID id) {
-    {
-        std::shared_lock lock(mutex);
-        if (const auto found = segments.find(id); found != segments.end()) return &*found;
-    }
-    std::unique_lock lock(mutex);
-    auto found = segments.find(id);
-    if (found == segments.end()) {
-        RemoteSegmentContext context{
-            [this, id](bool fresh) { return describe(id, fresh); },
-            initiator.get(),
-            pool.get(),
-            countAndEndSlice,
-            options.initiator.connectTimeout,
-            options.initiator.fastIoFail,
-            submittedAt,
-            [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); }};
-        auto made =
-            std::make_unique<RemoteSegment>("segment " + std::to_string(id), std::move(context));
-        if (const auto started = made->start(); !started.ok()) {
-            LOG_EVERY_T(ERROR, 10) << kProtocol << ": segment " << id
-                                   << " cannot be used: " << started.error().message;
-            return nullptr;
-        }
-        found = segments.emplace(id, std::move(made)).first;
-    }
-    return &*found;
-}
-
 Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
     auto madeInitiator = Initiator::create(options.initiator);
     if (!madeInitiator.ok()) return madeInitiator.error();
     auto madePool = IoPool::create(options.io);
     if (!madePool.ok()) return madePool.error();
     initiator = madeInitiator.take();
+    if (target && options.localAccess) {
+        initiator = std::make_unique<LocalAccess>(std::move(initiator), *target);
+    }
     pool = madePool.take();
+    makeSegments();
     return {};
+}
+
+void NVMeoFGenericTransport::Parts::makeSegments() {
+    SegmentContext context;
+    context.describe = [this](uint64_t id, bool fresh) { return describe(id, fresh); };
+    context.isKnown = [this](uint64_t id) { return metadata.getSegmentDescByID(id) != nullptr; };
+    context.initiator = initiator.get();
+    context.pool = pool.get();
+    context.owner = &owner;
+    context.patience = options.initiator.connectTimeout;
+    context.downLimit = options.initiator.fastIoFail;
+    context.callAt = [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); };
+    context.refuseUnalignedWrites = options.refuseUnalignedWrites;
+    segments = std::make_unique<RemoteSegments>(std::move(context));
 }
 
 // Before anybody is told of this node. Who only exports, and counts nothing, needs no housekeeper.
@@ -349,23 +305,17 @@ Result<> NVMeoFGenericTransport::Parts::startThreads() {
     if (target) {
         if (auto started = lostFiles.start(); !started.ok()) return started;
     }
-    if (!initiator && options.statsFile.empty()) return {};
-    housekeeper = std::make_unique<Housekeeper>(
-        [this](Housekeeper::Clock::time_point now) { return keepHouse(now); });
-    return housekeeper->start();
-}
-
-void NVMeoFGenericTransport::Parts::submit(SegmentID segmentId, FileBufferID fileId,
-                                           const IoRequest* requests, size_t count, int retries) {
-    if (RemoteSegment* found = pool ? segment(segmentId) : nullptr) {
-        found->submit(fileId, requests, count, retries);
-        return;
+    if (initiator) {
+        housekeeper = std::make_unique<Housekeeper>(
+            [this](Housekeeper::Clock::time_point now) { return segments->keepHouse(now); });
+        if (auto started = housekeeper->start(); !started.ok()) return started;
     }
-    if (!pool) {
-        LOG_EVERY_T(ERROR, 10) << kProtocol
-                               << ": this node cannot read or write files: " << noInitiator;
-    }
-    for (size_t i = 0; i < count; ++i) endSlice(requests[i].context, pool ? EAGAIN : ENODEV, 0);
+    if (options.statsFile.empty()) return {};
+    statsWriter = std::make_unique<Housekeeper>([this](Housekeeper::Clock::time_point now) {
+        writeStats();
+        return now + options.statsInterval;
+    });
+    return statsWriter->start();
 }
 
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
@@ -384,7 +334,8 @@ NVMeoFGenericTransport::~NVMeoFGenericTransport() {
     }
     // A metadata service that is away holds up what follows, and nobody may write meanwhile. With
     // segments in use the target comes later: one of them may be this node's own.
-    if (parts_ && parts_->target && parts_->usesNoSegment()) parts_->target->cutOff();
+    if (parts_ && parts_->target && (!parts_->segments || parts_->segments->empty()))
+        parts_->target->cutOff();
     // What is published after this would never be withdrawn.
     if (parts_) parts_->lostFiles.stop();
     // Withdrawn first, so that nobody comes to a target that is about to go.
@@ -436,6 +387,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         auto addresses = readArguments(static_cast<const char*>(args[0]), parts->options.target);
         if (!addresses.ok()) return report("target arguments", addresses.error());
         parts->options.target.segment = local_server_name_;
+        parts->options.target.localAccess = parts->options.localAccess;
         parts->options.target.fileLost = [withdrawals = &parts->lostFiles](uint32_t nsid) {
             withdrawals->add(nsid);
         };
@@ -480,7 +432,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         published_ = true;
     }
     parts->complete = true;
-    if (parts->housekeeper) parts->housekeeper->callAt(Housekeeper::Clock::now());
+    if (parts->statsWriter) parts->statsWriter->callAt(Housekeeper::Clock::now());
     parts_ = std::move(parts);
     return 0;
 }
@@ -495,58 +447,88 @@ Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
             "the batch was made for " + std::to_string(batch.batch_size) + " tasks, has " +
             std::to_string(first) + " and got " + std::to_string(entries.size()) + " more");
     }
-    batch.task_list.resize(first + entries.size());
     std::vector<TransferTask*> tasks;
-    tasks.reserve(entries.size());
+    try {
+        tasks.reserve(entries.size());
+        batch.task_list.resize(first + entries.size());
+    } catch (const std::bad_alloc&) {
+        return Status::Memory("no memory for " + std::to_string(entries.size()) + " tasks");
+    }
     for (size_t i = 0; i < entries.size(); ++i) {
         TransferTask& task = batch.task_list[first + i];
         task.batch_id = batch_id;
         task.request = &entries[i];
         tasks.push_back(&task);
     }
-    return submitTransferTask(tasks);
+    Status status = submitTransferTask(tasks);
+    if (!status.ok()) batch.task_list.resize(first);
+    return status;
+}
+
+// The one slice of a task. Throws std::bad_alloc; the task is as it was then.
+void NVMeoFGenericTransport::addSlice(TransferTask& task, int64_t posted) {
+    const TransferRequest& request = *task.request;
+    task.slice_list.reserve(1);
+    Slice* slice = getSliceCache().allocate();
+    slice->source_addr = request.source;
+    slice->length = request.length;
+    slice->opcode = request.opcode;
+    slice->target_id = request.target_id;
+    slice->file_id = request.file_id;
+    slice->task = &task;
+    set(slice->status, Slice::PENDING);
+    set(slice->ts, posted);
+    task.slice_list.push_back(slice);
+    task.total_bytes = request.length;
 }
 
 Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask*>& task_list) {
     if (!parts_) return Status::InvalidArgument("the nvmeof_generic transport is not installed");
     if (inherited()) return Status::InvalidArgument(kInherited);
-    // Neighbours in the list mostly belong to one file: they are handed on together.
-    std::array<IoRequest, 256> run;
+    // All that takes memory comes before the first request is on its way: a call that fails has
+    // started nothing.
+    size_t made = 0;
+    try {
+        const int64_t posted = sliceClock();
+        for (TransferTask* task : task_list) {
+            if (parts_->segments) parts_->segments->prepare(task->request->target_id);
+            addSlice(*task, posted);
+            ++made;
+        }
+    } catch (const std::exception& error) {
+        for (size_t i = 0; i < made; ++i) {
+            TransferTask& task = *task_list[i];
+            getSliceCache().deallocate(task.slice_list.back());
+            task.slice_list.pop_back();
+        }
+        return Status::Memory(std::string("nothing was submitted: ") + error.what());
+    }
+
+    std::array<RemoteSegments::Request, 256> window;
     size_t count = 0;
-    SegmentID segmentId = 0;
-    FileBufferID fileId = 0;
-    int retries = 0;
-    const int64_t posted = sliceClock();
-    const auto send = [&] {
-        if (count != 0) parts_->submit(segmentId, fileId, run.data(), count, retries);
-        count = 0;
-    };
+    const auto send = [&] { parts_->segments->submit(window.data(), std::exchange(count, 0)); };
     for (TransferTask* task : task_list) {
         const TransferRequest& request = *task->request;
-        if (count == run.size() || request.target_id != segmentId || request.file_id != fileId ||
-            request.advise_retry_cnt != retries) {
-            send();
-            segmentId = request.target_id;
-            fileId = request.file_id;
-            retries = request.advise_retry_cnt;
-        }
-        Slice* slice = getSliceCache().allocate();
-        slice->source_addr = request.source;
-        slice->length = request.length;
-        slice->opcode = request.opcode;
-        slice->target_id = request.target_id;
-        slice->file_id = request.file_id;
-        slice->task = task;
-        slice->status = Slice::PENDING;
-        slice->ts = posted;
-        task->total_bytes = request.length;
-        task->slice_list.push_back(slice);
+        Slice* const slice = task->slice_list.back();
         // Counted before it can end: a task with as many ended slices as it has is finished.
-        task->slice_count = 1;
-        run[count++] = {request.opcode == TransferRequest::READ ? IoOp::kRead : IoOp::kWrite,
-                        request.source, request.target_offset, request.length, slice};
+        set(task->slice_count, 1);
+        const bool read = request.opcode == TransferRequest::READ;
+        if (!read && request.opcode != TransferRequest::WRITE) {
+            endSlice(slice, EINVAL);
+        } else if (!parts_->segments) {
+            LOG_EVERY_T(ERROR, 10)
+                << kProtocol << ": this node cannot read or write files: " << parts_->noInitiator;
+            endSlice(slice, ENODEV);
+        } else {
+            window[count++] = {request.target_id,
+                               request.file_id,
+                               request.advise_retry_cnt,
+                               {read ? IoOp::kRead : IoOp::kWrite, request.source,
+                                request.target_offset, request.length, slice}};
+            if (count == window.size()) send();
+        }
     }
-    send();
+    if (count != 0) send();
     return Status::OK();
 }
 
@@ -661,7 +643,13 @@ int NVMeoFGenericTransport::unregisterLocalFile(FileBufferID id) {
         LOG(ERROR) << kProtocol << ": file " << id
                    << " is still in the published descriptor: is the metadata service reachable?";
     }
+    const bool quiet = parts_->endLocalAccess(id, parts_->options.target.removalLimit);
     auto removed = parts_->target->removeFile(id);
+    if (removed.ok() && !quiet) {
+        return report("unregister file " + std::to_string(id),
+                      makeError(EBUSY, "requests of this process are still on their way to it",
+                                "its disk does not answer"));
+    }
     // One that the target has lost, or that went after an earlier call had given up, is not
     // exported any more, which is all that the caller wants.
     if (!removed.ok() && removed.error().code != ENOENT) {

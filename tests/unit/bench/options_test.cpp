@@ -58,6 +58,18 @@ TEST(Options, DocumentedDefaults) {
     EXPECT_FALSE(options.verify);
 }
 
+TEST(Options, LoopbackGoesOverTheNetworkUnlessToldOtherwise) {
+    FlagValues flags = targetFlags("loopback");
+    Options options{};
+    ASSERT_FALSE(checkFlags(flags, options).has_value());
+    EXPECT_EQ(options.localAccess, "nvmeof");
+    flags.localAccess = "direct";
+    ASSERT_FALSE(checkFlags(flags, options).has_value());
+    EXPECT_EQ(options.localAccess, "direct");
+    flags.localAccess = "both";
+    EXPECT_TRUE(checkFlags(flags, options).has_value());
+}
+
 TEST(Options, LocalServerNameIsTheHostNameByDefault) {
     FlagValues flags = targetFlags();
     flags.localServerName = "";

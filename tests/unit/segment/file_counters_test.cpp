@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <cerrno>
 #include <map>
 #include <thread>
@@ -56,6 +57,27 @@ TEST(FileCounters, ThreadsLoseNothing) {
     EXPECT_EQ(stats.writes.latency.count(), 80000u);
     EXPECT_EQ(stats.writes.bytes, 240000u);
     EXPECT_EQ(stats.errors.at(1), 40000u);
+}
+
+// Those beyond the sets that threads have for themselves share one.
+TEST(FileCounters, ManyThreadsAtATimeLoseNothing) {
+    constexpr int kThreads = 100;
+    FileCounters counters;
+    std::barrier all(kThreads);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+        threads.emplace_back([&] {
+            all.arrive_and_wait();  // each has its number while the others run
+            counters.noteEnd(Direction::kRead, 0, 1, 1000);
+            all.arrive_and_wait();
+            for (int n = 0; n < 1000; ++n) counters.noteEnd(Direction::kRead, 0, 1, 1000);
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(counters.read(1).reads.bytes, kThreads * 1001u);
+    FileCounters sum;
+    sum.add(counters);
+    EXPECT_EQ(sum.read(1).reads.latency.count(), kThreads * 1001u);
 }
 
 // Files come and go for years; their counters must not fill the memory, nor be lost.

@@ -2,6 +2,7 @@
 // I/O that is with the kernel while its connection is down.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -23,15 +24,6 @@ class BoundTest : public RemoteSegmentTest {
     void kernelHolds(bool holds) {
         std::lock_guard lock(pool.mutex);
         pool.kernelHolds = holds;
-    }
-    template <class Condition>
-    bool eventually(Condition condition) {
-        const auto limit = std::chrono::steady_clock::now() + kLimit;
-        while (!condition()) {
-            if (std::chrono::steady_clock::now() > limit) return false;
-            std::this_thread::sleep_for(1ms);
-        }
-        return true;
     }
     bool sees(int moreLooks) {
         const int before = connection->looks;
@@ -117,8 +109,9 @@ TEST_F(BoundTest, AForeignConnectionIsLeftAlone) {
     EXPECT_EQ(wait(ended), EIO);
 }
 
-// What the kernel has may come back late: the next connection is made meanwhile.
-TEST_F(BoundTest, ANewConnectionIsMadeAtOnce) {
+// What the kernel has may come back late: the next connection is made meanwhile. But a namespace is
+// not opened a second time before that: a write of before could land after one that came later.
+TEST_F(BoundTest, ANewConnectionIsMadeAtOnceAndUsedWhenTheLastOneHasGivenAllBack) {
     startConnected();
     std::atomic<bool> gone{false};
     connection->onGiveUp = [&] {
@@ -126,15 +119,25 @@ TEST_F(BoundTest, ANewConnectionIsMadeAtOnce) {
         gone = true;
     };
     kernelHolds(true);
-    Ended ended;
-    submit(1, ended);
+    Ended ended, next;
+    submit(1, ended, 0, IoOp::kWrite);
     connection->up = false;
     ASSERT_TRUE(eventually([&] { return gone.load(); }));
     EXPECT_TRUE(initiator.waitFor([&] { return !initiator.connections.empty(); }))
         << "connected again";
-    EXPECT_EQ(ended.times, 0);
+    kernelHolds(false);
+    submit(1, next, 0, IoOp::kWrite);
+    EXPECT_EQ(run(2), 0) << "another file of the segment is in use";
+    {
+        std::lock_guard lock(mutex);
+        EXPECT_EQ(ended.times, 0);
+        EXPECT_EQ(next.times, 0);
+    }
+    EXPECT_EQ(initiator.opens, 2) << "file 1 once, file 2 once";
     pool.release(EIO);
     EXPECT_EQ(wait(ended), EIO);
+    EXPECT_EQ(wait(next), 0);
+    EXPECT_EQ(initiator.opens, 3);
 }
 
 // Here the test alone says when the segment looks.
@@ -142,7 +145,7 @@ class LookTest : public BoundTest {
  protected:
     void startConnected(std::chrono::milliseconds downLimit) {
         start(kLimit, downLimit);
-        due = nullptr;
+        keepHouseByHand();
         EXPECT_EQ(run(1), 0);
         connection = initiator.connections.begin()->second.lock();
         kernelHolds(true);
@@ -152,9 +155,14 @@ class LookTest : public BoundTest {
     // Whether the segment's thread looked at the connection.
     bool look() {
         const int before = connection->looks;
-        segment->expire(std::chrono::steady_clock::now());
+        segment->expire(next());
         EXPECT_EQ(run(77), ENOENT);  // the thread has come so far
         return connection->looks > before;
+    }
+    // When it is to be called again.
+    std::chrono::steady_clock::time_point next() {
+        now = std::max(now, std::chrono::steady_clock::now()) + 250ms;
+        return now;
     }
     // Something ends, and more is submitted.
     void move() {
@@ -167,6 +175,7 @@ class LookTest : public BoundTest {
     }
 
     std::deque<Ended> held;
+    std::chrono::steady_clock::time_point now{};
 };
 
 TEST_F(LookTest, NobodyLooksWhileIoGetsOn) {
@@ -222,8 +231,7 @@ TEST_F(LookTest, IoThatGotOnEndsTheOutage) {
 TEST_F(LookTest, AsksToBeCalledWhenTheKernelHasSomething) {
     startConnected(kLimit);
     pool.release(0);
-    EXPECT_EQ(segment->expire(std::chrono::steady_clock::now()),
-              std::chrono::steady_clock::time_point::max());
+    EXPECT_EQ(segment->expire(next()), std::chrono::steady_clock::time_point::max());
     const auto asked = [&] {
         std::lock_guard lock(mutex);
         return expiries.size();
@@ -235,11 +243,26 @@ TEST_F(LookTest, AsksToBeCalledWhenTheKernelHasSomething) {
     EXPECT_EQ(asked(), before + 1);
 }
 
+// What is due elsewhere, perhaps in another segment, has nobody look before the time.
+TEST_F(LookTest, CallsBeforeTheTimeCountNothing) {
+    startConnected(kLimit);
+    EXPECT_TRUE(look());
+    const int looks = connection->looks;
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(segment->expire(now + i * 2ms), now + 250ms) << i;
+        EXPECT_EQ(run(77), ENOENT);
+    }
+    EXPECT_EQ(connection->looks, looks);
+    EXPECT_EQ(connection->provoked, 0);
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->provoked, 1);
+}
+
 // With nothing ended on either connection.
 TEST_F(LookTest, EachConnectionHasItsOwnTime) {
     constexpr auto kDown = 50ms;
     start(kLimit, kDown);
-    due = nullptr;
+    keepHouseByHand();
     kernelHolds(true);
     submit(1, held.emplace_back());
     ASSERT_TRUE(initiator.waitFor([&] { return initiator.opens == 1; }));
@@ -253,6 +276,7 @@ TEST_F(LookTest, EachConnectionHasItsOwnTime) {
     EXPECT_TRUE(look());
     EXPECT_EQ(connection->givenUp, 1);
     const auto first = connection;
+    pool.release(EIO);
     submit(1, held.emplace_back());
     ASSERT_TRUE(initiator.waitFor([&] { return initiator.opens == 2; }));
     EXPECT_EQ(run(77), ENOENT);
@@ -308,7 +332,7 @@ TEST_F(BoundTest, WhatTheKernelDoesNotHaveIsSavedFromADeadConnection) {
         pool.holds = true;
     }
     submit(1, queued, 0, IoOp::kWrite);
-    submittedAt = std::chrono::steady_clock::now();
+    wasSubmittedAt = std::chrono::steady_clock::now();
     connection->up = false;
     EXPECT_EQ(wait(inKernel), EIO);
     EXPECT_EQ(wait(queued), 0);
@@ -332,7 +356,7 @@ TEST_F(BoundTest, AConnectionThatIsBeingRestoredIsGivenUpWhenTheKernelHasEndedIt
         pool.holds = true;
     }
     submit(1, queued, 0, IoOp::kWrite);
-    submittedAt = std::chrono::steady_clock::now();
+    wasSubmittedAt = std::chrono::steady_clock::now();
     connection->reconnecting = true;
     connection->up = false;
     ASSERT_TRUE(eventually([&] { return pool.held() == 0; })) << "taken back before";
@@ -379,9 +403,10 @@ TEST_F(BoundTest, IoOfAClosedDeviceIsWatched) {
     kernelHolds(false);
     {
         std::lock_guard lock(pool.mutex);
-        pool.errors["segment file 1"] = ENODATA;
+        pool.errors["file 1"] = ENODATA;
         pool.errorsLeft = 1;
     }
+    initiator.change([&] { initiator.removed.insert(1); });
     EXPECT_EQ(run(1), ENODATA);
     connection->up = false;
     EXPECT_EQ(wait(inFlight), EIO);

@@ -11,7 +11,10 @@ class RestartTest : public RemoteSegmentTest {
  protected:
     // The target is away: what is open fails, connecting fails.
     void stopTarget() {
-        initiator.change([&] { initiator.connectError = ECONNREFUSED; });
+        initiator.change([&] {
+            initiator.connectError = ECONNREFUSED;
+            initiator.removed = {1, 2, 3};
+        });
         {
             std::lock_guard lock(pool.mutex);
             pool.errors["segment"] = ENODEV;

@@ -199,16 +199,18 @@ TEST_F(RemoteSegmentTest, ADeadDeviceIsOpenedAnew) {
             first = pool.devices[pool.devices.size() - 2];
             second = pool.devices.back();
             pool.errors["file 1"] = error;
+            pool.errorsLeft = 1;
         }
+        initiator.change([&] { initiator.removed.insert(1); });
         EXPECT_EQ(run(1), error);
+        EXPECT_EQ(run(1), 0) << "it waits until the segment has looked";
+        EXPECT_EQ(run(2), 0);
         {
             std::lock_guard lock(pool.mutex);
             EXPECT_TRUE(first->closed);
             EXPECT_FALSE(second->closed);
-            pool.errors.clear();
         }
-        EXPECT_EQ(run(1), 0);
-        EXPECT_EQ(run(2), 0);
+        initiator.change([&] { initiator.removed.clear(); });
         end();
     }
 }
@@ -240,12 +242,12 @@ TEST_F(RemoteSegmentTest, AWithdrawnFileIsClosed) {
     EXPECT_EQ(run(1), ESTALE);
 }
 
-// Case 5: what the kernel still had of the device of before says nothing of the one that was opened
-// since.
-TEST_F(RemoteSegmentTest, ALateErrorOfADeadDeviceLeavesTheNewOneAlone) {
+// Two openings of one namespace know nothing of each other's unaligned writes, and a late write of
+// the first one would undo one of the second.
+TEST_F(RemoteSegmentTest, ANamespaceIsNotOpenedAgainBeforeAllIoOfTheFirstOpeningHasEnded) {
     start();
     EXPECT_EQ(run(1), 0);
-    Ended late;
+    Ended late, next;
     {
         std::lock_guard lock(pool.mutex);
         pool.kernelHolds = true;
@@ -257,36 +259,190 @@ TEST_F(RemoteSegmentTest, ALateErrorOfADeadDeviceLeavesTheNewOneAlone) {
         pool.errors["file 1"] = ENODATA;
         pool.errorsLeft = 1;
     }
+    initiator.change([&] { initiator.removed.insert(1); });
     EXPECT_EQ(run(1), ENODATA);
-    EXPECT_EQ(run(1), 0);
+    submit(1, next);
+    EXPECT_TRUE(eventually([&] {
+        std::lock_guard lock(pool.mutex);
+        return pool.devices.front()->closed;
+    }));
+    EXPECT_EQ(run(2), 0);
+    EXPECT_EQ(next.times, 0);
+    EXPECT_EQ(initiator.opens, 2);
     pool.release(ENODATA);
     EXPECT_EQ(wait(late), ENODATA);
-    {
-        std::lock_guard lock(pool.mutex);
-        ASSERT_EQ(pool.devices.size(), 2u);
-        EXPECT_TRUE(pool.devices.front()->closed);
-        EXPECT_FALSE(pool.devices.back()->closed);
-    }
-    EXPECT_EQ(run(1), 0);
-    EXPECT_EQ(initiator.opens, 2);
+    EXPECT_EQ(wait(next), 0);
+    EXPECT_EQ(initiator.opens, 3);
 }
 
 // Case 36: a medium error is that of its request. The device stays, with all that others have in
-// it.
+// it, whatever errno the kernel has for it, and those that come after wait for a look at most.
 TEST_F(RemoteSegmentTest, AnErrorOfTheMediumLeavesTheDeviceAlone) {
     start();
     EXPECT_EQ(run(1), 0);
-    for (int error : {EIO, EILSEQ, EREMOTEIO, ETIMEDOUT}) {
+    for (int error : {EIO, EILSEQ, EREMOTEIO, ETIMEDOUT, ENODATA, ENOSPC, EOPNOTSUPP}) {
+        SCOPED_TRACE(error);
+        Ended other;
         {
             std::lock_guard lock(pool.mutex);
+            pool.holds = true;
+        }
+        submit(1, other, 0, IoOp::kWrite);
+        {
+            std::lock_guard lock(pool.mutex);
+            pool.holds = false;
             pool.errors["file 1"] = error;
             pool.errorsLeft = 1;
         }
         EXPECT_EQ(run(1), error);
         EXPECT_EQ(run(1), 0);
+        EXPECT_EQ(other.times, 0) << "still where it was";
+        EXPECT_EQ(pool.held(), 1u);
+        pool.letGo();
+        EXPECT_EQ(wait(other), 0);
     }
     EXPECT_EQ(initiator.opens, 1);
     EXPECT_EQ(segment->stats().connects, 1u);
+    EXPECT_EQ(initiator.checks, 3);
+}
+
+// Two names of one node, or one that was removed and opened again.
+TEST_F(RemoteSegmentTest, TwoSegmentsOfOneNodeMeetInTheSameDevice) {
+    start();
+    Ended one, two;
+    one.segment = 1;
+    two.segment = 2;
+    submit(1, one);
+    submit(1, two);
+    EXPECT_EQ(wait(one), 0);
+    EXPECT_EQ(wait(two), 0);
+    EXPECT_EQ(initiator.opens, 1);
+    std::lock_guard lock(pool.mutex);
+    EXPECT_EQ(pool.devices.size(), 1u);
+}
+
+TEST_F(RemoteSegmentTest, ADeviceOfTwoSegmentsIsClosedWithTheLast) {
+    start();
+    Ended one, two;
+    one.segment = 1;
+    two.segment = 2;
+    submit(1, one);
+    submit(1, two);
+    wait(one);
+    wait(two);
+    forget(1);
+    ASSERT_TRUE(eventually([&] { return segments->stats().size() == 2; })) << "2 and the new one";
+    Ended again;
+    again.segment = 2;
+    submit(1, again);
+    EXPECT_EQ(wait(again), 0);
+    EXPECT_EQ(initiator.opens, 1);
+    forget(2);
+    EXPECT_TRUE(eventually([&] {
+        std::lock_guard lock(pool.mutex);
+        return pool.devices.front()->closed;
+    }));
+}
+
+// In a cluster whose nodes come back under other names.
+TEST_F(RemoteSegmentTest, SegmentsThatTheEngineHasForgottenAreLetGoOf) {
+    start();
+    for (uint64_t id = 1; id <= 50; ++id) {
+        {
+            std::lock_guard lock(mutex);
+            descriptor.subsystemNqn = "nqn.2026-01.org.example:node" + std::to_string(id);
+        }
+        Ended ended;
+        ended.segment = id;
+        submit(1, ended);
+        EXPECT_EQ(wait(ended), 0);
+        std::lock_guard lock(mutex);
+        forgotten.insert(id);
+    }
+    forget(0);
+    EXPECT_TRUE(eventually([&] { return segments->stats().size() == 1; }));
+    EXPECT_TRUE(eventually([&] { return initiator.live == 1; })) << "that of the last one is left";
+    Ended late;
+    late.segment = 7;
+    const RemoteSegments::Request request{7, 1, 0, {IoOp::kRead, this, 0, 4096, &late}};
+    segments->submit(&request, 1);
+    EXPECT_EQ(wait(late), ECANCELED);
+}
+
+// A later use brings everything back, and a number still means the file that it did.
+TEST_F(RemoteSegmentTest, ASegmentThatNobodyUsesRests) {
+    context.rest = 20ms;
+    start();
+    EXPECT_EQ(run(1), 0);
+    EXPECT_TRUE(eventually([&] {
+        return initiator.live == 0 && segment->stats().state == SegmentStats::State::kIdle;
+    }));
+    {
+        std::lock_guard lock(mutex);
+        descriptor.files = {{1, file(1, "another")}, {2, file(2, "one")}};
+    }
+    EXPECT_EQ(run(1), ESTALE);
+    EXPECT_EQ(run(2), ESTALE);
+    EXPECT_EQ(segment->stats().files.size(), 2u);
+}
+
+TEST_F(RemoteSegmentTest, ASegmentWithIoInTheKernelDoesNotRest) {
+    context.rest = 5ms;
+    start();
+    EXPECT_EQ(run(1), 0);
+    {
+        std::lock_guard lock(pool.mutex);
+        pool.kernelHolds = true;
+    }
+    Ended ended;
+    submit(1, ended);
+    // It would have rested ten times over.
+    const auto end = std::chrono::steady_clock::now() + 50ms;
+    EXPECT_TRUE(eventually([&] { return std::chrono::steady_clock::now() > end; }));
+    std::shared_ptr<FakeDevice> device;
+    {
+        std::lock_guard lock(pool.mutex);
+        device = pool.devices.back();
+        EXPECT_EQ(device->outstanding, 1u);
+        EXPECT_FALSE(device->closed);
+    }
+    pool.release(0);
+    EXPECT_EQ(wait(ended), 0);
+}
+
+// In a container with a limit of threads.
+TEST_F(RemoteSegmentTest, WithoutAThreadRequestsFailAndTheNextOneTriesAgain) {
+    std::atomic<bool> threads{false};
+    context.startThread = [&](std::function<void()> body) -> Result<std::thread> {
+        if (!threads) return makeError(EAGAIN, "no thread", "raise the limit");
+        return std::thread(std::move(body));
+    };
+    start();
+    EXPECT_EQ(run(1), EAGAIN);
+    EXPECT_EQ(run(1, 5), EAGAIN);
+    threads = true;
+    EXPECT_EQ(run(1), 0);
+}
+
+TEST_F(RemoteSegmentTest, UnalignedWritesAreRefusedWhereThatIsWanted) {
+    context.refuseUnalignedWrites = true;
+    start();
+    descriptor.files = {{1, file(1, "one")}, {2, file(2, "two")}};
+    descriptor.files[2].align = 8192;
+    const auto ends = [this](uint32_t fileId, IoOp op, uint64_t offset, uint64_t length) {
+        Ended ended;
+        submit(fileId, ended, 0, op, offset, length);
+        return wait(ended);
+    };
+    for (const char* way : {"waiting", "open"}) {
+        SCOPED_TRACE(way);
+        EXPECT_EQ(ends(1, IoOp::kWrite, 100, 4096), EINVAL);
+        EXPECT_EQ(ends(1, IoOp::kWrite, 4096, 100), EINVAL);
+        EXPECT_EQ(ends(1, IoOp::kWrite, 4096, 4096), 0);
+        EXPECT_EQ(ends(1, IoOp::kRead, 100, 100), 0);
+        EXPECT_EQ(ends(2, IoOp::kWrite, 4096, 4096), EINVAL) << "its node says 8192";
+        EXPECT_EQ(ends(2, IoOp::kWrite, 8192, 16384), 0);
+    }
 }
 
 // Case 45: open segments go on while the metadata service is away.

@@ -16,11 +16,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "housekeeper.h"
-#include "remote_segment.h"
+#include "remote_segments.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -85,6 +86,13 @@ class FakeInitiator : public Initiator {
                                size, 4096};
     }
 
+    Result<> checkNamespace(const Connection&, uint32_t nsid, uint64_t, const UniqueFd&) override {
+        std::lock_guard lock(mutex);
+        ++checks;
+        if (removed.contains(nsid)) return makeError(ENXIO, "check");
+        return {};
+    }
+
     template <class Condition>
     bool waitFor(Condition condition) {
         std::unique_lock lock(mutex);
@@ -104,6 +112,8 @@ class FakeInitiator : public Initiator {
     std::set<std::string> gone;  // subsystems that nobody will ever connect to again
     int connects = 0;
     int opens = 0;
+    int checks = 0;
+    std::set<uint32_t> removed;  // namespaces that are gone when they are looked at
     std::map<uint32_t, int> openErrors;
     std::map<std::string, std::weak_ptr<FakeConnection>> connections;
     std::atomic<int> live{0};
@@ -209,6 +219,22 @@ class FakePool : public IoPool {
             device->spec.listener->onIoDone(request.context, error, error ? 0 : request.length);
         }
     }
+    // What was queued is done.
+    void letGo() {
+        std::vector<std::pair<std::shared_ptr<FakeDevice>, IoRequest>> all;
+        {
+            std::lock_guard lock(mutex);
+            for (const auto& device : devices) {
+                for (const IoRequest& request : device->held) all.emplace_back(device, request);
+                device->held.clear();
+            }
+        }
+        for (const auto& [device, request] : all) {
+            --device->outstanding;
+            ++device->ended;
+            device->spec.listener->onIoDone(request.context, 0, request.length);
+        }
+    }
     size_t held() {
         std::lock_guard lock(mutex);
         size_t all = 0;
@@ -226,12 +252,30 @@ class FakePool : public IoPool {
     std::vector<std::shared_ptr<FakeDevice>> devices;
 };
 
-class RemoteSegmentTest : public ::testing::Test {
+// What became of one request.
+struct Ended {
+    int times = 0;
+    int error = -1;
+    uint32_t file = 0;
+    uint64_t segment = 0;
+};
+
+class RemoteSegmentTest : public ::testing::Test, protected RequestOwner {
  protected:
-    // What became of one request.
-    struct Ended {
-        int times = 0;
-        int error = -1;
+    using Time = std::chrono::steady_clock::time_point;
+
+    // The one that most tests need.
+    struct OneSegment {
+        RemoteSegmentTest& test;
+
+        Time expire(Time now) { return test.segments->keepHouse(now); }
+        SegmentStats stats() {
+            const auto all = test.segments->stats();
+            return all.empty() ? SegmentStats{} : all.front();
+        }
+        void beginStop() { test.segments->beginStop(); }
+        void stop() { test.segments->stop(); }
+        OneSegment* operator->() { return this; }
     };
 
     static RemoteFile file(uint32_t nsid, const std::string& identity, uint64_t size = 1 << 20) {
@@ -245,55 +289,57 @@ class RemoteSegmentTest : public ::testing::Test {
         descriptor.subsystemNqn = "nqn.2026-01.org.example:first";
         descriptor.files = {{1, file(1, "one")}, {2, file(2, "two")}};
         descriptor.numbersLast = numbersLast;
-        RemoteSegmentContext context;
-        context.describe = [this](bool fresh) -> Result<RemoteDescriptor> {
+        context.describe = [this](uint64_t, bool fresh) -> Result<RemoteDescriptor> {
             std::lock_guard lock(mutex);
             ++(fresh ? freshLooks : cachedLooks);
             if (describeError != 0) return makeError(describeError, "describe");
             if (!fresh && cached) return *cached;
             return descriptor;
         };
+        context.isKnown = [this](uint64_t id) {
+            std::lock_guard lock(mutex);
+            return !forgotten.contains(id);
+        };
         context.initiator = &initiator;
         context.pool = &pool;
+        context.owner = this;
         context.patience = patience;
         context.downLimit = downLimit;
-        context.submittedAt = [this](void*) { return submittedAt.load(); };
-        housekeeper = std::make_unique<Housekeeper>([this](Housekeeper::Clock::time_point now) {
-            RemoteSegment* known = due;
-            return known ? known->expire(now) : Housekeeper::Clock::time_point::max();
+        housekeeper = std::make_unique<Housekeeper>([this](Time now) {
+            RemoteSegments* known = due;
+            return known ? known->keepHouse(now) : Time::max();
         });
         ASSERT_TRUE(housekeeper->start().ok());
-        context.expireAt = [this](Housekeeper::Clock::time_point when) {
+        context.callAt = [this](Time when) {
             {
                 std::lock_guard lock(mutex);
                 expiries.push_back(when);
             }
             housekeeper->callAt(when);
         };
-        context.ended = [this](void* request, int error, uint64_t bytes, FileCounters& counters) {
-            counters.noteEnd(Direction::kRead, error, bytes, 1000);
-            std::lock_guard lock(mutex);
-            if (givenUp.contains(request)) return;
-            auto& ended = *static_cast<Ended*>(request);
-            ++ended.times;
-            ended.error = error;
-            changed.notify_all();
-        };
-        segment = std::make_unique<RemoteSegment>("segment", std::move(context));
-        ASSERT_TRUE(segment->start().ok());
-        due = segment.get();
+        segments = std::make_unique<RemoteSegments>(context);
+        due = segments.get();
+    }
+    // From now on the test keeps house. The segment's thread runs.
+    void keepHouseByHand() {
+        EXPECT_EQ(run(77), ENOENT);
+        due = nullptr;
     }
     void end() {
-        if (segment) segment->stop();
+        if (segments) segments->stop();
         due = nullptr;
         housekeeper.reset();
-        segment.reset();
+        segments.reset();
     }
     ~RemoteSegmentTest() override { end(); }
 
-    void submit(uint32_t fileId, Ended& ended, int retries = 0, IoOp op = IoOp::kRead) {
-        const IoRequest request{op, this, 0, 4096, &ended};
-        segment->submit(fileId, &request, 1, retries);
+    void submit(uint32_t fileId, Ended& ended, int retries = 0, IoOp op = IoOp::kRead,
+                uint64_t offset = 0, uint64_t length = 4096) {
+        ended.file = fileId;
+        segments->prepare(ended.segment);
+        const RemoteSegments::Request request{
+            ended.segment, fileId, retries, {op, this, offset, length, &ended}};
+        segments->submit(&request, 1);
     }
     // The request's errno value, or -1 when it did not end.
     int wait(Ended& ended) {
@@ -316,6 +362,42 @@ class RemoteSegmentTest : public ::testing::Test {
         }
         return false;
     }
+    // The engine has forgotten a segment; that is seen when another one comes.
+    void forget(uint64_t id) {
+        {
+            std::lock_guard lock(mutex);
+            forgotten.insert(id);
+        }
+        Ended ended;
+        ended.segment = 1000 + id;
+        submit(77, ended);
+        EXPECT_EQ(wait(ended), ENOENT);
+    }
+    template <class Condition>
+    bool eventually(Condition condition) {
+        const auto limit = std::chrono::steady_clock::now() + kLimit;
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > limit) return false;
+            std::this_thread::sleep_for(1ms);
+        }
+        return true;
+    }
+
+    Place placeOf(const void* request) const noexcept override {
+        const auto* ended = static_cast<const Ended*>(request);
+        return {ended->segment, ended->file};
+    }
+    Time submittedAt(const void*) const noexcept override { return wasSubmittedAt; }
+    void onEnded(void* request, int error, uint64_t bytes,
+                 FileCounters& counters) noexcept override {
+        counters.noteEnd(Direction::kRead, error, bytes, 1000);
+        std::lock_guard lock(mutex);
+        if (givenUp.contains(request)) return;
+        auto& ended = *static_cast<Ended*>(request);
+        ++ended.times;
+        ended.error = error;
+        changed.notify_all();
+    }
 
     std::set<const void*> givenUp;  // their memory may be gone when they end all the same
     std::mutex mutex;
@@ -326,15 +408,17 @@ class RemoteSegmentTest : public ::testing::Test {
     int describeError = 0;
     int freshLooks = 0;
     int cachedLooks = 0;
+    std::set<uint64_t> forgotten;  // segments that the engine has forgotten
     FakeInitiator initiator;
     FakePool pool;
-    std::unique_ptr<RemoteSegment> segment;
-    std::vector<Housekeeper::Clock::time_point> expiries;  // when it wanted to be called
+    SegmentContext context;
+    std::unique_ptr<RemoteSegments> segments;
+    OneSegment segment{*this};
+    std::vector<Time> expiries;  // when it wanted to be called
     std::unique_ptr<Housekeeper> housekeeper;
-    std::atomic<RemoteSegment*> due{nullptr};
+    std::atomic<RemoteSegments*> due{nullptr};
     // What is said of requests that come back from the pool.
-    std::atomic<std::chrono::steady_clock::time_point> submittedAt{
-        std::chrono::steady_clock::now()};
+    std::atomic<Time> wasSubmittedAt{std::chrono::steady_clock::now()};
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -49,6 +49,7 @@ struct RemoteNamespace {
     std::string deviceName;  ///< "nvme0n1", for log lines: the kernel recycles names
     uint64_t size;           ///< bytes
     uint32_t blockSize;      ///< logical block size in bytes
+    bool readOnly = false;   ///< the descriptor cannot be written to
 };
 
 /// Makes and breaks connections; replaceable so that unit tests run without a kernel.
@@ -88,6 +89,17 @@ class Initiator {
     virtual Result<RemoteNamespace> openNamespace(
         const Connection& connection, uint32_t nsid, uint64_t size, int openFlags,
         std::chrono::steady_clock::time_point deadline) = 0;
+
+    /// Whether an open namespace is still what it was when it was opened, of the kernel's own
+    /// knowledge: no I/O, no waiting.
+    /// @param device  from openNamespace(), which was given the other arguments
+    /// @return ENXIO when it was removed, ESTALE when it is another or has another size
+    virtual Result<> checkNamespace(const Connection& connection, uint32_t nsid, uint64_t size,
+                                    const UniqueFd& device) {
+        static_cast<void>(connection), static_cast<void>(nsid), static_cast<void>(size);
+        static_cast<void>(device);
+        return {};
+    }
 
     /// Ends every wait under way, and each one from now on, with ECANCELED. What the kernel itself
     /// waits for goes on to its end. Does not block.

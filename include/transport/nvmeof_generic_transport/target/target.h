@@ -2,6 +2,7 @@
 // The target part: exports local files and block devices through the kernel's nvmet.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 #include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -36,6 +38,8 @@ struct TargetOptions {
     PathCheck pathCheck = PathCheck::kOn;
     /// What the files belong to, for the operator's tool; may be empty.
     std::string segment;
+    /// Whether openLocally() is to work: it keeps a descriptor (O_PATH) of each file.
+    bool localAccess = false;
     /// Told of a file that is exported no more because it was truncated, deleted, renamed or
     /// replaced, or somebody else has removed it from nvmet. Called on a thread of the target, not
     /// after the target's end; must neither block nor call the target.
@@ -64,6 +68,16 @@ struct ExportedFile {
     uint64_t size;       ///< bytes that a remote host reaches: as wanted, rounded down to blockSize
     uint32_t blockSize;  ///< bytes; offset and length of remote I/O must be multiples of it
     std::string uuid;    ///< of the file itself: the same in each incarnation and under each nsid
+};
+
+/// An exported file, opened past the network. The same bytes of the same file as remote hosts
+/// reach.
+struct LocalFile {
+    UniqueFd fd;
+    std::string path;    ///< as registered
+    uint64_t size;       ///< as ExportedFile
+    uint32_t blockSize;  ///< as ExportedFile
+    bool readOnly;       ///< the descriptor cannot be written to
 };
 
 /// What a target exports now, and what it has lost.
@@ -136,6 +150,16 @@ class Target {
 
     /// Whether `nsid` is exported, and not about to be removed.
     virtual bool exports(uint32_t nsid) = 0;
+
+    /// Opens the very file that is exported as `nsid`, for this process' own I/O, which the caller
+    /// ends before it calls removeFile(), and when options.fileLost tells of the file.
+    /// @param openFlags  O_DIRECT or 0, added to O_RDWR (or O_RDONLY) | O_CLOEXEC
+    /// @return ENOENT when it is not exported (any more), EOPNOTSUPP where its file system has no
+    ///     direct I/O, or options.localAccess is off; what open(2) said
+    virtual Result<LocalFile> openLocally(uint32_t nsid, int openFlags) {
+        static_cast<void>(nsid), static_cast<void>(openFlags);
+        return makeError(EOPNOTSUPP, "files of this target are not opened locally");
+    }
 
     virtual TargetCounts counts() = 0;
 

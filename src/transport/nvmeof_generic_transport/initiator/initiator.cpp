@@ -15,6 +15,7 @@
 #include "transport/nvmeof_generic_transport/common/host_key.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/initiator/namespace_identity.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -277,6 +278,14 @@ Result<RemoteNamespace> InitiatorImpl::openNamespace(const Connection& connectio
                          "it must be one of this initiator");
     }
     return opener_.open(*known, {nsid, size, openFlags}, deadline, stop_.get_token());
+}
+
+Result<> InitiatorImpl::checkNamespace(const Connection& connection, uint32_t nsid, uint64_t size,
+                                       const UniqueFd& device) {
+    auto identity =
+        checkIdentity(options_.sysRoot, device.get(), connection.subsystemNqn(), nsid, size);
+    if (!identity.ok()) return identity.error();
+    return {};
 }
 
 }  // namespace mooncake::nvmeof_generic

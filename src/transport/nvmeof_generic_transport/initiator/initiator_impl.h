@@ -27,6 +27,8 @@ class InitiatorImpl final : public Initiator {
     Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
                                           uint64_t size, int openFlags,
                                           Clock::time_point deadline) override;
+    Result<> checkNamespace(const Connection& connection, uint32_t nsid, uint64_t size,
+                            const UniqueFd& device) override;
     void interrupt() override { stop_.request_stop(); }
 
     const ConnectOrder& connectOrder() const { return order_; }

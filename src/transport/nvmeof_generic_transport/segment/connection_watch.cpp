@@ -25,8 +25,8 @@ constexpr std::chrono::milliseconds kBeforeFailing{500};
 
 }  // namespace
 
-std::chrono::milliseconds ConnectionWatch::pause() const {
-    return std::min(kLongestPause, downLimit_ / 4);
+std::chrono::milliseconds ConnectionWatch::pauseOf(std::chrono::milliseconds downLimit) {
+    return std::min(kLongestPause, downLimit / 4);
 }
 
 bool ConnectionWatch::stalls(const IoDevice::Sample& sample) {

@@ -32,8 +32,9 @@ class ConnectionWatch {
     /// @param downLimit  for a connection to be down while I/O waits for it
     explicit ConnectionWatch(std::chrono::milliseconds downLimit) : downLimit_(downLimit) {}
 
-    /// Between two counts of the I/O that the kernel has. From any thread: it never changes.
-    std::chrono::milliseconds pause() const;
+    /// Between two counts of the I/O that the kernel has. Never changes.
+    std::chrono::milliseconds pause() const { return pauseOf(downLimit_); }
+    static std::chrono::milliseconds pauseOf(std::chrono::milliseconds downLimit);
 
     /// @param sample  of all devices of the connection
     /// @return whether the connection is worth a look: I/O is outstanding and none has ended since

@@ -3,18 +3,20 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
+
+#include "common/thread_number.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
 
-size_t setOfThisThread(size_t sets) {
-    static std::atomic<size_t> next{0};
-    thread_local const size_t own = next.fetch_add(1, std::memory_order_relaxed);
-    return own % sets;
-}
-
 void addTo(std::atomic<uint64_t>& counter, uint64_t value) noexcept {
     if (value != 0) counter.fetch_add(value, std::memory_order_relaxed);
+}
+
+// For a counter that one thread alone adds to.
+void addToOwn(std::atomic<uint64_t>& counter, uint64_t value) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
 }
 
 size_t bucketOf(uint64_t nanoseconds) {
@@ -26,15 +28,41 @@ size_t bucketOf(uint64_t nanoseconds) {
 
 }  // namespace
 
+FileCounters::~FileCounters() {
+    for (const auto& set : own_) delete set.load(std::memory_order_relaxed);
+}
+
+// Null: the thread shares one with others.
+FileCounters::Set* FileCounters::ownSet() noexcept {
+    const uint32_t thread = threadNumber();
+    if (thread >= kOwn) return nullptr;
+    Set* set = own_[thread].load(std::memory_order_relaxed);
+    if (set == nullptr) {
+        set = new (std::nothrow) Set;
+        own_[thread].store(set, std::memory_order_release);
+    }
+    return set;
+}
+
 void FileCounters::noteEnd(Direction direction, int error, uint64_t bytes,
                            uint64_t nanoseconds) noexcept {
-    Operation& operation = sets_[setOfThisThread(kSets)].directions[static_cast<size_t>(direction)];
-    addTo(operation.buckets[bucketOf(nanoseconds)], 1);
-    addTo(operation.nanoseconds, nanoseconds);
-    addTo(operation.bytes, bytes);
+    Set* const own = ownSet();
+    Operation& operation = (own ? *own : shared_).directions[static_cast<size_t>(direction)];
+    const auto add = own ? addToOwn : addTo;
+    add(operation.buckets[bucketOf(nanoseconds)], 1);
+    add(operation.nanoseconds, nanoseconds);
+    add(operation.bytes, bytes);
     if (error == 0) return;
     const auto code = static_cast<size_t>(error);
     addTo(errors_[code < kErrnos ? code : 0], 1);
+}
+
+template <class Use>
+void FileCounters::forEachSet(const Use& use) const {
+    use(shared_);
+    for (const auto& own : own_) {
+        if (const Set* set = own.load(std::memory_order_acquire)) use(*set);
+    }
 }
 
 FileStats FileCounters::read(uint32_t fileId) const {
@@ -43,14 +71,14 @@ FileStats FileCounters::read(uint32_t fileId) const {
     for (const Direction direction : {Direction::kRead, Direction::kWrite}) {
         OperationStats& to = direction == Direction::kRead ? stats.reads : stats.writes;
         uint64_t nanoseconds = 0;
-        for (const Set& set : sets_) {
+        forEachSet([&](const Set& set) {
             const Operation& from = set.directions[static_cast<size_t>(direction)];
             for (size_t i = 0; i < from.buckets.size(); ++i) {
                 to.latency.buckets[i] += from.buckets[i].load(std::memory_order_relaxed);
             }
             nanoseconds += from.nanoseconds.load(std::memory_order_relaxed);
             to.bytes += from.bytes.load(std::memory_order_relaxed);
-        }
+        });
         to.latency.totalMicroseconds = nanoseconds / 1000;
     }
     for (size_t code = 0; code < kErrnos; ++code) {
@@ -62,15 +90,15 @@ FileStats FileCounters::read(uint32_t fileId) const {
 }
 
 void FileCounters::add(const FileCounters& other) noexcept {
-    for (size_t i = 0; i < kSets; ++i) {
-        for (size_t d = 0; d < 2; ++d) {
-            Operation& to = sets_[i].directions[d];
-            const Operation& from = other.sets_[i].directions[d];
+    other.forEachSet([this](const Set& set) {
+        for (size_t d = 0; d < set.directions.size(); ++d) {
+            Operation& to = shared_.directions[d];
+            const Operation& from = set.directions[d];
             for (size_t b = 0; b < to.buckets.size(); ++b) addTo(to.buckets[b], from.buckets[b]);
             addTo(to.nanoseconds, from.nanoseconds);
             addTo(to.bytes, from.bytes);
         }
-    }
+    });
     for (size_t code = 0; code < kErrnos; ++code) addTo(errors_[code], other.errors_[code]);
     addTo(retries_, other.retries_);
 }

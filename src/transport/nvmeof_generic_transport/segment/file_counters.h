@@ -13,10 +13,16 @@ namespace mooncake::nvmeof_generic {
 
 enum class Direction : uint8_t { kRead, kWrite };
 
-/// What is counted of one file. Thread-safe, without a lock: each thread adds to one of a few sets
-/// of counters, so that threads seldom touch the same cache line; a reader adds the sets up.
+/// What is counted of one file. Thread-safe, without a lock: each thread adds to a set of its own,
+/// made when it first counts; a reader adds the sets up. Threads beyond kOwn, and those without
+/// memory for a set, share one.
 class FileCounters {
  public:
+    FileCounters() = default;
+    ~FileCounters();
+    FileCounters(const FileCounters&) = delete;
+    FileCounters& operator=(const FileCounters&) = delete;
+
     /// Counts a request that has ended.
     /// @param error  0 or a positive errno value
     /// @param nanoseconds  since it was submitted
@@ -40,10 +46,15 @@ class FileCounters {
     struct alignas(64) Set {
         std::array<Operation, 2> directions;
     };
-    static constexpr size_t kSets = 4;
+    static constexpr size_t kOwn = 64;
     static constexpr size_t kErrnos = 134;  // the kernel's; others count as 0
 
-    std::array<Set, kSets> sets_;
+    Set* ownSet() noexcept;
+    template <class Use>
+    void forEachSet(const Use& use) const;
+
+    std::array<std::atomic<Set*>, kOwn> own_{};  // by the thread's number
+    Set shared_;
     std::array<std::atomic<uint64_t>, kErrnos> errors_{};
     Counter retries_{0};
 };

@@ -18,6 +18,7 @@ struct RemoteFile {
     std::string identity;
     std::string path;           ///< on its node, for messages
     bool nsidIsItsToo = false;  ///< requests may name it by its nsid, beside its number
+    uint32_t align = 1;         ///< bytes; what a write should be a multiple of, a power of two
 
     bool operator==(const RemoteFile&) const = default;
 };

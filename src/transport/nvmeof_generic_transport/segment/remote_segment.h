@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// One segment as seen by an initiator: its connection, its open files, and the requests that wait
-// for them.
+// One segment as seen by an initiator: its connection, its files, and the requests that wait for
+// them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
+#include "common/read_section.h"
 #include "connection_watch.h"
 #include "file_pins.h"
+#include "flat_table.h"
 #include "log_pace.h"
-#include "open_files.h"
+#include "namespace_table.h"
 #include "remote_descriptor.h"
+#include "request_owner.h"
 #include "retry_pace.h"
 #include "segment_counters.h"
+#include "segment_state.h"
+#include "shared_namespace.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 #include "transport/nvmeof_generic_transport/transport_stats.h"
@@ -30,138 +37,205 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// What a segment stands on. The initiator outlives the segment; the pool is drained between stop()
-/// and the destructor.
-struct RemoteSegmentContext {
+/// What the segments of a transport stand on, and what they are to do.
+struct SegmentContext {
     using Clock = std::chrono::steady_clock;
 
-    /// Looks the segment's descriptor up; `fresh`: at the metadata service, not in the cache. May
+    /// Looks a segment's descriptor up; `fresh`: at the metadata service, not in the cache. May
     /// block.
-    std::function<Result<RemoteDescriptor>(bool fresh)> describe;
-    Initiator* initiator;
-    IoPool* pool;
-    /// Told how each request ended, with the counters of its file; called from I/O workers, the
-    /// segment's thread, submit() and expire(). Must not block.
-    std::function<void(void* context, int error, uint64_t bytes, FileCounters& counters)> ended;
-    std::chrono::milliseconds patience;  ///< for a request to wait for its connection
+    std::function<Result<RemoteDescriptor>(uint64_t segment, bool fresh)> describe;
+    /// Whether the engine still knows a segment. Must not block.
+    std::function<bool(uint64_t segment)> isKnown = [](uint64_t) { return true; };
+    Initiator* initiator = nullptr;
+    IoPool* pool = nullptr;
+    RequestOwner* owner = nullptr;
+    std::chrono::milliseconds patience{0};  ///< for a request to wait for its connection
     /// For a connection to be down while I/O waits for it in the kernel, before it is given up.
-    std::chrono::milliseconds downLimit;
-    /// When a request was submitted, by its context. Must not block.
-    std::function<Clock::time_point(void* context)> submittedAt;
-    /// Asks for expire() at a time. Must not block.
-    std::function<void(Clock::time_point when)> expireAt;
+    std::chrono::milliseconds downLimit{0};
+    /// Asks for keepHouse() at a time. Must not block.
+    std::function<void(Clock::time_point when)> callAt;
+    /// Without requests for so long a segment lets go of all that it has.
+    std::chrono::milliseconds rest = std::chrono::minutes(5);
+    bool refuseUnalignedWrites = false;
+    std::function<Result<std::thread>(std::function<void()> body)> startThread;
+};
+
+/// Where requests for one file of a segment go.
+struct FileRoute {
+    std::shared_ptr<SharedNamespace> ns;
+    std::shared_ptr<FileCounters> counters;
+    uint32_t align = 1;  ///< bytes, as its node publishes it
+
+    /// @return 0, or why the file does not take a request
+    int refusal(const IoRequest& request, const SharedNamespace::Opening& opening,
+                bool aligned) const {
+        if (request.op == IoOp::kRead) return 0;
+        if (opening.readOnly) return EROFS;
+        const uint64_t unit = std::max(align, opening.blockSize);
+        return aligned && (request.offset | request.length) % unit != 0 ? EINVAL : 0;
+    }
+};
+
+/// By file number.
+struct FileRoutes : Retirable, FlatTable<FileRoute> {
+    using FlatTable::FlatTable;
 };
 
 /// Callers never wait here: what takes time (metadata, connecting, opening devices) is done by a
 /// thread of the segment's own, and requests wait for it in the segment's queue, each with a
-/// deadline. A segment that does not answer holds up nobody else. The thread sleeps while nothing
-/// waits. A file is opened when the first request asks for it. The number of a request means the
-/// same file for as long as this object lives (file_pins.h); what it counts and logs goes by
-/// number.
-class RemoteSegment {
+/// deadline. A segment that does not answer holds up nobody else. The thread is started by
+/// keepHouse() when something waits, sleeps while nothing does, and ends after a long time without
+/// requests, when connection and devices go, too. A file is opened when the first request asks for
+/// it. The number of a request means the same file for as long as this object lives (file_pins.h);
+/// what it counts and logs goes by number.
+class RemoteSegment : public Retirable {
  public:
     using Clock = std::chrono::steady_clock;
 
-    RemoteSegment(std::string name, RemoteSegmentContext context);
-    /// Starts the thread. Before anything else. @return as startThread()
-    Result<> start();
-    /// Disconnects. After stop(), and after the pool gave back all I/O.
-    ~RemoteSegment();
-    RemoteSegment(const RemoteSegment&) = delete;
-    RemoteSegment& operator=(const RemoteSegment&) = delete;
+    /// @param context, namespaces, retired, client  outlive this object
+    RemoteSegment(uint64_t id, const SegmentContext& context, NamespaceTable& namespaces,
+                  Retired& retired, NamespaceClient& client);
+    /// After stop().
+    ~RemoteSegment() override;
 
-    /// Sends requests on their way. Each ends through `ended` exactly once. Thread-safe; never
-    /// blocks.
-    /// @param requests  their contexts are addresses of objects aligned to 2 bytes at least
-    /// @param retries  how often each may be tried again after an error that can pass (canPass(),
-    /// or the end of its namespace): a read always, a write as long as the kernel has not had it.
-    /// Each attempt may wait as long as the first; the next begins when the connection is up again.
-    /// What the pool gives back because the kernel never had it has not been tried: it waits on,
-    /// until its time is up.
-    void submit(uint32_t fileId, const IoRequest* requests, size_t count, int retries = 0);
+    // For those who submit, within a ReadSection.
 
-    /// Ends the waiting requests whose time is up, also while the segment's own thread is held up;
-    /// and while I/O is with the kernel, has that thread look at the connection when nothing moves.
-    /// @return when it wants to be called again; time_point::max(): when `expireAt` says so
-    Clock::time_point expire(Clock::time_point now);
+    /// @return null: the file was not asked for before; its requests wait
+    const FileRoute* route(uint32_t fileId) const noexcept { return routes_.read()->find(fileId); }
 
-    /// Refuses new requests and has the segment's thread end; stop() waits for that. For several
-    /// segments that are to end at one time. Does not block.
+    /// Lets a request wait until its file is open, or ends it where there is no use in waiting.
+    void wait(uint32_t fileId, const IoRequest& request, int retries) noexcept;
+
+    /// To be called when requests of this segment were handed to the pool.
+    void noteSubmitted() noexcept;
+
+    // For those who hear of the end of requests. None blocks.
+
+    /// Has the segment look at what may be the cause.
+    void onIoError(SharedNamespace& from, uint32_t fileId, int error) noexcept;
+    /// Lets a request that failed be tried again. @return false: that is not possible
+    bool repeat(uint32_t fileId, const IoRequest& request, int retries) noexcept;
+    /// Lets a request that the kernel never had wait on. @return 0, or the error with which it ends
+    int takeBack(uint32_t fileId, const IoRequest& request, int retries,
+                 Clock::time_point since) noexcept;
+    /// Of any file, also one without a route.
+    std::shared_ptr<FileCounters> counters(uint32_t fileId) const noexcept;
+
+    // For the housekeeper.
+
+    /// Starts the segment's thread where that is wanted. Ends the waiting requests whose time is
+    /// up, also while the thread is held up; and while I/O is with the kernel, has the thread look
+    /// at the connection when nothing moves.
+    /// @return when it wants to be called again; time_point::max(): when `callAt` says so
+    Clock::time_point keepHouse(Clock::time_point now);
+
+    /// Refuses new requests and has the segment's thread end. Does not block.
     void beginStop();
-
-    /// Ends the waiting requests with ECANCELED, refuses new ones, closes the devices, and waits
-    /// until the kernel has given back what it has: a connection that has died is given up without
-    /// waiting for `downLimit`. expire() must go on being called meanwhile. May take as long as a
-    /// connect that has begun.
+    /// Whether a segment that is being stopped has no thread any more.
+    bool ended() const;
+    /// Ends the waiting requests with ECANCELED, closes the devices, and waits until the kernel has
+    /// given back what it has: a connection that has died is given up without waiting for
+    /// `downLimit`. keepHouse() must go on being called meanwhile. May take as long as a connect
+    /// that has begun.
     void stop();
 
     /// Thread-safe; waits for nothing but a lock that is held for a moment.
     SegmentStats stats() const;
 
  private:
-    class FileListener;
     enum class Last { kNo, kYes };
+    enum class Work { kLookAtConnection, kLookAtNamespaces, kAttempt, kTidyUp, kRest, kStop };
+    enum class Opened { kYes, kNotThere, kBusy };
 
-    void onIoError(uint32_t fileId, const FileListener* listener, int error);
-    bool repeat(uint32_t fileId, const IoRequest& request, int retries);
-    bool takeBack(uint32_t fileId, const IoRequest& request, int retries, Clock::time_point since);
+    void moveTo(SegmentState next) MC_REQUIRES(mutex_);
+    bool addWaiting(WaitingRequest waiting, Clock::time_point since) noexcept MC_REQUIRES(mutex_);
+    void wakeThread() noexcept MC_REQUIRES(mutex_);
+    void startThreadIfWanted();
+    Clock::time_point endLate(Clock::time_point now);
+    Clock::time_point watch(Clock::time_point now);
+    /// Ends the waiting requests that `take` takes out, with the lock held, or lets them wait anew
+    /// where they may be tried again and this is not the last word.
+    template <class Take>
+    void endWaiting(const Take& take, const Error& error, Last last = Last::kNo) noexcept
+        MC_EXCLUDES(mutex_);
+    bool waitAnew(WaitingRequest waiting, const Error& error, Last last, Clock::time_point now)
+        MC_REQUIRES(mutex_);
+    void endAllWaiting(const Error& error);
 
-    // The steps of the segment's thread. Those that block run without the lock.
+    // The steps of the segment's thread (segment_thread.cpp). Those that block do so without the
+    // lock.
     void run();
-    Clock::time_point wakeTime() const;
-    void attempt(std::unique_lock<std::mutex>& lock);
-    void lookAtConnection(std::unique_lock<std::mutex>& lock);
-    void giveUpConnection(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience);
+    Work nextWork();
+    Clock::time_point attemptTime() const MC_REQUIRES(mutex_);
+    void attempt();
+    void lookAtConnection();
+    void giveUpConnection(std::chrono::milliseconds patience);
+    void lookAtNamespaces();
+    void tidyUp();
+    bool rest();
+    void finish();
+    void seeOut();
+    void dropConnection();
     bool needsLook(const std::set<uint32_t>& wanted, Clock::time_point now) const;
     Result<> bringUp(bool fresh, const std::set<uint32_t>& wanted);
     Result<RemoteDescriptor> describe(bool fresh);
     Result<> useConnection();
-    /// @return false when the device is not there yet: the requests go on waiting
-    bool openFile(uint32_t fileId, bool live);
-    void sendWaiting(uint32_t fileId, bool live);
-    void noteFailure(std::unique_lock<std::mutex>& lock, const Error& error);
+    Opened openFile(uint32_t fileId, bool live);
+    const FileRoute& attach(uint32_t fileId, const RemoteFile& remote);
+    bool sendWaiting(uint32_t fileId, bool live);
+    void noteFailure(const Error& error);
+    template <class Keep>
+    void detachFilesExcept(const Keep& keep);
+    void publishRoutes();
+    IoDevice::Activity activity() const;
 
-    Clock::time_point endLate(Clock::time_point now);
-    Clock::time_point watch(Clock::time_point now);
-    void keepWatched();
-    void send(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
-              int retries);
-    void closeFiles();
-    void closeFilesExcept(const OpenFiles::Predicate& kept);
-    /// Ends the waiting requests that `which` picks, or lets them wait anew where they may be tried
-    /// again and this is not the last word.
-    void endWaiting(const WaitingRequests::Predicate& which, const Error& error,
-                    Last last = Last::kNo);
-
+    const uint64_t id_;
     const std::string name_;
-    const RemoteSegmentContext context_;
+    const SegmentContext& context_;
+    NamespaceTable& namespaces_;
+    Retired& retired_;
+    NamespaceClient& client_;
 
-    // Held neither over a system call that could block nor over `ended`.
-    mutable std::mutex mutex_;
-    std::condition_variable wake_;
-    bool stopping_ = false;
-    bool suspect_ = false;    // I/O failed: look at descriptor and connection again
-    bool connected_ = false;  // connection_ is set
-    bool look_ = false;       // I/O gets on no more: see whether the connection is up
-    OpenFiles files_;
-    WaitingRequests waiting_;
-    ConnectionWatch watch_;
-    RetryPace pace_;
-    Error lastError_{0, {}};  // of the last attempt; code 0: it succeeded
-    LogPace ioLog_, attemptLog_, endLog_;
-    SegmentCounters counters_;
-    std::string publishedName_;
-    uint64_t connects_ = 0, failedAttempts_ = 0;
+    Published<FileRoutes> routes_;  // replaced by the segment's thread
 
-    // Set while expire() is going to be called because of I/O in the kernel.
+    // Held neither over a system call that could block nor over a call of the owner.
+    mutable Mutex mutex_;
+    CondVar wake_;
+    SegmentState state_ MC_GUARDED_BY(mutex_) = SegmentState::kIdle;
+    bool hasThread_ MC_GUARDED_BY(mutex_) = false;
+    bool wantsThread_ MC_GUARDED_BY(mutex_) = false;
+    bool refresh_ MC_GUARDED_BY(mutex_) = false;   // look at descriptor and connection again
+    bool suspects_ MC_GUARDED_BY(mutex_) = false;  // look at namespaces
+    bool look_ MC_GUARDED_BY(mutex_) = false;      // I/O gets on no more: is the connection up?
+    WaitingRequests waiting_ MC_GUARDED_BY(mutex_);
+    ConnectionWatch watch_ MC_GUARDED_BY(mutex_);
+    RetryPace pace_ MC_GUARDED_BY(mutex_);
+    Error lastError_ MC_GUARDED_BY(mutex_){0, {}};  // of the last attempt; code 0: it succeeded
+    LogPace ioLog_ MC_GUARDED_BY(mutex_),
+        attemptLog_ MC_GUARDED_BY(mutex_), endLog_ MC_GUARDED_BY(mutex_);
+    SegmentCounters counters_ MC_GUARDED_BY(mutex_);
+    std::string publishedName_ MC_GUARDED_BY(mutex_);
+    uint64_t connects_ MC_GUARDED_BY(mutex_) = 0;
+    uint64_t failedAttempts_ MC_GUARDED_BY(mutex_) = 0;
+    /// Of which the kernel may have I/O: those of the files, and those that were detached.
+    std::vector<std::shared_ptr<SharedNamespace>> namespacesInUse_ MC_GUARDED_BY(mutex_);
+    bool closing_ MC_GUARDED_BY(mutex_) = false;  // some of them are
+
+    // Set while keepHouse() is going to be called because of I/O in the kernel.
     std::atomic<bool> watched_{false};
+    std::atomic<Clock::time_point> countAt_{};  // not before
 
     // The thread's own.
     RemoteDescriptor descriptor_;
     FilePins pins_;
     Clock::time_point looked_{};  // for files, at the metadata service
     std::shared_ptr<Connection> connection_;
-    std::thread thread_;
+    std::map<uint32_t, FileRoute> files_;
+    uint64_t restSeen_ = 0;  // requests that had ended, when last looked
+    Clock::time_point restAt_{};
+    bool rested_ = false;  // what is known may be old
+
+    std::thread thread_;  // the housekeeper's, and stop()'s
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -39,4 +39,13 @@ constexpr bool canPass(int error) {
     }
 }
 
+/// Whether a namespace that is gone gives this error; others may give it as well: ENODATA comes
+/// from a bad sector, ENOSPC from a full disk. EOPNOTSUPP is the target's answer (Invalid
+/// Namespace, drivers/nvme/host/core.c nvme_error_status) for as long as this kernel has not heard
+/// of it yet; the others come from the device that it has removed.
+constexpr bool canMeanGone(int error) {
+    return error == EOPNOTSUPP || error == ENODATA || error == ENOSPC || error == ENODEV ||
+           error == ENXIO;
+}
+
 }  // namespace mooncake::nvmeof_generic

@@ -5,9 +5,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <set>
-#include <vector>
+#include <unordered_map>
 
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 
@@ -25,44 +25,76 @@ struct WaitingRequest {
     bool isRetry() const { return notBefore != Clock::time_point{}; }
 };
 
-/// First in, first out for each file. Not thread-safe.
+/// First in, first out for each file. No call looks at requests that it does not take out, so that
+/// with tens of thousands of them a call costs what it does with one. Not thread-safe.
 class WaitingRequests {
+ private:
+    struct Entry;
+
  public:
     using Clock = WaitingRequest::Clock;
-    using Predicate = std::function<bool(const WaitingRequest&)>;
+    /// By their deadlines; of those with the same one, the first that came is first.
+    using Taken = std::multimap<Clock::time_point, Entry>;
 
     /// @param patience  how long a request may wait
     explicit WaitingRequests(std::chrono::milliseconds patience) : patience_(patience) {}
+    WaitingRequests(const WaitingRequests&) = delete;
+    WaitingRequests& operator=(const WaitingRequests&) = delete;
 
+    /// Throws std::bad_alloc; then it is not added.
     /// @param since  when it began to wait: sets its deadline
     void add(WaitingRequest waiting, Clock::time_point since);
 
-    bool empty() const { return waiting_.empty(); }
-    size_t size() const { return waiting_.size(); }
+    bool empty() const { return all_.empty(); }
+    size_t size() const { return all_.size(); }
 
     /// The earliest one; time_point::max() when nothing waits.
     Clock::time_point firstDeadline() const;
 
-    /// When the first one may go, time_point::min() for at once. Something must wait.
+    /// When the first one may go, time_point::min() for at once. Something must wait. Looks at each
+    /// file that requests wait for.
     Clock::time_point firstDue() const;
 
     struct Due {
         std::set<uint32_t> files;
         bool retries = false;  ///< some of the requests are
     };
-    /// For which files there are requests that may go now.
+    /// For which files there are requests that may go now. Throws std::bad_alloc. Looks at each
+    /// file that requests wait for.
     Due due(Clock::time_point now) const;
 
     /// Lets the retries of a file that are due wait until later.
-    void postponeRetries(uint32_t fileId, Clock::time_point now, Clock::time_point until);
+    void postponeRetries(uint32_t fileId, Clock::time_point now, Clock::time_point until) noexcept;
 
-    /// Takes out those that `which` picks, in their order.
-    std::vector<WaitingRequest> take(const Predicate& which);
+    // What follows takes requests out. It needs no memory, so none can be stuck for want of it.
+
+    Taken takeAll() noexcept;
+    /// Those whose deadline has come.
+    Taken takeLate(Clock::time_point now) noexcept;
+    /// All of a file.
+    Taken takeFile(uint32_t fileId) noexcept;
+    /// Those of a file that may go now.
+    Taken takeDue(uint32_t fileId, Clock::time_point now) noexcept;
+    /// Those of all files that may go now.
+    Taken takeDue(Clock::time_point now) noexcept;
 
  private:
+    /// Of one file, by when they may go: those that may go at once have the time 0.
+    using Queue = std::multimap<Clock::time_point, Taken::iterator>;
+    struct Entry {
+        WaitingRequest waiting;
+        Queue::iterator queued;
+
+        operator const WaitingRequest&() const { return waiting; }
+    };
+
+    void move(Taken::iterator entry, Taken& to) noexcept;
+    void moveDue(Queue& queue, Clock::time_point now, Taken& to) noexcept;
+    void dropIfEmpty(uint32_t fileId) noexcept;
+
     const std::chrono::milliseconds patience_;
-    std::vector<WaitingRequest> waiting_;
-    size_t retries_ = 0;  // of them
+    Taken all_;
+    std::unordered_map<uint32_t, Queue> files_;
 };
 
 }  // namespace mooncake::nvmeof_generic

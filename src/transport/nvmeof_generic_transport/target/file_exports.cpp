@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "file_exports.h"
 
+#include <fcntl.h>
 #include <glog/logging.h>
 
 #include <cerrno>
@@ -118,10 +119,7 @@ Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, const 
     auto enabled = readOnly ? enableReadOnly(nsid, file, plan) : enable(nsid, file, plan);
     if (!enabled.ok()) return enabled.error();
     ExportedFile exported{nsid, file.path(), plan.size, plan.blockSize, file.uuid()};
-    const bool throughLoop = plan.throughLoop || readOnly;
-    if (auto settled = settle(nsid, file, plan.size, throughLoop); !settled.ok()) {
-        return settled.error();
-    }
+    if (auto settled = settle(nsid, file, plan, readOnly); !settled.ok()) return settled.error();
     return exported;
 }
 
@@ -202,7 +200,10 @@ Result<Namespace*> FileExports::makeNamespace(uint32_t nsid, const std::string& 
 }
 
 // From here on a change of the file ends its export; one that came before is an error.
-Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size, bool throughLoop) {
+Result<> FileExports::settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan,
+                             bool readOnly) {
+    const uint64_t size = plan.size;
+    const bool throughLoop = plan.throughLoop || readOnly;
     const std::string what = "cannot export " + inQuotes(file.path());
     constexpr char kRemedy[] = "; register it again when it is at rest";
     const bool regular = !file.identity().blockDevice;
@@ -216,12 +217,22 @@ Result<> FileExports::settle(uint32_t nsid, BackingFile& file, uint64_t size, bo
     } else if (!file.deviceSizeUnchanged()) {
         return makeError(ESTALE, what, std::string("its size changed in the middle") + kRemedy);
     }
+    std::shared_ptr<const ProcessFd> local;
+    if (options_.localAccess) {
+        // Opens nothing, but what is opened through it later is this file, whatever has its name.
+        local = std::make_shared<const ProcessFd>(ProcessFd::open(
+            [&] { return ::open(procPath(file.fd()).c_str(), O_PATH | O_CLOEXEC); }));
+        if (!local->valid()) return makeError(errno, what);
+    }
     record_.put(nsid, expected.path, size);
     {
         std::lock_guard guard(mutex_);
         Export& entry = exports_.at(nsid);
         if (!regular) entry.claim = std::move(file);
         entry.size = size;
+        entry.blockSize = plan.blockSize;
+        entry.readOnly = readOnly;
+        entry.local = std::move(local);
         entry.state = State::kServed;
     }
     if (!regular) return {};
@@ -244,6 +255,31 @@ void FileExports::lose(uint32_t nsid, const std::string& what) {
                << "readers and writers get errors: " << what
                << ". To serve it again, unregister it and register it";
     if (options_.fileLost) options_.fileLost(nsid);
+}
+
+Result<LocalFile> FileExports::openLocally(uint32_t nsid, int openFlags) {
+    LocalFile file{{}, {}, 0, 0, false};
+    std::shared_ptr<const ProcessFd> same;
+    {
+        std::lock_guard guard(mutex_);
+        const auto entry = exports_.find(nsid);
+        if (entry == exports_.end() || entry->second.state != State::kServed) {
+            return makeError(ENOENT, "namespace " + std::to_string(nsid) + " is not exported");
+        }
+        const Export& found = entry->second;
+        file.path = found.path;
+        file.size = found.size;
+        file.blockSize = found.blockSize;
+        file.readOnly = found.readOnly;
+        same = found.local;
+    }
+    const std::string what = "cannot open " + inQuotes(file.path) + " for local access";
+    if (!same) return makeError(EOPNOTSUPP, what);
+    const int flags = (file.readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | openFlags;
+    file.fd = UniqueFd(::open(procPath(same->get()).c_str(), flags));
+    if (file.fd.valid()) return file;
+    const int error = errno;
+    return makeError(error == EINVAL ? EOPNOTSUPP : error, what);
 }
 
 bool FileExports::contains(uint32_t nsid) {
@@ -291,6 +327,7 @@ void FileExports::startLeaving(uint32_t nsid) {
     Export& entry = exports_.at(nsid);
     entry.state = State::kLeaving;
     entry.failure.reset();
+    entry.local.reset();
     leaving_.push_back(nsid);
     changed_.notify_all();
 }

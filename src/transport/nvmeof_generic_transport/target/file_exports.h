@@ -21,6 +21,7 @@
 #include "namespace.h"
 #include "nsid_set.h"
 #include "nvmet_tree.h"
+#include "transport/nvmeof_generic_transport/common/process_fd.h"
 #include "transport/nvmeof_generic_transport/target/target.h"
 
 namespace mooncake::nvmeof_generic {
@@ -44,6 +45,9 @@ class FileExports {
                              const FileRules& rules);
     /// See Target::removeFile().
     Result<> remove(uint32_t nsid);
+
+    /// See Target::openLocally().
+    Result<LocalFile> openLocally(uint32_t nsid, int openFlags);
 
     bool contains(uint32_t nsid);
     /// The nsids of those that contains() knows.
@@ -72,7 +76,10 @@ class FileExports {
 
         std::string path;
         FileIdentity identity;
-        uint64_t size = 0;  // bytes that are exported
+        uint64_t size = 0;       // bytes that are exported
+        uint32_t blockSize = 0;  // likewise
+        bool readOnly = false;
+        std::shared_ptr<const ProcessFd> local;  // of the judged file; null: not opened locally
         State state = State::kComing;
         std::optional<Error> failure;      // of the last attempt to remove it
         std::unique_ptr<Namespace> ns;     // touched only by the thread that changes the state
@@ -88,7 +95,7 @@ class FileExports {
     Result<> enableReadOnly(uint32_t nsid, const BackingFile& file, const ExportPlan& plan);
     void noteUsed(uint32_t nsid);
     Result<Namespace*> makeNamespace(uint32_t nsid, const std::string& file);
-    Result<> settle(uint32_t nsid, BackingFile& file, uint64_t size, bool throughLoop);
+    Result<> settle(uint32_t nsid, BackingFile& file, const ExportPlan& plan, bool readOnly);
     void removeInTurn();
 
     // With mutex_ held.

@@ -90,6 +90,9 @@ class NvmetTarget final : public Target {
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
     bool exports(uint32_t nsid) override { return objects_->files->contains(nsid); }
+    Result<LocalFile> openLocally(uint32_t nsid, int openFlags) override {
+        return objects_->files->openLocally(nsid, openFlags);
+    }
     TargetCounts counts() override {
         TargetCounts counts = objects_->files->counts();
         counts.anyHost = objects_->hosts == nullptr;

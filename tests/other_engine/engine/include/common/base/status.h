@@ -18,6 +18,7 @@ class Status final {
         kBatchBusy = 4,
         kDeviceNotFound = 6,
         kNotSupportedTransport = 8,
+        kMemory = 302,
         kNotImplemented = 999
     };
 
@@ -50,6 +51,7 @@ class Status final {
     static Status NotSupportedTransport(std::string_view msg) {
         return Status(Code::kNotSupportedTransport, msg);
     }
+    static Status Memory(std::string_view msg) { return Status(Code::kMemory, msg); }
     static Status NotImplemented(std::string_view msg) {
         return Status(Code::kNotImplemented, msg);
     }

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transport by itself, on local files instead of nvmet and NVMe-oF.
+#include "transport/nvmeof_generic_transport/nvmeof_transport.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "memory_storage.h"
+
+namespace {
+
+// Allocations of this thread that succeed before one fails; below 0: none fails.
+thread_local int allocationsLeft = -1;
+
+void* allocate(std::size_t size, std::size_t alignment) {
+    if (allocationsLeft >= 0 && allocationsLeft-- == 0) return nullptr;
+    return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    if (void* memory = allocate(size == 0 ? 1 : size, alignof(std::max_align_t))) return memory;
+    throw std::bad_alloc();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return allocate(size == 0 ? 1 : size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    if (void* memory = allocate(size, static_cast<std::size_t>(alignment))) return memory;
+    throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
+
+namespace mooncake {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr size_t kBlock = 4096;
+constexpr size_t kFileSize = 256 * kBlock;
+constexpr auto kLimit = 20s;
+
+struct OpenTransport : NVMeoFGenericTransport {
+    using NVMeoFGenericTransport::installWithArgs;
+    // Through the interface that the engine has.
+    int addFile(FileBufferID id, const std::string& path, size_t size) {
+        return exportLocalFile(id, path, size, LocalFileOptions{});
+    }
+};
+
+class TransportTest : public ::testing::Test {
+ protected:
+    void SetUp() override {
+        std::string name = "node";
+        ASSERT_EQ(transport.installWithArgs(name, metadata, args), 0);
+        std::ofstream(path).write(std::string(kFileSize, 'x').data(), kFileSize);
+        ASSERT_EQ(transport.addFile(1, path, kFileSize), 0);
+    }
+    void TearDown() override { std::filesystem::remove(path); }
+
+    Transport::TransferRequest request(Transport::TransferRequest::OpCode opcode, void* memory,
+                                       uint64_t offset, size_t length) {
+        Transport::TransferRequest made{};
+        made.opcode = opcode;
+        made.source = memory;
+        made.target_id = 0;
+        made.target_offset = offset;
+        made.length = length;
+        made.file_id = 1;
+        return made;
+    }
+    Transport::TransferStatus wait(Transport::BatchID batch, size_t task) {
+        Transport::TransferStatus status{};
+        const auto limit = std::chrono::steady_clock::now() + kLimit;
+        do {
+            transport.progress();
+            EXPECT_TRUE(transport.getTransferStatus(batch, task, status).ok());
+        } while (status.s == Transport::WAITING && std::chrono::steady_clock::now() < limit);
+        return status;
+    }
+    Transport::TransferStatus run(const Transport::TransferRequest& one) {
+        const auto batch = transport.allocateBatchID(1);
+        EXPECT_TRUE(transport.submitTransfer(batch, {one}).ok());
+        const auto status = wait(batch, 0);
+        EXPECT_TRUE(transport.freeBatchID(batch).ok());
+        return status;
+    }
+    std::string fileContents() {
+        std::ifstream in(path);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+
+    const std::string path =
+        ::testing::TempDir() + "/transport_test_file." + std::to_string(getpid());
+    char address[64] = "trtype=tcp adrfam=ipv4 traddr=127.0.0.1 trsvcid=4420";
+    void* args[1] = {address};
+    std::shared_ptr<TransferMetadata> metadata =
+        std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>());
+    OpenTransport transport;
+};
+
+TEST_F(TransportTest, ReadsAndWrites) {
+    std::vector<char> memory(kBlock, 'Q');
+    auto status = run(request(Transport::TransferRequest::WRITE, memory.data(), kBlock, kBlock));
+    EXPECT_EQ(status.s, Transport::COMPLETED);
+    EXPECT_EQ(status.transferred_bytes, kBlock);
+    EXPECT_EQ(fileContents().substr(kBlock, kBlock), std::string(kBlock, 'Q'));
+    std::vector<char> read(2 * kBlock);
+    EXPECT_EQ(run(request(Transport::TransferRequest::READ, read.data(), 0, read.size())).s,
+              Transport::COMPLETED);
+    EXPECT_EQ(std::string(read.begin(), read.end()),
+              std::string(kBlock, 'x') + std::string(kBlock, 'Q'));
+}
+
+TEST_F(TransportTest, AnOpcodeThatIsNoneFailsAndWritesNothing) {
+    std::vector<char> memory(kBlock, 'Q');
+    const auto opcode = static_cast<Transport::TransferRequest::OpCode>(7);
+    const auto status = run(request(opcode, memory.data(), 0, kBlock));
+    EXPECT_EQ(status.s, Transport::FAILED);
+    EXPECT_EQ(status.transferred_bytes, 0u);
+    EXPECT_EQ(fileContents(), std::string(kFileSize, 'x'));
+}
+
+// Those of the slices that succeeded, of which there is none.
+TEST_F(TransportTest, AFailedTaskHasTransferredNothing) {
+    std::vector<char> memory(kFileSize);
+    EXPECT_EQ(run(request(Transport::TransferRequest::READ, memory.data(), 0, kBlock)).s,
+              Transport::COMPLETED);
+    std::filesystem::resize_file(path, kFileSize / 2);
+    const auto status = run(request(Transport::TransferRequest::READ, memory.data(), 0, kFileSize));
+    EXPECT_EQ(status.s, Transport::FAILED);
+    EXPECT_EQ(status.transferred_bytes, 0u);
+}
+
+// Wherever memory ends in the middle of a call: all of it is submitted, or nothing.
+TEST_F(TransportTest, WithoutMemoryACallFailsAsAWhole) {
+    constexpr size_t kTasks = 200;
+    std::vector<char> memory(kTasks * kBlock);
+    std::vector<Transport::TransferRequest> requests;
+    for (size_t i = 0; i < kTasks; ++i) {
+        requests.push_back(request(Transport::TransferRequest::READ, memory.data() + i * kBlock,
+                                   i * kBlock, kBlock));
+    }
+    EXPECT_EQ(run(requests[0]).s, Transport::COMPLETED);
+    size_t failures = 0;
+    for (int left : {0, 1, 2, 3, 10, 50, 100, 150, 199, 250, 300, 350, 399, 10000}) {
+        SCOPED_TRACE(left);
+        std::fill(memory.begin(), memory.end(), 0);
+        const auto batch = transport.allocateBatchID(kTasks);
+        allocationsLeft = left;
+        const Status status = transport.submitTransfer(batch, requests);
+        allocationsLeft = -1;
+        if (status.ok()) {
+            for (size_t i = 0; i < kTasks; ++i) EXPECT_NE(wait(batch, i).s, Transport::WAITING);
+        } else {
+            ++failures;
+            EXPECT_TRUE(status.IsMemory()) << status.ToString();
+            // Whatever had been submitted before would have ended by the end of this one.
+            EXPECT_EQ(run(requests[0]).s, Transport::COMPLETED);
+            memory[0] = 0;
+            std::fill(memory.begin(), memory.begin() + kBlock, 0);
+            EXPECT_EQ(memory, std::vector<char>(kTasks * kBlock)) << "nobody has written to it";
+        }
+        EXPECT_TRUE(transport.freeBatchID(batch).ok());
+    }
+    EXPECT_GT(failures, 3u);
+}
+
+}  // namespace
+}  // namespace mooncake
