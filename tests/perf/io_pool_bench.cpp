@@ -14,8 +14,11 @@
 #include <memory>
 #include <vector>
 
+#include "channels.h"
 #include "completion.h"
+#include "dispatcher.h"
 #include "instant_aio.h"
+#include "planner.h"
 #include "pool.h"
 
 namespace mooncake::nvmeof_generic::io {
@@ -115,27 +118,36 @@ void completion(benchmark::State& state) {
     constexpr size_t kBatch = 64;
     auto bounce = BouncePool::create(1 << 20).take();
     Conditions conditions;
+    InstantAio aio;
+    Channels channels(aio);
+    Dispatcher dispatcher(aio, conditions);
     auto counter = std::make_shared<Counter>();
     const PlanRules rules{DirectIo::kAuto, 4096, 512, 1 << 20, 256 << 10};
     Device device({UniqueFd(), "bench", 1ULL << 40, 4096, counter}, rules, kBatch, false, *bounce,
-                  conditions);
-    std::vector<IoRequest> requests;
-    for (size_t i = 0; i < kBatch; ++i) {
-        requests.push_back(
-            {IoOp::kRead, reinterpret_cast<void*>(0x10000000 + i * 8192), i * 8192, 4096, nullptr});
-    }
-    Batch batch;
-    Harvest harvest;
+                  conditions, dispatcher);
+    Channel& mine = *channels.mine();
     counter->expect(SIZE_MAX);
     for (auto _ : state) {
-        device.admit(requests.data(), kBatch);
-        device.take(2 * kBatch, batch);
-        for (size_t i = 0; i < batch.count; ++i) {
-            batch.operations[i]->asked = batch.operations[i]->length;
-            complete(*bounce, *batch.operations[i], 4096, harvest);
+        RequestEnd end(channels, aio, &mine);
+        Completions completions;
+        const InFlight::Places places = device.reserve(kBatch);
+        for (size_t i = 0; i < places.count; ++i) {
+            RequestQueue requests;
+            Request* const request = end.allocate();
+            request->start(IoOp::kRead, reinterpret_cast<void*>(0x10000000 + i * 8192), i * 8192,
+                           4096, nullptr, false);
+            requests.push(request);
+            Operation* const operation = mine.memory().allocateOperation();
+            operation->home = &mine;
+            operation->device = &device;
+            operation->generation = places.generation;
+            planNext(rules, requests, Joining::kAllowed, *operation);
+            device.start(*operation);
+            operation->change(OperationState::kStarted, OperationState::kInKernel);
+            operation->asked = operation->length;
+            complete(*bounce, *operation, 4096, end, completions);
         }
-        device.endTurn(batch, batch.count, Turn::kWell);
-        device.gather(harvest);
+        device.finish(completions, &mine, false);
     }
     state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kBatch));
 }

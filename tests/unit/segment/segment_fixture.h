@@ -146,19 +146,21 @@ class FakePool : public IoPool {
         devices.push_back(std::make_shared<FakeDevice>(std::move(spec)));
         return std::shared_ptr<IoDevice>(devices.back());
     }
-    void submit(const std::shared_ptr<IoDevice>& opened, const IoRequest* requests,
-                size_t count) override {
-        const auto device = std::static_pointer_cast<FakeDevice>(opened);
-        for (size_t i = 0; i < count; ++i) {
+    void submit(const IoItem* items, size_t count, Submitter) noexcept override {
+        for (size_t i = 0; i < count; ++i) submitOne(*items[i].device, items[i].request);
+    }
+    void submitOne(IoDevice& opened, const IoRequest& request) {
+        FakeDevice* const device = &static_cast<FakeDevice&>(opened);
+        {
             int error = 0;
             bool closed = false;
             {
                 std::lock_guard lock(mutex);
                 closed = device->closed;
                 if ((holds || kernelHolds) && !closed) {
-                    (holds ? device->held : device->inKernel).push_back(requests[i]);
+                    (holds ? device->held : device->inKernel).push_back(request);
                     ++device->outstanding;
-                    continue;
+                    return;
                 }
                 for (const auto& [name, e] : errors) {
                     if (device->spec.name.find(name) != std::string::npos) error = e;
@@ -167,12 +169,11 @@ class FakePool : public IoPool {
                 if (error != 0 && errorsLeft > 0 && --errorsLeft == 0) errors.clear();
             }
             if (closed) {
-                device->spec.listener->onIoReturned(requests[i]);
-                continue;
+                device->spec.listener->onIoReturned(request);
+                return;
             }
             ++device->ended;
-            device->spec.listener->onIoDone(requests[i].context, error,
-                                            error ? 0 : requests[i].length);
+            device->spec.listener->onIoDone(request.context, error, error ? 0 : request.length);
         }
     }
     void enablePolling() override {}

@@ -17,6 +17,14 @@ namespace mooncake::nvmeof_generic {
 
 enum class IoOp : uint8_t { kRead, kWrite };
 
+namespace io {
+class WriteGuard;
+}
+
+/// Protects the blocks that unaligned writes share with others, within this process: all openings
+/// of one namespace must be given the same one. Thread-safe.
+std::shared_ptr<io::WriteGuard> makeWriteGuard();
+
 /// One transfer between memory and a device. The memory belongs to the pool from submit() until the
 /// request has ended.
 struct IoRequest {
@@ -60,6 +68,8 @@ struct IoDeviceSpec {
     uint64_t size;       ///< bytes a request may touch, counted from 0; a multiple of blockSize
     uint32_t blockSize;  ///< logical block size in bytes, a power of two from 512 to 65536
     std::shared_ptr<IoListener> listener;
+    /// makeWriteGuard(); null: one of its own, for a namespace that is opened once
+    std::shared_ptr<io::WriteGuard> guard{};
 };
 
 /// A device that a pool has taken in. Only its pool knows what is inside.
@@ -67,8 +77,9 @@ class IoDevice {
  public:
     /// From one moment; two of them tell whether it gets on.
     struct Activity {
-        size_t outstanding;  ///< requests that have not ended
-        uint64_t ended;      ///< requests that have, since it was taken in
+        size_t outstanding;  ///< 0 when all requests have ended, else about how much is to do
+        uint64_t ended;      ///< differs from what it was when sample() was asked before if
+                             ///< something has ended meanwhile
     };
     struct Sample {
         Activity activity;
@@ -78,13 +89,26 @@ class IoDevice {
     };
     // All are thread-safe, and wait for nothing but a lock that is held for a moment.
     virtual ~IoDevice() = default;
-    /// After submit(), a request counts as outstanding or as ended.
+    /// When submit() has returned, a request counts as outstanding or has ended.
     virtual Activity activity() const = 0;
     /// The same, for one who calls it regularly: by its calls the age of I/O is counted.
     virtual Sample sample() = 0;
     /// The device's descriptor, open for as long as the result is held. @return null when the
     /// device is closed
     virtual std::shared_ptr<const UniqueFd> descriptor() const = 0;
+};
+
+/// A request and what it is for.
+struct IoItem {
+    IoDevice* device;
+    IoRequest request;
+};
+
+/// Who hands requests to the kernel.
+enum class Submitter : uint8_t {
+    kCaller,   ///< the thread that submits, as far as that does not block
+    kWorkers,  ///< others: for threads that nothing may hold up, such as a page of the requests'
+               ///< memory that has to be brought in
 };
 
 /// How well io_submit(2) is used: how often it was called, and how many I/Os the kernel has taken.
@@ -109,23 +133,30 @@ class IoPool {
     /// mode, see DirectIo.
     virtual int openFlags() const = 0;
 
-    /// Takes a device in. Thread-safe. A block device must be in the pool once: the edges of
-    /// unaligned writes are protected within one IoDevice.
+    /// Takes a device in. Thread-safe. Openings of one block device must share a WriteGuard.
     /// @return EINVAL for a bad size, block size, descriptor or listener; EAGAIN when the first
     ///     thread cannot be started
     virtual Result<std::shared_ptr<IoDevice>> addDevice(IoDeviceSpec spec) = 0;
 
-    /// Queues `count` requests on `device`; never fails and never waits for I/O: each request ends
-    /// through the device's listener exactly once. Any number may be outstanding. Requests that are
+    /// Submits requests, for one device or several, in any order: neighbours are joined, and one
+    /// system call takes as much as fits. Never fails and never waits for I/O: each request ends
+    /// through its device's listener exactly once. Any number may be outstanding. Requests that are
     /// outstanding at the same time are not ordered among each other, so the outcome of a write
-    /// that overlaps another outstanding request is one of the possible orders. Thread-safe.
-    virtual void submit(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
-                        size_t count) = 0;
+    /// that overlaps another outstanding request is one of the possible orders. Thread-safe; a
+    /// thread that is held up here, by a page of its memory, holds up no other.
+    /// @param items  their devices are this pool's, and stay alive during the call; closed ones
+    ///     give the requests back
+    virtual void submit(const IoItem* items, size_t count,
+                        Submitter who = Submitter::kCaller) noexcept = 0;
+
+    /// The same for requests of one device.
+    void submit(const std::shared_ptr<IoDevice>& device, const IoRequest* requests, size_t count,
+                Submitter who = Submitter::kCaller) noexcept;
 
     /// Says that the program calls poll() or wait() as long as it has requests outstanding: its
     /// threads then submit and reap themselves what workers need not do. To be called before the
-    /// first request. A program that stops polling gets its requests ended all the same, up to 10
-    /// ms late each.
+    /// first request. What a thread does not come back for ends all the same, some milliseconds
+    /// late; what that thread submits from then on the workers do at once, until it comes back.
     virtual void enablePolling() = 0;
 
     /// Ends requests whose I/O is over, on the calling thread: the listener is called from here.
@@ -133,8 +164,9 @@ class IoPool {
     /// @return whether there was such I/O
     virtual bool poll() = 0;
 
-    /// Waits until there is such I/O, as far as the calling thread can be told; may return early
-    /// without any. Uses no processor meanwhile. Thread-safe.
+    /// Waits until a request that the calling thread has submitted has ended since its last wait();
+    /// a thread without such requests waits for those of others, as far as it can be told. May
+    /// return early without any. Uses no processor meanwhile. Thread-safe.
     /// @param limit  how long at most; 0: not at all, and without a system call
     /// @return whether there may have been some since this thread's last wait()
     virtual bool wait(std::chrono::nanoseconds limit) = 0;

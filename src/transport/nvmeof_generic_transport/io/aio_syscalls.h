@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The six things this part asks of the kernel's asynchronous I/O, behind an interface, so that a
+// The seven things this part asks of the kernel's asynchronous I/O, behind an interface, so that a
 // test can let any of them fail, block or come late.
 #pragma once
 

@@ -44,15 +44,23 @@ BouncePool::~BouncePool() {
 
 bool BouncePool::acquire(BounceAccount& account, uint32_t count, uint32_t* chunks) {
     std::lock_guard lock(mutex_);
-    if (free_.size() < count + account.used) {
-        if (!account.waiting) {
-            account.waiting = true;
-            account.next = nullptr;
-            *waitingEnd_ = &account;
-            waitingEnd_ = &account.next;
-        }
-        return false;
+    if (take(account, count, chunks)) return true;
+    if (!account.waiting) {
+        account.waiting = true;
+        account.next = nullptr;
+        *waitingEnd_ = &account;
+        waitingEnd_ = &account.next;
     }
+    return false;
+}
+
+bool BouncePool::tryAcquire(BounceAccount& account, uint32_t count, uint32_t* chunks) {
+    std::lock_guard lock(mutex_);
+    return waiting_ == nullptr && take(account, count, chunks);
+}
+
+bool BouncePool::take(BounceAccount& account, uint32_t count, uint32_t* chunks) {
+    if (free_.size() < count + account.used) return false;
     for (uint32_t i = 0; i < count; ++i) {
         chunks[i] = free_.back();
         free_.pop_back();

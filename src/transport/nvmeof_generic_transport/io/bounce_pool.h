@@ -46,6 +46,9 @@ class BouncePool {
     /// @return whether the account got them
     bool acquire(BounceAccount& account, uint32_t count, uint32_t* chunks);
 
+    /// The same, but the account does not wait: there is none also while others wait.
+    bool tryAcquire(BounceAccount& account, uint32_t count, uint32_t* chunks);
+
     /// Gives chunks back.
     /// @return the accounts that waited, the longest first, chained by `next`: they wait no longer
     /// and
@@ -70,6 +73,8 @@ class BouncePool {
     const size_t mappedBytes_;
     char* const base_;
     const size_t total_;
+    bool take(BounceAccount& account, uint32_t count, uint32_t* chunks);
+
     mutable std::mutex mutex_;
     std::vector<uint32_t> free_;  // last out first in: the memory that is still in the cache
     BounceAccount* waiting_ = nullptr;

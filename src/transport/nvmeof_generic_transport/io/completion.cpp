@@ -28,47 +28,39 @@ bool canBeLocal(int error) {
     }
 }
 
-/// Ends a request's piece, or its part that was not planned, and tells the listener if it was the
-/// last.
-void endPart(Device& device, Request* request, int error, uint64_t moved, Harvest& harvest) {
-    while (request->endPiece(error, moved)) {
-        error = request->error.load(std::memory_order_relaxed);
-        moved = request->moved.load(std::memory_order_relaxed);
-        harvest.freed.push(request);
-        if (!request->isRetry) {
-            ++harvest.requestsEnded;
-            if (request->untouched()) {
-                device.listener().onIoReturned({request->op, request->buffer, request->offset,
-                                                request->length, request->context});
-            } else {
-                device.listener().onIoDone(request->context, error, moved);
-            }
-            return;
-        }
-        request = static_cast<Request*>(request->context);
-        request->reached.store(true, std::memory_order_relaxed);
-    }
-}
-
 /// Ends the pieces of an operation; the first `valid` bytes of the transfer are good.
-void endPieces(Operation& operation, int error, uint32_t valid, bool retry, Harvest& harvest) {
+/// @param retries  takes the pieces that are to be tried alone; null: none is
+void endPieces(Operation& operation, int error, uint32_t valid, RequestEnd& end,
+               RequestQueue* retries) {
     Device& device = *operation.device;
     uint32_t at = operation.lead;
     for (const Piece& piece : operation.pieces) {
         const uint32_t good = valid > at ? std::min(valid - at, piece.length) : 0;
         if (good == piece.length) {
-            endRequestPart(device, piece.request, 0, good, harvest);
+            end.endPiece(device, piece.request, 0, good);
+        } else if (Request* again = retries != nullptr ? end.allocate() : nullptr) {
+            again->start(operation.op, piece.memory, operation.begin + at, piece.length,
+                         piece.request, true);
+            retries->push(again);
         } else {
-            Request* again =
-                retry ? device.allocateRetry(piece, operation.op, operation.begin + at) : nullptr;
-            if (again != nullptr) {
-                harvest.retries.push(again);
-            } else {
-                endRequestPart(device, piece.request, error, good, harvest);
-            }
+            end.endPiece(device, piece.request, error, good);
         }
         at += piece.length;
     }
+}
+
+/// Notes that the kernel has had a write and gave it back: nobody knows what has become of it.
+void noteWritten(const Operation& operation) {
+    for (const Piece& piece : operation.pieces) piece.request->noteWritten();
+}
+
+/// Ends what is planned of requests that the device will not do.
+void cancel(Operation& operation, RequestEnd& end) {
+    // What a merge has written so far is nothing: it has read its block, or not even that. Of a
+    // read through bounce buffers nothing has been copied out.
+    const bool counts = operation.kind == OperationKind::kDirect ||
+                        (operation.kind == OperationKind::kStaged && operation.op == IoOp::kWrite);
+    endPieces(operation, ECANCELED, counts ? operation.done : 0, end, nullptr);
 }
 
 }  // namespace
@@ -96,21 +88,21 @@ Verdict judge(Operation& operation, uint32_t blockSize, int64_t result) {
     return {Verdict::kRepeat, 0, operation.done};
 }
 
-void endRequestPart(Device& device, Request* request, int error, uint64_t moved, Harvest& harvest) {
-    // One that went well shows in the bytes moved.
-    if (error != 0) request->reached.store(true, std::memory_order_relaxed);
-    endPart(device, request, error, moved, harvest);
-}
-
-void complete(const BouncePool& bounce, Operation& operation, int64_t result, Harvest& harvest) {
-    assert(operation.started);
+void complete(const BouncePool& bounce, Operation& operation, int64_t result, RequestEnd& end,
+              Completions& completions) {
+    operation.change(OperationState::kInKernel, OperationState::kStarted);
     if (operation.nowait && result >= 0) operation.device->didNotBlock();
     const Verdict verdict = judge(operation, operation.device->rules().blockSize, result);
     const bool merge = operation.kind == OperationKind::kMerge;
+    const bool stagedRead = operation.kind == OperationKind::kStaged && operation.op == IoOp::kRead;
+    const bool writes = operation.op == IoOp::kWrite && (!merge || operation.merged);
+    // What was not to wait, and would have had to, has not begun.
+    if (writes && result < 0 && !(operation.nowait && verdict.step == Verdict::kRepeat)) {
+        noteWritten(operation);
+    }
     if (verdict.step == Verdict::kRepeat) {
         if (operation.nowait && result < 0) operation.device->wouldHaveBlocked(-result);
-        operation.returned = true;
-        harvest.again.push(&operation);
+        completions.again.push(&operation);
         return;
     }
     if (verdict.step == Verdict::kDone) {
@@ -119,48 +111,70 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Ha
             operation.merged = true;
             operation.done = 0;
             operation.attempts = 0;
-            operation.returned = true;
-            harvest.again.push(&operation);
+            completions.again.push(&operation);
             return;
         }
-        if (operation.kind == OperationKind::kStaged && operation.op == IoOp::kRead) {
-            copyOut(bounce, operation, operation.length);
-        }
-        endPieces(operation, 0, operation.length, false, harvest);
+        if (stagedRead) copyOut(bounce, operation, operation.length);
+        endPieces(operation, 0, operation.length, end, nullptr);
     } else {
-        if (operation.kind == OperationKind::kStaged && operation.op == IoOp::kRead) {
-            copyOut(bounce, operation, verdict.valid);
-        }
+        if (stagedRead) copyOut(bounce, operation, verdict.valid);
         const bool retry = verdict.step == Verdict::kFailed && !merge &&
                            operation.pieces.size() > 1 && canBeLocal(verdict.error);
         // A merge moves one block: it is there or not.
-        endPieces(operation, verdict.error, merge ? 0 : verdict.valid, retry, harvest);
+        endPieces(operation, verdict.error, merge ? 0 : verdict.valid, end,
+                  retry ? &completions.retries : nullptr);
     }
-    harvest.ended.push(&operation);
+    completions.ended.push(&operation);
 }
 
-void cancelQueued(Device& device, Harvest& harvest) {
+void settle(const BouncePool& bounce, AioContext& context, const io_event* events, int count,
+            RequestEnd& end, DeviceServer* server) {
+    if (count == 0) return;
+    context.inFlight.load(std::memory_order_acquire);  // see there
+    Completions completions;
+    Device* device = nullptr;
+    uint32_t completed = 0;
+    const auto finish = [&] {
+        const bool offered =
+            device->finish(completions, end.mine(), server != nullptr && end.mine() != nullptr);
+        if (offered) server->serve(*device, *end.mine());
+    };
+    for (int i = 0; i < count; ++i) {
+        auto* operation = static_cast<Operation*>(events[i].data);
+        if (operation == nullptr) continue;  // AioSyscalls::wake()
+        if (operation->device != device) {
+            if (device != nullptr) finish();
+            device = operation->device;
+        }
+        ++completed;
+        complete(bounce, *operation, static_cast<int64_t>(events[i].res), end, completions);
+    }
+    if (device == nullptr) return;
+    finish();
+    context.inFlight.fetch_sub(completed, std::memory_order_relaxed);
+}
+
+void cancelQueued(Device& device, RequestEnd& end) {
     RequestQueue requests;
     OperationQueue operations;
     device.takeQueued(requests, operations);
+    Completions completions;
     while (Operation* operation = operations.pop()) {
-        if (!operation->returned) {
-            for (const Piece& piece : operation->pieces) {
-                endPart(device, piece.request, ECANCELED, 0, harvest);
-            }
-            harvest.ended.push(operation);
-            continue;
-        }
-        const uint32_t valid = operation->kind == OperationKind::kMerge ? 0 : operation->done;
-        if (operation->kind == OperationKind::kStaged && operation->op == IoOp::kRead) {
-            // Not copied out: what a cancelled request moved is not counted as moved.
-            endPieces(*operation, ECANCELED, 0, false, harvest);
-        } else {
-            endPieces(*operation, ECANCELED, valid, false, harvest);
-        }
-        harvest.ended.push(operation);
+        cancel(*operation, end);
+        completions.ended.push(operation);
     }
-    while (Request* request = requests.pop()) endPart(device, request, ECANCELED, 0, harvest);
+    while (Request* request = requests.pop()) end.endPiece(device, request, ECANCELED, 0);
+    device.finish(completions, end.mine(), false);
+}
+
+void cancel(Device& device, Operation* planned, RequestQueue& requests, RequestEnd& end) {
+    if (planned != nullptr) {
+        cancel(*planned, end);
+        Completions completions;
+        completions.ended.push(planned);
+        device.finish(completions, end.mine(), false);
+    }
+    while (Request* request = requests.pop()) end.endPiece(device, request, ECANCELED, 0);
 }
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -2,10 +2,14 @@
 // What a result of the kernel means for an operation and for the requests that it carries.
 #pragma once
 
+#include <libaio.h>
+
 #include <cstdint>
 
+#include "aio_context.h"
 #include "bounce_pool.h"
 #include "device.h"
+#include "request_end.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -25,21 +29,37 @@ struct Verdict {
 /// @param result  io_event.res as a signed number: bytes, or a negative errno value
 Verdict judge(Operation& operation, uint32_t blockSize, int64_t result);
 
-/// Ends an operation, or finds out what is still to be done for it, and tells the listener of the
-/// requests that have ended with it. Takes no lock, apart from one to retry pieces.
+/// Ends an operation, or finds out what is still to be done for it. Takes no lock.
 ///
 /// An operation of several pieces that failed is tried once more piece by piece, to tell the
 /// requests that touch a bad range from those that do not. That is safe for writes as for reads:
 /// the requests have not ended, so their memory is unchanged, and nothing that was submitted
 /// meanwhile is ordered behind them.
-/// @param harvest  gets what Device::gather() must be told
-void complete(const BouncePool& bounce, Operation& operation, int64_t result, Harvest& harvest);
+/// @param completions  gets what Device::finish() must be told
+void complete(const BouncePool& bounce, Operation& operation, int64_t result, RequestEnd& end,
+              Completions& completions);
 
-/// Ends a request of which a piece, or the part not planned, has just ended.
-void endRequestPart(Device& device, Request* request, int error, uint64_t moved, Harvest& harvest);
+/// Who sees to a device that can do something.
+class DeviceServer {
+ public:
+    /// @param mine  the calling thread's channel
+    virtual void serve(Device& device, Channel& mine) = 0;
 
-/// Ends all that is queued with ECANCELED, and gives back the requests of which the kernel never
-/// had a part.
-void cancelQueued(Device& device, Harvest& harvest);
+ protected:
+    ~DeviceServer() = default;
+};
+
+/// Deals with what has been reaped from a context: ends the requests, and tells the devices.
+/// @param server  for devices that can do something then; null: workers see to it
+void settle(const BouncePool& bounce, AioContext& context, const io_event* events, int count,
+            RequestEnd& end, DeviceServer* server);
+
+/// Ends all that is queued with ECANCELED, and gives back the requests that may be submitted anew.
+/// By the worker that has the device's turn.
+void cancelQueued(Device& device, RequestEnd& end);
+
+/// Ends requests that a device has refused because it is shut.
+/// @param planned  an operation that carries some of them; null: none
+void cancel(Device& device, Operation* planned, RequestQueue& requests, RequestEnd& end);
 
 }  // namespace mooncake::nvmeof_generic::io

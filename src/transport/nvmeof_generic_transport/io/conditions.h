@@ -6,16 +6,16 @@
 
 namespace mooncake::nvmeof_generic::io {
 
-/// Which workers submit for a device: those that all devices share, or the one for devices that
-/// made io_submit block.
-enum class Lane : uint8_t { kCommon, kApart };
+/// Which workers submit for a device: those that all devices share, or those for devices that made
+/// io_submit block.
+enum class Lane : uint8_t { kCommon, kSlow };
 constexpr int kLanes = 2;
 
 /// What the monitor finds out and everybody goes by. All relaxed: each is a hint on its own.
 struct Conditions {
-    std::atomic<uint64_t> tick{0};           ///< counts the monitor's rounds
+    std::atomic<uint64_t> tick{1};           ///< counts the monitor's rounds
     std::atomic<uint32_t> activeWorkers{1};  ///< common workers there is work for
-    std::atomic<bool> apart{false};          ///< the worker of Lane::kApart runs
+    std::atomic<bool> slowLane{false};       ///< a worker of Lane::kSlow runs
 };
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "staging.h"
 
 namespace mooncake::nvmeof_generic::io {
@@ -66,8 +67,9 @@ bool writesNow(const Operation& operation) {
            (operation.kind != OperationKind::kMerge || operation.merged);
 }
 
-void fill(const BouncePool& bounce, const Device& device, Waiting waiting, Operation& operation,
-          iovec* space, size_t room) {
+void fill(const BouncePool& bounce, Waiting waiting, Operation& operation, iovec* space,
+          size_t room) {
+    const Device& device = *operation.device;
     const bool write = writesNow(operation);
     if (write && operation.kind == OperationKind::kStaged && operation.done == 0) {
         copyIn(bounce, operation);
@@ -89,6 +91,7 @@ void fill(const BouncePool& bounce, const Device& device, Waiting waiting, Opera
     operation.nowait = waiting == Waiting::kForbidden;
     control.aio_rw_flags =
         (write && device.durable() ? RWF_DSYNC : 0U) | (operation.nowait ? RWF_NOWAIT : 0U);
+    operation.change(OperationState::kStarted, OperationState::kInKernel);
 }
 
 size_t mostSegments(const Operation& operation) {
@@ -98,8 +101,7 @@ size_t mostSegments(const Operation& operation) {
 
 }  // namespace
 
-void prepare(const BouncePool& bounce, const Device& device, Waiting waiting,
-             Submission& submission) {
+void prepare(const BouncePool& bounce, Waiting waiting, Submission& submission) {
     Batch& batch = submission.batch;
     size_t needed = 0;
     for (size_t i = 0; i < batch.count; ++i) needed += mostSegments(*batch.operations[i]);
@@ -111,7 +113,7 @@ void prepare(const BouncePool& bounce, const Device& device, Waiting waiting,
         Operation& operation = *batch.operations[i];
         // An operation of one segment leaves the vector's space to the next one.
         const size_t room = enough ? mostSegments(operation) : 1;
-        fill(bounce, device, waiting, operation, vectors.data() + used, room);
+        fill(bounce, waiting, operation, vectors.data() + used, room);
         if (operation.control.aio_lio_opcode == IO_CMD_PREADV ||
             operation.control.aio_lio_opcode == IO_CMD_PWRITEV) {
             used += operation.control.u.c.nbytes;

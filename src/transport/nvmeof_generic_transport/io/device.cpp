@@ -6,15 +6,17 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <new>
 #include <utility>
+
+#include "channel.h"
+#include "dispatcher.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
 
 // How long a device that made io_submit block is kept apart, in ticks of the monitor, counted from
 // the last time.
-constexpr uint64_t kApartTicks = 100;
+constexpr uint64_t kSlowTicks = 100;
 
 constexpr uint32_t kMostToSkip = 4096;
 
@@ -25,132 +27,74 @@ constexpr uint32_t chunksFor(uint32_t bytes) {
 }  // namespace
 
 Device::Device(IoDeviceSpec spec, const PlanRules& rules, uint32_t depth, bool durable,
-               BouncePool& bounce, const Conditions& conditions)
+               BouncePool& bounce, const Conditions& conditions, Dispatcher& dispatcher)
     : name_(std::move(spec.name)),
       size_(spec.size),
       rules_(rules),
       depth_(depth),
       durable_(durable),
       listener_(std::move(spec.listener)),
+      guard_(spec.guard ? std::move(spec.guard) : std::make_shared<WriteGuard>()),
       bounce_(bounce),
       conditions_(conditions),
+      dispatcher_(dispatcher),
+      number_(spec.fd.get()),
       fd_(std::make_shared<const UniqueFd>(std::move(spec.fd))) {
     bounceAccount_.device = this;
 }
 
 Device::~Device() {
-    assert(outstanding_ == 0 && inFlight_ == 0 && planned_ == nullptr);
-    while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
+    assert(inFlight_.count() == 0 && !hasQueued());
 }
 
-Device::Admission Device::admit(const IoRequest* requests, size_t count) {
-    std::lock_guard lock(mutex_);
-    if (shut_) return {0, ECANCELED, {}};
-    const size_t taken = queue(requests, count);
-    return {taken, ENOMEM, evaluate()};
-}
-
-Device::Admission Device::admit(const IoRequest* requests, size_t count, size_t freeSlots,
-                                Batch& batch) {
-    batch.count = 0;
-    const bool skips = freeSlots == 0 || skipsCaller();
-    std::lock_guard lock(mutex_);
-    if (shut_) return {0, ECANCELED, {}};
-    const size_t taken = queue(requests, count);
-    const Readiness ready = evaluate();
-    if (skips || ready != Lane::kCommon || !fillForCaller(freeSlots, batch)) {
-        return {taken, ENOMEM, ready};
+/// Changes the backlog, and announces the device if something can be done then.
+template <class Change>
+void Device::change(const Change& change) {
+    Readiness ready;
+    {
+        std::lock_guard lock(mutex_);
+        change();
+        ready = evaluate();
     }
-    return {taken, ENOMEM, {}};
+    announce(ready);
 }
 
-/// @return how many there was memory for
-size_t Device::queue(const IoRequest* requests, size_t count) {
-    size_t taken = 0;
-    for (; taken < count; ++taken) {
-        Request* request = slab_.allocate();
-        if (request == nullptr) break;
-        const IoRequest& from = requests[taken];
-        request->start(from.op, from.buffer, from.offset, from.length, from.context, false);
-        queue_.push(request);
-    }
-    outstanding_ += taken;
-    used_ = true;
-    return taken;
+void Device::announce(Readiness ready) {
+    if (ready) dispatcher_.push(*this, *ready);
 }
 
-Readiness Device::shut() {
-    std::lock_guard lock(mutex_);
-    shut_ = true;
-    // While it waits for chunks the pool knows the account; a release() that has just taken it out
-    // will call bounceFreed().
-    if (held_ == Held::kByBounce && bounce_.forget(bounceAccount_)) held_ = Held::kNot;
-    return evaluate();
+void Device::giveBack(InFlight::Places places) {
+    if (places.count == 0 || inFlight_.release(places, false, false)) return;
+    change([&] { inFlight_.release(places, false, true); });
 }
 
-Duty Device::take(size_t freeSlots, Batch& batch) {
-    std::lock_guard lock(mutex_);
-    ready_ = false;
-    batch.count = 0;
-    if (shut_) {
-        if (hasQueued()) {
-            ++submitters_;
-            return Duty::kCancel;
-        }
-        if (!evaluate()) return Duty::kNone;
-        closed_ = true;
-        return Duty::kClose;
+bool Device::start(Operation& operation) {
+    if (operation.kind != OperationKind::kDirect) {
+        const uint32_t chunks = chunksFor(operation.length);
+        if (!bounce_.tryAcquire(bounceAccount_, chunks, operation.chunks)) return false;
+        operation.chunkCount = static_cast<uint8_t>(chunks);
     }
-    if (paused_ || !canStart()) return Duty::kNone;
-
-    const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
-    if (submitters_ > 0) {
-        // A second thread may help with a device that has more to do than one thread can submit,
-        // not with one on which the first is stuck.
-        const bool shared =
-            submitters_ < conditions_.activeWorkers.load(std::memory_order_relaxed) &&
-            tick - turnTick_ <= 1 && tick >= apartUntil_;
-        if (!shared) return Duty::kNone;
-    }
-
-    fillBatch(freeSlots, Batch::kMostOperations, batch);
-    if (batch.count > 0) {
-        ++submitters_;
-        turnTick_ = tick;
-        return Duty::kSubmit;
-    }
-    if (freeSlots <= inFlight_ || starved_) {
-        paused_ = true;
-        return Duty::kPause;
-    }
-    return Duty::kNone;
-}
-
-bool Device::takeForCaller(size_t freeSlots, Batch& batch) {
-    if (skipsCaller()) return false;
-    std::lock_guard lock(mutex_);
-    return fillForCaller(freeSlots, batch);
-}
-
-bool Device::skipsCaller() {
-    const uint32_t left = callersToSkip_.load(std::memory_order_relaxed);
-    if (left > 0) callersToSkip_.store(left - 1, std::memory_order_relaxed);
-    return left > 0;
-}
-
-bool Device::fillForCaller(size_t freeSlots, Batch& batch) {
-    batch.count = 0;
-    if (shut_ || paused_ || submitters_ > 0 || !canStart()) return false;
-    fillBatch(freeSlots, Batch::kMostOperations, batch);
-    if (batch.count == 0 || hasQueued()) {
-        giveBack(batch, 0);
-        batch.count = 0;
-        return false;
-    }
-    ready_ = false;
-    ++submitters_;
-    turnTick_ = conditions_.tick.load(std::memory_order_relaxed);
+    if (operation.op == IoOp::kWrite && !guard_->begin(operation, nullptr)) return false;
+    operation.change(OperationState::kPlanned, OperationState::kStarted);
     return true;
+}
+
+Enqueued Device::enqueue(Operation* planned, RequestQueue& requests, bool offer) {
+    Readiness ready;
+    {
+        std::lock_guard lock(mutex_);
+        if (state_ != State::kOpen) return Enqueued::kShut;
+        if (planned != nullptr) planned_.push(planned);
+        queue_.append(std::move(requests));
+        ready = evaluate();
+    }
+    if (offer && ready == Lane::kCommon) return Enqueued::kOffered;
+    announce(ready);
+    return Enqueued::kDone;
+}
+
+void Device::enqueueStarted(OperationQueue&& operations) {
+    change([&] { again_.append(std::move(operations)); });
 }
 
 void Device::wouldHaveBlocked(int64_t error) {
@@ -161,52 +105,150 @@ void Device::wouldHaveBlocked(int64_t error) {
     callersToSkip_.store(skip, std::memory_order_relaxed);
 }
 
-Readiness Device::endTurn(const Batch& batch, size_t submitted, Turn turn) {
-    std::lock_guard lock(mutex_);
-    giveBack(batch, submitted);
-    --submitters_;
-    if (turn == Turn::kBlocked) {
-        const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
-        if (tick >= apartUntil_) {
-            LOG(WARNING) << name_
-                         << ": the kernel blocked while it took I/O; a thread of its own "
-                            "submits for this device until that has stopped";
-        }
-        apartUntil_ = tick + kApartTicks;
+void Device::freeChunks(Operation& operation) {
+    if (operation.chunkCount == 0) return;
+    BounceAccount* waiting =
+        bounce_.release(bounceAccount_, operation.chunkCount, operation.chunks);
+    while (waiting != nullptr) {
+        Device& other = *waiting->device;
+        waiting = waiting->next;
+        other.bounceFreed();
     }
-    if (turn == Turn::kPaused) paused_ = true;
-    return evaluate();
 }
 
-Readiness Device::resume() {
-    std::lock_guard lock(mutex_);
-    paused_ = false;
-    return evaluate();
-}
-
-Readiness Device::bounceFreed() {
-    std::lock_guard lock(mutex_);
-    if (held_ == Held::kByBounce) held_ = Held::kNot;
-    return evaluate();
-}
-
-Readiness Device::gather(Harvest& harvest) {
-    std::lock_guard lock(mutex_);
-    while (Operation* operation = harvest.ended.pop()) {
-        if (operation->started) {
-            --inFlight_;
-            ages_.ended(operation->startedAt);
-            if (operation->op == IoOp::kWrite) unlink(operation);
-            if (held_ == Held::kByConflict) held_ = Held::kNot;
+bool Device::finish(Completions& completions, Channel* mine, bool offer) {
+    std::array<InFlight::Places, InFlight::kGenerations> places;
+    uint32_t kinds = 0;
+    while (Operation* operation = completions.ended.pop()) {
+        if (operation->state != OperationState::kPlanned) {
+            if (operation->op == IoOp::kWrite) guard_->end(*operation);
+            uint32_t i = 0;
+            while (i < kinds && places[i].generation != operation->generation) ++i;
+            if (i == kinds) places[kinds++] = {0, operation->generation};
+            ++places[i].count;
         }
-        recycle(operation);
+        freeChunks(*operation);
+        operation->clear();
+        operation->home->memory().free(operation, operation->home == mine);
     }
-    again_.append(std::move(harvest.again));
-    retries_.append(std::move(harvest.retries));
-    while (Request* request = harvest.freed.pop()) slab_.free(request);
-    ended_ += harvest.requestsEnded;
-    outstanding_ -= std::exchange(harvest.requestsEnded, 0);
-    return evaluate();
+    uint32_t given = 0;
+    if (completions.again.empty() && completions.retries.empty()) {
+        if (kinds == 0) return false;
+        while (given < kinds && inFlight_.release(places[given], true, false)) ++given;
+        // With the last place the device may be gone.
+        if (given == kinds) return false;
+    }
+    Readiness ready;
+    {
+        std::lock_guard lock(mutex_);
+        for (; given < kinds; ++given) inFlight_.release(places[given], true, true);
+        again_.append(std::move(completions.again));
+        retries_.append(std::move(completions.retries));
+        // The end is a worker's.
+        offer = offer && state_ == State::kOpen;
+        ready = evaluate();
+    }
+    if (offer && ready == Lane::kCommon) return true;
+    announce(ready);
+    return false;
+}
+
+Duty Device::take(size_t freeSlots, Channel& mine, Batch& batch) {
+    batch.clear();
+    std::lock_guard lock(mutex_);
+    ready_ = false;
+    if (state_ != State::kOpen) {
+        if (canCancel()) {
+            ++submitters_;
+            return Duty::kCancel;
+        }
+        if (state_ == State::kClosed || !isOver()) return Duty::kNone;
+        state_ = State::kClosed;
+        return Duty::kClose;
+    }
+    if (paused_ || !canStart()) return Duty::kNone;
+
+    const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
+    if (submitters_ > 0) {
+        // A second worker may help with a device that has more to do than one can submit, not with
+        // one on which the first is stuck.
+        const bool shared =
+            submitters_ < conditions_.activeWorkers.load(std::memory_order_relaxed) &&
+            tick - turnTick_ <= 1 && tick >= slowUntil_;
+        if (!shared) return Duty::kNone;
+    }
+
+    fill(freeSlots, mine, batch);
+    if (batch.count > 0) {
+        ++submitters_;
+        turnTick_ = tick;
+        return Duty::kSubmit;
+    }
+    if (share(freeSlots) == 0 || starved_) {
+        paused_ = true;
+        return Duty::kPause;
+    }
+    return Duty::kNone;
+}
+
+bool Device::takeAll(size_t freeSlots, Channel& mine, Batch& batch) {
+    batch.clear();
+    if (leavesToWorkers()) return false;
+    std::lock_guard lock(mutex_);
+    if (state_ != State::kOpen || paused_ || submitters_ > 0 || !canStart()) return false;
+    fill(freeSlots, mine, batch);
+    if (batch.count == 0 || hasQueued()) {
+        putFirst(batch, 0);
+        batch.clear();
+        return false;
+    }
+    ready_ = false;
+    ++submitters_;
+    turnTick_ = conditions_.tick.load(std::memory_order_relaxed);
+    return true;
+}
+
+void Device::endTurn(const Batch& batch, size_t submitted, Turn turn) {
+    change([&] {
+        putFirst(batch, submitted);
+        --submitters_;
+        if (turn == Turn::kBlocked) {
+            const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
+            if (tick >= slowUntil_) {
+                LOG(WARNING) << name_
+                             << ": the kernel blocked while it took I/O; a thread of its own "
+                                "submits for this device until that has stopped";
+            }
+            slowUntil_ = tick + kSlowTicks;
+        }
+        if (turn == Turn::kPaused) paused_ = true;
+    });
+}
+
+void Device::resume() {
+    change([this] { paused_ = false; });
+}
+
+void Device::writeEnded() noexcept {
+    change([this] {
+        if (held_ == Held::kByWrite) held_ = Held::kNot;
+    });
+}
+
+void Device::bounceFreed() {
+    change([this] {
+        if (held_ == Held::kByBounce) held_ = Held::kNot;
+    });
+}
+
+void Device::shut() {
+    change([this] {
+        if (state_ == State::kOpen) state_ = State::kShut;
+        // Who has just been taken from the list of those who wait will be told.
+        const bool forgotten = (held_ == Held::kByBounce && bounce_.forget(bounceAccount_)) ||
+                               (held_ == Held::kByWrite && guard_->forget(*this));
+        if (forgotten) held_ = Held::kNot;
+    });
 }
 
 void Device::takeQueued(RequestQueue& requests, OperationQueue& operations) {
@@ -214,54 +256,7 @@ void Device::takeQueued(RequestQueue& requests, OperationQueue& operations) {
     requests.append(std::move(queue_));
     requests.append(std::move(retries_));
     operations.append(std::move(again_));
-    if (planned_ != nullptr && held_ != Held::kByBounce) {
-        operations.push(std::exchange(planned_, nullptr));
-        held_ = Held::kNot;
-    }
-    operations.forEach([](const Operation& operation) {
-        uint64_t at = operation.begin + operation.lead;
-        for (const Piece& piece : operation.pieces) {
-            piece.request->unplan(piece.memory, at, piece.length);
-            at += piece.length;
-        }
-    });
-}
-
-Request* Device::allocateRetry(const Piece& piece, IoOp op, uint64_t offset) {
-    std::lock_guard lock(mutex_);
-    Request* request = slab_.allocate();
-    if (request != nullptr) {
-        request->start(op, piece.memory, offset, piece.length, piece.request, true);
-    }
-    return request;
-}
-
-void Device::trim() {
-    std::lock_guard lock(mutex_);
-    if (std::exchange(used_, false) || outstanding_ > 0) return;
-    slab_.trim();
-    while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
-    spareCount_ = 0;
-}
-
-Device::Load Device::load() const {
-    std::lock_guard lock(mutex_);
-    return {outstanding_, inFlight_};
-}
-
-Device::Activity Device::activity() const {
-    std::lock_guard lock(mutex_);
-    return {outstanding_, ended_};
-}
-
-Device::Sample Device::sample() {
-    std::lock_guard lock(mutex_);
-    return {{outstanding_, ended_}, ages_.step()};
-}
-
-std::shared_ptr<const UniqueFd> Device::descriptor() const {
-    std::lock_guard lock(mutex_);
-    return fd_;
+    if (held_ == Held::kNot) operations.append(std::move(planned_));
 }
 
 void Device::close() {
@@ -270,24 +265,51 @@ void Device::close() {
     closing.swap(fd_);
 }
 
+IoDevice::Activity Device::activity() const {
+    std::lock_guard lock(mutex_);
+    return {inFlight_.count() + (hasQueued() ? 1U : 0U), ended_};
+}
+
+IoDevice::Sample Device::sample() {
+    std::lock_guard lock(mutex_);
+    const InFlight::Age age = inFlight_.step();
+    if (age.moved) ++ended_;
+    return {{inFlight_.count() + (hasQueued() ? 1U : 0U), ended_}, age.oldest};
+}
+
+std::shared_ptr<const UniqueFd> Device::descriptor() const {
+    std::lock_guard lock(mutex_);
+    return fd_;
+}
+
 bool Device::hasQueued() const {
-    return !queue_.empty() || !retries_.empty() || !again_.empty() ||
-           (planned_ != nullptr && held_ != Held::kByBounce);
+    return !again_.empty() || !planned_.empty() || !retries_.empty() || !queue_.empty();
 }
 
 bool Device::canStart() const {
     if (!again_.empty()) return true;
-    if (held_ != Held::kNot || inFlight_ >= depth_) return false;
-    return planned_ != nullptr || !retries_.empty() || !queue_.empty();
+    if (held_ != Held::kNot || inFlight_.count() >= depth_) return false;
+    return !planned_.empty() || !retries_.empty() || !queue_.empty();
 }
 
-/// Says whether somebody should come and take(), and in that case counts on it being announced.
-Readiness Device::evaluate() {
-    if (ready_ || closed_) return {};
-    if (shut_) {
-        const bool over = outstanding_ == 0 && inFlight_ == 0 && submitters_ == 0 && !paused_ &&
-                          held_ != Held::kByBounce;
-        if (!hasQueued() && !over) return {};
+/// An operation that is just being told of goes when it has been.
+bool Device::canCancel() const {
+    return held_ == Held::kNot ? hasQueued()
+                               : !again_.empty() || !retries_.empty() || !queue_.empty();
+}
+
+bool Device::isOver() const {
+    return !hasQueued() && inFlight_.count() == 0 && submitters_ == 0 && !paused_ &&
+           held_ == Held::kNot;
+}
+
+/// Says whether a worker should come and take(), and in that case counts on it being announced.
+Device::Readiness Device::evaluate() {
+    // With the flag first: places that are given back from now on are seen here or announce.
+    inFlight_.lock(state_ != State::kOpen || hasQueued());
+    if (ready_ || state_ == State::kClosed) return {};
+    if (state_ == State::kShut) {
+        if (!canCancel() && !isOver()) return {};
     } else {
         if (paused_ || !canStart()) return {};
         if (submitters_ > 0 &&
@@ -296,122 +318,78 @@ Readiness Device::evaluate() {
         }
     }
     ready_ = true;
-    const bool apart = conditions_.tick.load(std::memory_order_relaxed) < apartUntil_ &&
-                       conditions_.apart.load(std::memory_order_relaxed);
-    return apart ? Lane::kApart : Lane::kCommon;
+    const bool slow = conditions_.tick.load(std::memory_order_relaxed) < slowUntil_ &&
+                      conditions_.slowLane.load(std::memory_order_relaxed);
+    return slow ? Lane::kSlow : Lane::kCommon;
 }
 
-void Device::fillBatch(size_t freeSlots, size_t most, Batch& batch) {
-    // As long as it uses no more than it leaves.
-    const size_t room = freeSlots > inFlight_ ? (freeSlots - inFlight_ + 1) / 2 : 0;
-    most = std::min(room, most);
-    uint64_t bytes = 0;
+void Device::fill(size_t freeSlots, Channel& mine, Batch& batch) {
+    const size_t most = share(freeSlots);
     starved_ = false;
-    while (batch.count < most && bytes < Batch::kMostBytes) {
+    while (batch.count < most && !batch.full()) {
         Operation* operation = again_.pop();
-        if (operation == nullptr) operation = startNext();
+        if (operation == nullptr) operation = startNext(mine);
         if (operation == nullptr) break;
-        batch.operations[batch.count++] = operation;
-        bytes += operation->length;
+        batch.add(operation);
     }
+    inFlight_.lock(hasQueued());
 }
 
 /// What has not been submitted of a batch comes first next time.
-void Device::giveBack(const Batch& batch, size_t submitted) {
-    OperationQueue left;
-    for (size_t i = submitted; i < batch.count; ++i) left.push(batch.operations[i]);
-    left.append(std::move(again_));
-    again_.append(std::move(left));
+void Device::putFirst(const Batch& batch, size_t from) {
+    OperationQueue first;
+    for (size_t i = from; i < batch.count; ++i) {
+        batch.operations[i]->state = OperationState::kStarted;
+        first.push(batch.operations[i]);
+    }
+    first.append(std::move(again_));
+    again_.append(std::move(first));
 }
 
-Operation* Device::startNext() {
-    if (held_ != Held::kNot || inFlight_ >= depth_) return nullptr;
-    if (planned_ == nullptr) {
+Operation* Device::startNext(Channel& mine) {
+    if (held_ != Held::kNot) return nullptr;
+    if (planned_.empty()) {
         RequestQueue& from = retries_.empty() ? queue_ : retries_;
-        if (from.empty()) return nullptr;
-        planned_ = allocateOperation();
-        if (planned_ == nullptr) {
+        if (from.empty() || inFlight_.count() >= depth_) return nullptr;
+        Operation* const fresh = mine.memory().allocateOperation();
+        if (fresh == nullptr) {
             starved_ = true;
             return nullptr;
         }
+        fresh->home = &mine;
+        fresh->device = this;
         planNext(rules_, from, &from == &retries_ ? Joining::kForbidden : Joining::kAllowed,
-                 *planned_);
+                 *fresh);
+        planned_.push(fresh);
     }
-    Operation& operation = *planned_;
-    if (operation.op == IoOp::kWrite && conflicts(operation)) {
-        held_ = Held::kByConflict;
+    const InFlight::Places place = inFlight_.reserve(1, depth_, true);
+    if (place.count == 0) return nullptr;
+    Operation* const operation = planned_.head();
+    operation->generation = place.generation;
+    if (!startLocked(*operation)) {
+        inFlight_.release(place, false, true);
         return nullptr;
     }
-    if (operation.kind != OperationKind::kDirect) {
+    return planned_.pop();
+}
+
+/// As start(), but where something is short the device is told when it is not any more. Bounce
+/// buffers come first and are kept: what holds blocks needs nothing more to end.
+bool Device::startLocked(Operation& operation) {
+    if (operation.kind != OperationKind::kDirect && operation.chunkCount == 0) {
         const uint32_t chunks = chunksFor(operation.length);
         if (!bounce_.acquire(bounceAccount_, chunks, operation.chunks)) {
             held_ = Held::kByBounce;
-            return nullptr;
+            return false;
         }
         operation.chunkCount = static_cast<uint8_t>(chunks);
     }
-    operation.started = true;
-    ++inFlight_;
-    operation.startedAt = ages_.started();
-    if (operation.op == IoOp::kWrite) link(&operation);
-    return std::exchange(planned_, nullptr);
-}
-
-/// A merge writes a whole block of which it read a part before: no other write of that block may be
-/// in flight meanwhile, or its bytes would be lost.
-bool Device::conflicts(const Operation& operation) const {
-    const bool merge = operation.kind == OperationKind::kMerge;
-    if (!merge && merges_ == 0) return false;
-    for (const Operation* write = writes_; write != nullptr; write = write->nextWrite) {
-        if ((merge || write->kind == OperationKind::kMerge) && write->overlaps(operation)) {
-            return true;
-        }
+    if (operation.op == IoOp::kWrite && !guard_->begin(operation, this)) {
+        held_ = Held::kByWrite;
+        return false;
     }
-    return false;
-}
-
-Operation* Device::allocateOperation() {
-    Operation* operation = spare_;
-    if (operation != nullptr) {
-        spare_ = operation->next;
-        --spareCount_;
-    } else {
-        operation = new (std::nothrow) Operation;
-        if (operation != nullptr) operation->device = this;
-    }
-    return operation;
-}
-
-void Device::recycle(Operation* operation) {
-    if (spareCount_ >= depth_) {
-        delete operation;
-        return;
-    }
-    operation->done = 0;
-    operation->attempts = 0;
-    operation->started = false;
-    operation->merged = false;
-    operation->returned = false;
-    operation->chunkCount = 0;
-    operation->pieces.clear();
-    operation->next = spare_;
-    spare_ = operation;
-    ++spareCount_;
-}
-
-void Device::link(Operation* write) {
-    write->previousWrite = nullptr;
-    write->nextWrite = writes_;
-    if (writes_ != nullptr) writes_->previousWrite = write;
-    writes_ = write;
-    if (write->kind == OperationKind::kMerge) ++merges_;
-}
-
-void Device::unlink(Operation* write) {
-    (write->previousWrite != nullptr ? write->previousWrite->nextWrite : writes_) =
-        write->nextWrite;
-    if (write->nextWrite != nullptr) write->nextWrite->previousWrite = write->previousWrite;
-    if (write->kind == OperationKind::kMerge) --merges_;
+    operation.change(OperationState::kPlanned, OperationState::kStarted);
+    return true;
 }
 
 }  // namespace mooncake::nvmeof_generic::io

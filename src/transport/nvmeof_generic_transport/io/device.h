@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One opened device: what waits for it, what is in flight on it, and who may submit for it.
+// One opened device: what is in flight on it, and what waits until it can be.
 #pragma once
 
 #include <array>
@@ -11,110 +11,98 @@
 #include <optional>
 #include <string>
 
+#include "batch.h"
 #include "bounce_pool.h"
 #include "conditions.h"
-#include "in_flight_ages.h"
+#include "in_flight.h"
 #include "operation.h"
 #include "planner.h"
 #include "request.h"
-#include "request_slab.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
+#include "write_guard.h"
 
 namespace mooncake::nvmeof_generic::io {
 
-/// The operations of one io_submit.
-struct Batch {
-    /// Many enough for the block layer to plug, few enough that other devices have their turn soon.
-    static constexpr size_t kMostOperations = 64;
-    static constexpr uint64_t kMostBytes = 16 << 20;
-    /// For more it pays to wake a worker that sleeps.
-    static constexpr size_t kMostForCaller = 8;
+class Dispatcher;
 
-    std::array<Operation*, kMostOperations> operations;
-    size_t count = 0;
-};
-
-/// What a worker has learnt about a device's I/O since it last told the device.
-struct Harvest {
+/// What has become of a device's operations, as far as it was not yet told.
+struct Completions {
     OperationQueue ended;
-    OperationQueue again;      ///< started operations that need another system call
-    RequestQueue retries;      ///< pieces of operations that failed, each to be tried alone
-    RequestQueue freed;        ///< records of requests that have ended
-    size_t requestsEnded = 0;  ///< requests of callers among them
+    OperationQueue again;  ///< that need another system call
+    RequestQueue retries;  ///< pieces of operations that failed, each to be tried alone
 
-    bool empty() const {
-        return ended.empty() && again.empty() && retries.empty() && freed.empty();
-    }
+    bool empty() const { return ended.empty() && again.empty() && retries.empty(); }
 };
 
-/// What is to be done for a device next.
+/// What a worker is to do for a device.
 enum class Duty {
-    kNone,    ///< nothing, or somebody is at it already
-    kSubmit,  ///< submit the batch, then end the turn
+    kNone,    ///< nothing, or others are at it
+    kSubmit,  ///< submit the batch, then endTurn()
     kPause,   ///< nothing before a completion or a moment; then resume()
-    kCancel,  ///< end what takeQueued() gives, then end the turn
+    kCancel,  ///< end what takeQueued() gives, then endTurn()
     kClose,   ///< close(): the device is done with, and the caller is the last who uses it
 };
 
-/// How a turn to submit went.
+/// What has become of requests that were to be queued.
+enum class Enqueued {
+    kDone,
+    kOffered,  ///< done, and the device can do something: the caller has to see to it
+    kShut,     ///< nothing was taken: the device is shut
+};
+
+/// How a worker's turn went.
 enum class Turn {
     kWell,
-    kBlocked,  ///< io_submit blocked, and another thread took the worker over
+    kBlocked,  ///< io_submit blocked for long
     kPaused,   ///< the kernel could not take more for now: resume() has to follow
 };
 
-/// The lane in which a device must be made ready, or nothing.
-using Readiness = std::optional<Lane>;
-
-/// Thread-safe. The mutex guards the queues and is held for moments, never over a system call or a
-/// call of the listener.
+/// Two ways lead to the kernel. A thread that submits starts operations itself, as long as nothing
+/// they need is short: a place, bounce buffers, their blocks (reserve(), start()); threads do that
+/// side by side, and for reads without a lock. Whatever cannot start goes to the backlog
+/// (enqueue()), and as long as there is one, all goes there. Workers take the backlog (take()), and
+/// are told by a Dispatcher when there is something that can start.
 ///
-/// Life of a request: admit() queues it; take() plans it into operations and starts them; a worker
-/// submits them and hears of their ends; gather() takes the records back. A member that returns
-/// Readiness makes the caller responsible for announcing the device to the Dispatcher.
-class Device final : public IoDevice {
+/// Thread-safe. The mutex guards the backlog; it is held for moments, never over a system call or a
+/// call of the listener. The object lives until its end is closed by close(), and that is not
+/// before everything in flight has ended.
+class Device final : public IoDevice, private WriteGuard::Waiter {
  public:
-    /// @param depth  I/Os in flight at most
+    /// @param depth  I/Os in flight at most, up to InFlight::kMost
     /// @param durable  writes complete only when they are stable
     Device(IoDeviceSpec spec, const PlanRules& rules, uint32_t depth, bool durable,
-           BouncePool& bounce, const Conditions& conditions);
+           BouncePool& bounce, const Conditions& conditions, Dispatcher& dispatcher);
     ~Device() override;
 
     const std::string& name() const { return name_; }
-    int fd() const { return fd_->get(); }
+    int fd() const { return number_; }
     uint64_t size() const { return size_; }
     bool durable() const { return durable_; }
     const PlanRules& rules() const { return rules_; }
     IoListener& listener() const { return *listener_; }
-    BounceAccount& bounceAccount() { return bounceAccount_; }
 
-    struct Admission {
-        size_t taken;  ///< of the first requests
-        int error;     ///< why not all: ECANCELED or ENOMEM
-        Readiness ready;
-    };
-    /// Queues requests that refusal() has nothing against.
-    Admission admit(const IoRequest* requests, size_t count);
-
-    /// The same, then takeForCaller(): with a batch, nothing is to be announced before endTurn().
-    /// @param batch  empty where that was not possible
-    Admission admit(const IoRequest* requests, size_t count, size_t freeSlots, Batch& batch);
-
-    /// Refuses further requests and has the queued ones cancelled.
-    Readiness shut();
-
-    /// Finds out what is to be done. After kSubmit and kCancel the caller has the turn until
-    /// endTurn().
-    /// @param freeSlots  what the caller's context can still hold; of that, a device that has I/O
-    /// in
-    ///     flight leaves as much as it uses to others, so that hung devices cannot fill it
-    Duty take(size_t freeSlots, Batch& batch);
-
-    /// As take(), for a thread that is no worker and must not wait: all that the device has to do,
-    /// where that is one batch and the device has not said lately that it would have to wait.
-    /// @return false when that is not possible; the device has still to be announced then
-    bool takeForCaller(size_t freeSlots, Batch& batch);
-
+    // The way of a thread that submits.
+    /// Takes places for up to `wanted` operations. @return none where there is a backlog
+    InFlight::Places reserve(uint32_t wanted) { return inFlight_.reserve(wanted, depth_, false); }
+    /// Gives places back that start() did not use.
+    void giveBack(InFlight::Places places);
+    /// Gets an operation with a place what else it needs. @return false when that is short: it is
+    /// for workers then, and the place is to be given back
+    bool start(Operation& operation);
+    /// Has workers do it.
+    /// @param planned  an operation that could not start; may be null
+    /// @param requests  those behind it
+    /// @param offer  the caller offers to serve the device itself where a worker would have to be
+    ///     woken for it
+    [[nodiscard]] Enqueued enqueue(Operation* planned, RequestQueue& requests, bool offer);
+    /// The same for operations that have been started.
+    void enqueueStarted(OperationQueue&& operations);
+    /// Whether the calling thread should leave it to workers for now, without having tried.
+    bool leavesToWorkers() {
+        const uint32_t left = callersToSkip_.load(std::memory_order_relaxed);
+        if (left > 0) callersToSkip_.store(left - 1, std::memory_order_relaxed);
+        return left > 0;
+    }
     /// An I/O that was not to wait came back. @param error  EAGAIN or EOPNOTSUPP
     void wouldHaveBlocked(int64_t error);
     /// Such an I/O was taken.
@@ -124,36 +112,45 @@ class Device final : public IoDevice {
         }
     }
 
-    /// Ends a turn. @param submitted  how many of the batch's operations the kernel has taken or
-    ///     ended; the others come first next time
-    Readiness endTurn(const Batch& batch, size_t submitted, Turn turn);
+    /// Takes in what has become of its operations, whoever submitted them: they are cleared, and
+    /// given back to where they come from. The device may be gone afterwards.
+    /// @param mine  the calling thread's channel, or null
+    /// @param offer  see enqueue()
+    /// @return whether the caller has to see to it that the device is served
+    bool finish(Completions& completions, Channel* mine, bool offer);
 
+    // The way of a worker.
+    /// Finds out what is to be done. After kSubmit and kCancel the caller has a turn until
+    /// endTurn().
+    /// @param freeSlots  what the caller's context can still hold, see share()
+    Duty take(size_t freeSlots, Channel& mine, Batch& batch);
+    /// The same for a thread that must not wait: all of the backlog, where that is one batch.
+    /// @return false when it is not, or the device would have to wait
+    bool takeAll(size_t freeSlots, Channel& mine, Batch& batch);
+    /// @param submitted  how many of the batch's operations the kernel has taken or ended; the
+    ///     others come first next time
+    void endTurn(const Batch& batch, size_t submitted, Turn turn);
     /// After kPause or Turn::kPaused.
-    Readiness resume();
+    void resume();
 
-    /// After BouncePool::release() returned this device's account.
-    Readiness bounceFreed();
+    /// How much of a context's free slots the device may use: as much as it leaves to others, so
+    /// that devices that hang cannot fill it.
+    size_t share(size_t freeSlots) const {
+        const size_t used = inFlight_.count();
+        return freeSlots > used ? (freeSlots - used + 1) / 2 : 0;
+    }
 
-    /// Takes in what has ended. @param harvest  is left empty
-    Readiness gather(Harvest& harvest);
-
+    /// Refuses further requests, and has workers cancel the queued ones and close().
+    void shut();
     /// After kCancel: all that is not in the kernel's hands.
     void takeQueued(RequestQueue& requests, OperationQueue& operations);
-
     /// After kClose: closes the descriptor, which may block.
     void close();
 
-    /// A request that retries a piece. @return null without memory
-    Request* allocateRetry(const Piece& piece, IoOp op, uint64_t offset);
+    /// Chunks have been given back for which it waits.
+    void bounceFreed();
 
-    /// Gives back memory that the device has not needed lately, if it is idle.
-    void trim();
-
-    struct Load {
-        size_t outstanding;  ///< requests that have not ended
-        size_t inFlight;     ///< I/Os started and not ended
-    };
-    Load load() const;
+    uint32_t inFlight() const { return inFlight_.count(); }
     Activity activity() const override;
     Sample sample() override;
     std::shared_ptr<const UniqueFd> descriptor() const override;
@@ -162,22 +159,26 @@ class Device final : public IoDevice {
     Device* nextPaused = nullptr;  ///< with a Worker
 
  private:
-    enum class Held : uint8_t { kNot, kByConflict, kByBounce };
+    enum class Held : uint8_t { kNot, kByWrite, kByBounce };
+    enum class State : uint8_t { kOpen, kShut, kClosed };
+    /// Where the device is to be announced, if it is.
+    using Readiness = std::optional<Lane>;
 
-    size_t queue(const IoRequest* requests, size_t count);
-    bool skipsCaller();
-    bool fillForCaller(size_t freeSlots, Batch& batch);
+    void writeEnded() noexcept override;
+
+    template <class Change>
+    void change(const Change& change);
+    void announce(Readiness ready);
+    Readiness evaluate();
     bool hasQueued() const;
     bool canStart() const;
-    Readiness evaluate();
-    void fillBatch(size_t freeSlots, size_t most, Batch& batch);
-    void giveBack(const Batch& batch, size_t submitted);
-    Operation* startNext();
-    bool conflicts(const Operation& operation) const;
-    Operation* allocateOperation();
-    void recycle(Operation* operation);
-    void link(Operation* write);
-    void unlink(Operation* write);
+    bool canCancel() const;
+    bool isOver() const;
+    void fill(size_t freeSlots, Channel& mine, Batch& batch);
+    void putFirst(const Batch& batch, size_t from);
+    Operation* startNext(Channel& mine);
+    bool startLocked(Operation& operation);
+    void freeChunks(Operation& operation);
 
     const std::string name_;
     const uint64_t size_;
@@ -185,37 +186,33 @@ class Device final : public IoDevice {
     const uint32_t depth_;
     const bool durable_;
     const std::shared_ptr<IoListener> listener_;
+    const std::shared_ptr<WriteGuard> guard_;
     BouncePool& bounce_;
     const Conditions& conditions_;
-    std::shared_ptr<const UniqueFd> fd_;      // set and let go under the mutex
-    std::atomic<uint32_t> callersToSkip_{0};  // takeForCaller() does nothing so often
+    Dispatcher& dispatcher_;
+    const int number_;                        // of the descriptor
+    std::atomic<uint32_t> callersToSkip_{0};  // leavesToWorkers() says yes so often
     std::atomic<uint32_t> lastSkip_{0};
-    BounceAccount bounceAccount_;
 
-    mutable std::mutex mutex_;
+    // What all threads that use the device write.
+    alignas(64) InFlight inFlight_;
+
+    alignas(64) mutable std::mutex mutex_;
+    std::shared_ptr<const UniqueFd> fd_;
+    BounceAccount bounceAccount_;
+    OperationQueue again_;    // started, before everything else
+    OperationQueue planned_;  // not started
+    RequestQueue retries_;    // before the queue, and not joined
     RequestQueue queue_;
-    RequestQueue retries_;          // planned before the queue, and not joined
-    OperationQueue again_;          // started, before everything else
-    Operation* planned_ = nullptr;  // not started: it must wait, see held_
-    Operation* writes_ = nullptr;   // started writes
-    RequestSlab slab_;
-    Operation* spare_ = nullptr;
-    uint32_t spareCount_ = 0;
-    size_t outstanding_ = 0;
-    uint64_t ended_ = 0;  // requests of callers
-    uint32_t inFlight_ = 0;
-    InFlightAges ages_;        // of those
-    uint32_t merges_ = 0;      // of the writes in flight
-    uint32_t submitters_ = 0;  // threads that have the turn
+    uint64_t ended_ = 0;       // how often sample() has seen that something had
+    uint32_t submitters_ = 0;  // workers that have a turn
     uint64_t turnTick_ = 0;    // when the last of them got it
-    uint64_t apartUntil_ = 0;  // tick
-    Held held_ = Held::kNot;
+    uint64_t slowUntil_ = 0;   // tick
+    Held held_ = Held::kNot;   // the first of planned_ waits, and will be told
+    State state_ = State::kOpen;
     bool starved_ = false;  // no memory for an operation
     bool ready_ = false;    // announced, not taken yet
     bool paused_ = false;
-    bool shut_ = false;
-    bool closed_ = false;
-    bool used_ = false;  // since trim()
 };
 
 }  // namespace mooncake::nvmeof_generic::io

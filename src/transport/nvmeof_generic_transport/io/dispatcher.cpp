@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dispatcher.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <thread>
 #include <utility>
 
 namespace mooncake::nvmeof_generic::io {
@@ -12,6 +10,10 @@ namespace mooncake::nvmeof_generic::io {
 void Dispatcher::add(Seat& seat) {
     std::lock_guard lock(mutex_);
     seats_.push_back(&seat);
+}
+
+void Dispatcher::setStuck(Lane lane, uint32_t count) {
+    stuck_[index(lane)].store(count, std::memory_order_relaxed);
 }
 
 void Dispatcher::push(Device& device, Lane lane) {
@@ -65,7 +67,7 @@ void Dispatcher::setActive(uint32_t count) {
         std::lock_guard lock(mutex_);
         conditions_.activeWorkers.store(count, std::memory_order_relaxed);
         for (Seat* seat : seats_) {
-            const bool last = seat->lane == Lane::kCommon && seat->index + 1 == count;
+            const bool last = seat->lane == Lane::kCommon && works(*seat);
             if (last && seat->asleep.load(std::memory_order_relaxed)) sleeper = seat;
         }
         if (sleeper != nullptr) noteAwake(*sleeper);
@@ -101,7 +103,9 @@ void Dispatcher::stop() {
         seats = seats_;
     }
     activity_.notify_all();
-    for (Seat* seat : seats) wake(seat);
+    for (Seat* seat : seats) {
+        while (aio_.wake(seat->channel.context().context) != 0) std::this_thread::yield();
+    }
 }
 
 bool Dispatcher::isQuiet(uint64_t seen) const {
@@ -112,16 +116,14 @@ bool Dispatcher::isQuiet(uint64_t seen) const {
 void Dispatcher::waitForActivity(uint64_t seen, const std::function<bool()>& callersIdle) {
     std::unique_lock lock(mutex_);
     if (!isQuietLocked(seen) || stopping()) return;
-    monitorParked_.store(true, std::memory_order_relaxed);
     // One of the two sees the other: this one the I/O, or the caller that nobody looks after it.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    monitorParked_.store(true, std::memory_order_seq_cst);
     if (!callersIdle()) monitorParked_.store(false, std::memory_order_relaxed);
     activity_.wait(lock, [this] { return !monitorParked_.load(std::memory_order_relaxed); });
 }
 
 void Dispatcher::noteCaller() {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!monitorParked_.load(std::memory_order_relaxed)) return;
+    if (!monitorParked_.load(std::memory_order_seq_cst)) return;
     std::lock_guard lock(mutex_);
     unparkMonitor();
 }
@@ -178,11 +180,11 @@ void Dispatcher::noteAwake(Seat& seat) {
 
 void Dispatcher::wake(Seat* seat) {
     if (seat == nullptr) return;
-    // The context keeps room for this one (Worker::open()): only a kernel short of memory refuses.
-    for (int result = -EAGAIN; result == -EAGAIN || result == -ENOMEM || result == -EINTR;) {
-        result = aio_.wake(seat->context);
-        if (result < 0) sched_yield();
-    }
+    // The context keeps room for this one (openContext()): only a kernel short of memory refuses.
+    // Then the monitor wakes the worker a little later (rouse()).
+    if (aio_.wake(seat->channel.context().context) == 0) return;
+    std::lock_guard lock(mutex_);
+    seat->asleep.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace mooncake::nvmeof_generic::io

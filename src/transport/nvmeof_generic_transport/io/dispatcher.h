@@ -11,8 +11,8 @@
 #include <mutex>
 #include <vector>
 
-#include "aio_context.h"
 #include "aio_syscalls.h"
+#include "channel.h"
 #include "conditions.h"
 #include "device.h"
 
@@ -25,24 +25,28 @@ namespace mooncake::nvmeof_generic::io {
 /// Thread-safe. The mutex is a leaf, and not held over the system call that wakes a worker.
 class Dispatcher {
  public:
-    /// A worker's place, with the context in which it waits.
-    struct Seat : AioContext {
-        uint32_t index = 0;  ///< of the common workers, those below Conditions::activeWorkers work
-        Lane lane = Lane::kCommon;
+    /// What a worker is to those who need one.
+    struct Seat {
+        Seat(Channel& ownChannel, Lane ownLane, uint32_t ownIndex)
+            : channel(ownChannel), lane(ownLane), index(ownIndex) {}
+        Channel& channel;  ///< in whose context it sleeps
+        const Lane lane;
+        const uint32_t index;            ///< in its lane
         std::atomic<bool> asleep{true};  ///< changed under the mutex
+        std::atomic<bool> stuck{false};  ///< in a system call; the monitor's
     };
 
     Dispatcher(AioSyscalls& aio, Conditions& conditions) : aio_(aio), conditions_(conditions) {}
 
-    /// Adds a worker that will run from now on. Its seat counts as asleep. Seats of the common lane
-    /// come in the order of their index.
+    /// Adds a worker that will run from now on. Its seat counts as asleep. Seats of a lane come in
+    /// the order of their index.
     void add(Seat& seat);
+
+    /// As many workers of each lane as are stuck; others work in their place.
+    void setStuck(Lane lane, uint32_t count);
 
     /// Announces a device that is ready, once for each Readiness.
     void push(Device& device, Lane lane);
-    void push(Device& device, Readiness ready) {
-        if (ready) push(device, *ready);
-    }
 
     /// Announces a device of the common lane if that wakes nobody.
     /// @return null then; otherwise the seat of the worker to be woken, and the device is still the
@@ -83,7 +87,8 @@ class Dispatcher {
     /// @param callersIdle  whether no caller has
     void waitForActivity(uint64_t seen, const std::function<bool()>& callersIdle);
 
-    /// A caller has submitted what no worker waits for: the monitor has to look after it.
+    /// A caller has submitted what no worker waits for: the monitor has to look after it. After a
+    /// sequentially consistent change of what waitForActivity() asks for.
     void noteCaller();
 
     /// Waits for a time, or until the pool stops.
@@ -95,8 +100,11 @@ class Dispatcher {
  private:
     static size_t index(Lane lane) { return static_cast<size_t>(lane); }
     bool works(const Seat& seat) const {
-        return seat.lane == Lane::kApart ||
-               seat.index < conditions_.activeWorkers.load(std::memory_order_relaxed);
+        const uint32_t wanted = seat.lane == Lane::kSlow
+                                    ? 1
+                                    : conditions_.activeWorkers.load(std::memory_order_relaxed);
+        return !seat.stuck.load(std::memory_order_relaxed) &&
+               seat.index < wanted + stuck_[index(seat.lane)].load(std::memory_order_relaxed);
     }
     void append(Device& device, Lane lane);
     bool isQuietLocked(uint64_t seen) const;
@@ -111,6 +119,7 @@ class Dispatcher {
     std::array<Device*, kLanes> head_{};
     std::array<Device*, kLanes> tail_{};
     std::array<std::atomic<uint32_t>, kLanes> readyCount_{};
+    std::array<std::atomic<uint32_t>, kLanes> stuck_{};
     std::vector<Seat*> seats_;
     std::atomic<uint64_t> wakeUps_{0};
     std::atomic<bool> stopping_{false};

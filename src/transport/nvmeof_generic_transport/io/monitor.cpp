@@ -4,13 +4,15 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
 
-// While no worker is awake, and whoever submits also takes what has ended, rounds become longer, up
-// to so many times. After so many rounds in which nobody does anything the monitor sleeps.
-constexpr uint32_t kLongestRound = 16;
+// After so many rounds in which nobody does anything the monitor sleeps.
 constexpr uint32_t kQuietRounds = 4;
 
 // Rounds in a row that every worker must have been busy in before another one is brought in.
@@ -21,129 +23,140 @@ constexpr double kBusy = 0.8;
 constexpr uint32_t kWindowRounds = 16;
 constexpr double kEnough = 0.6;
 
-constexpr uint64_t kTrimRounds = 128;
-
 }  // namespace
 
-Monitor::Monitor(const Tuning& tuning, WorkerWorld& world,
-                 std::vector<std::unique_ptr<Worker>>& workers, Crew& crew)
-    : tuning_(tuning), world_(world), workers_(workers), crew_(crew), seen_(workers.size()) {}
-
 Monitor::~Monitor() {
-    join();
+    if (thread_.joinable()) thread_.join();
+}
+
+Result<> Monitor::open() {
+    return make(Lane::kCommon, tuning_.firstEntries);
 }
 
 Result<> Monitor::start() {
-    if (Result<> ready = crew_.ensureSpare(); !ready.ok()) return ready;
+    Entry& first = lane(Lane::kCommon).front();
+    if (!first.runs) {
+        if (Result<> started = first.worker->start(); !started.ok()) return started;
+        services_.dispatcher.add(first.worker->seat());
+        first.runs = true;
+    }
     auto started = startThread("nvmeof-io-mon", [this] { run(); });
     if (!started.ok()) return started.error();
     thread_ = started.take();
     return {};
 }
 
-void Monitor::join() {
-    if (thread_.joinable()) thread_.join();
-}
-
 void Monitor::run() {
-    bringIn(0);
+    services_.channels.bind(nullptr);
+    Dispatcher& dispatcher = services_.dispatcher;
     uint32_t quiet = 0;
-    uint32_t length = 1;
-    uint64_t wakeUps = world_.dispatcher.wakeUps();
+    uint64_t wakeUps = dispatcher.wakeUps();
+    auto length = tuning_.tick;
     lastRound_ = std::chrono::steady_clock::now();
-    while (!world_.dispatcher.stopping()) {
-        if (length == 1) {
-            world_.dispatcher.waitFor(tuning_.tick);
-        } else {
-            world_.dispatcher.waitForWorkers(length * tuning_.tick, wakeUps);
-        }
-        const uint64_t tick = world_.conditions.tick.fetch_add(1, std::memory_order_relaxed);
-        const bool unattended = world_.callers.sweep();
-        lookForStuck();
+    while (!dispatcher.stopping()) {
+        dispatcher.waitFor(length);
+        conditions_.tick.fetch_add(1, std::memory_order_relaxed);
+        const auto swept = services_.progress.sweep();
+        lookForStuck(Lane::kCommon);
+        lookForStuck(Lane::kSlow);
         adjustActive();
-        world_.dispatcher.rouse();
-        if (tick % kTrimRounds == 0) trimDevices();
+        dispatcher.rouse();
 
+        length = swept == Progress::Sweep::kIdle ? tuning_.tick : tuning_.shortTick;
         // Read first: a worker that wakes while it is being asked ends the next wait.
-        const uint64_t wakeUpsNow = world_.dispatcher.wakeUps();
-        const bool workersSleep = world_.dispatcher.isQuiet(wakeUps);
+        const uint64_t wakeUpsNow = dispatcher.wakeUps();
+        const bool workersSleep = dispatcher.isQuiet(wakeUps);
         wakeUps = wakeUpsNow;
-        length = workersSleep && !unattended ? std::min(2 * length, kLongestRound) : 1;
-        if (!workersSleep || !world_.callers.idle()) {
+        if (!workersSleep || swept != Progress::Sweep::kIdle) {
             quiet = 0;
         } else if (++quiet >= kQuietRounds) {
-            // Twice: the first time finds that a device has been used before.
-            trimDevices();
-            trimDevices();
+            services_.channels.trim();
             // What is asked once in a round is asked again after a pause.
-            world_.conditions.tick.fetch_add(1, std::memory_order_relaxed);
-            world_.dispatcher.waitForActivity(wakeUps, [this] { return world_.callers.idle(); });
+            conditions_.tick.fetch_add(1, std::memory_order_relaxed);
+            dispatcher.waitForActivity(wakeUps, [this] { return services_.progress.idle(); });
             quiet = 0;
-            length = 1;
             lastRound_ = std::chrono::steady_clock::now();
         }
     }
 }
 
-void Monitor::lookForStuck() {
-    for (size_t i = 0; i < workers_.size(); ++i) {
-        Worker& worker = *workers_[i];
-        const uint64_t progress = worker.progress();
-        const bool stuck = Worker::inSystemCall(progress) && progress == seen_[i].progress;
-        seen_[i].progress = progress;
-        if (!stuck || !worker.threadWaits()) continue;
-        // Before the next one blocks there, too: where it does is to be kept away from the others.
-        if (!world_.conditions.apart.load(std::memory_order_relaxed) &&
-            bringIn(workers_.size() - 1)) {
-            world_.conditions.apart.store(true, std::memory_order_relaxed);
-        }
-        if (Result<> ready = crew_.ensureSpare(); !ready.ok()) {
-            LOG_EVERY_T(ERROR, 10)
-                << "an I/O thread is stuck in the kernel and cannot be replaced: "
-                << ready.error().message;
-            continue;
-        }
-        if (worker.depose(progress)) crew_.man(worker);
+void Monitor::lookForStuck(Lane which) {
+    Lanes& workers = lane(which);
+    uint32_t stuck = 0;
+    for (Entry& entry : workers) {
+        Worker& worker = *entry.worker;
+        const uint64_t now = worker.systemCalls();
+        const bool inside = Worker::isInside(now) && now == entry.systemCalls;
+        entry.systemCalls = now;
+        const bool is =
+            inside && (worker.seat().stuck.load(std::memory_order_relaxed) || worker.threadWaits());
+        worker.seat().stuck.store(is, std::memory_order_relaxed);
+        if (!is) continue;
+        ++stuck;
+        services_.progress.reapStuck(worker.seat().channel);
+    }
+    services_.dispatcher.setStuck(which, stuck);
+    if (stuck == 0) return;
+    // Before the next one blocks there, too: where it does is to be kept away from the others.
+    if (!conditions_.slowLane.load(std::memory_order_relaxed) && bringIn(Lane::kSlow, 0)) {
+        conditions_.slowLane.store(true, std::memory_order_relaxed);
+    }
+    const uint32_t wanted =
+        which == Lane::kSlow ? 1 : conditions_.activeWorkers.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < wanted + stuck; ++i) {
+        if (!bringIn(which, i)) break;
     }
 }
 
 /// @return whether the worker runs
-bool Monitor::bringIn(size_t index) {
-    Seen& seen = seen_[index];
-    if (seen.manned) return true;
-    Worker& worker = *workers_[index];
-    if (!worker.isOpen()) {
-        if (Result<> opened = worker.open(tuning_.furtherEntries); !opened.ok()) {
-            LOG_EVERY_T(WARNING, 60)
-                << "I/O goes on with fewer workers: " << opened.error().message;
-            return false;
-        }
-    }
-    if (Result<> ready = crew_.ensureSpare(); !ready.ok()) {
-        LOG_EVERY_T(WARNING, 60) << "I/O goes on with fewer workers: " << ready.error().message;
+bool Monitor::bringIn(Lane which, size_t index) {
+    const auto failed = [](const Result<>& result) {
+        LOG_EVERY_T(WARNING, 60) << "I/O goes on with fewer workers: " << result.error().message;
         return false;
+    };
+    Lanes& workers = lane(which);
+    if (index == workers.size()) {
+        if (Result<> made = make(which, tuning_.furtherEntries); !made.ok()) return failed(made);
     }
-    world_.dispatcher.add(worker.seat());
-    crew_.man(worker);
-    seen.manned = true;
+    Entry& entry = workers[index];
+    if (entry.runs) return true;
+    if (Result<> started = entry.worker->start(); !started.ok()) return failed(started);
+    services_.dispatcher.add(entry.worker->seat());
+    entry.runs = true;
     return true;
+}
+
+/// Adds a worker to a lane, with a context, but without a thread.
+Result<> Monitor::make(Lane which, uint32_t entries) {
+    if (spare_ == nullptr) spare_ = services_.channels.add();
+    if (spare_ == nullptr) return makeError(ENOMEM, "a channel for an I/O worker");
+    if (Result<> opened = spare_->tryOpen(services_.aio, entries); !opened.ok()) return opened;
+    Channel& channel = *std::exchange(spare_, nullptr);
+    Lanes& workers = lane(which);
+    workers.push_back({std::make_unique<Worker>(services_, channel, which,
+                                                static_cast<uint32_t>(workers.size()))});
+    return {};
 }
 
 void Monitor::adjustActive() {
     const auto now = std::chrono::steady_clock::now();
     const std::chrono::nanoseconds passed = now - lastRound_;
     lastRound_ = now;
-    const uint32_t active = world_.conditions.activeWorkers.load(std::memory_order_relaxed);
+    const uint32_t active = conditions_.activeWorkers.load(std::memory_order_relaxed);
 
     bool allBusy = true;
-    for (uint32_t i = 0; i < active; ++i) {
+    uint32_t seen = 0;
+    for (Entry& entry : lane(Lane::kCommon)) {
+        if (seen == active) break;
+        if (entry.worker->seat().stuck.load(std::memory_order_relaxed)) continue;
+        ++seen;
         // Without rest is not enough: a thread that waits for a processor has none either, and
         // another one would only make it wait longer.
-        if (workers_[i]->tookRest()) allBusy = false;
+        if (entry.worker->tookRest()) allBusy = false;
         if (!allBusy && active == 1) break;
-        const int64_t cpuTime = workers_[i]->cpuTime();
-        const int64_t used = std::clamp<int64_t>(cpuTime - seen_[i].cpuTime, 0, passed.count());
-        seen_[i].cpuTime = cpuTime;
+        const int64_t cpuTime = entry.worker->cpuTime();
+        const int64_t used = std::clamp<int64_t>(cpuTime - entry.cpuTime, 0, passed.count());
+        entry.cpuTime = cpuTime;
         windowCpu_ += used;
         if (static_cast<double>(used) < kBusy * static_cast<double>(passed.count())) {
             allBusy = false;
@@ -155,11 +168,14 @@ void Monitor::adjustActive() {
 
     if (busyRounds_ >= kBusyRounds && active < tuning_.mostActive) {
         busyRounds_ = 0;
-        if (bringIn(active)) world_.dispatcher.setActive(active + 1);
+        const size_t next = std::count_if(lane(Lane::kCommon).begin(), lane(Lane::kCommon).end(),
+                                          [](const Entry& entry) { return entry.runs; });
+        if (next > active || bringIn(Lane::kCommon, next))
+            services_.dispatcher.setActive(active + 1);
     } else if (windowRounds_ >= kWindowRounds) {
         if (active > 1 && static_cast<double>(windowCpu_) <
                               kEnough * static_cast<double>(windowTime_.count()) * (active - 1)) {
-            world_.dispatcher.setActive(active - 1);
+            services_.dispatcher.setActive(active - 1);
         }
     } else {
         return;
@@ -167,10 +183,6 @@ void Monitor::adjustActive() {
     windowRounds_ = 0;
     windowCpu_ = 0;
     windowTime_ = {};
-}
-
-void Monitor::trimDevices() {
-    for (const auto& device : world_.registry.all()) device->trim();
 }
 
 }  // namespace mooncake::nvmeof_generic::io

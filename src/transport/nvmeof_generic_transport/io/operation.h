@@ -4,6 +4,7 @@
 
 #include <libaio.h>
 
+#include <cassert>
 #include <cstdint>
 #include <utility>
 
@@ -27,28 +28,37 @@ enum class OperationKind : uint8_t {
     kMerge,   ///< a write of a part of one block: the block is read, merged and written back
 };
 
+/// Where an operation is on its way. Each step is taken by the thread that has the operation.
+enum class OperationState : uint8_t {
+    kPlanned,  ///< holds nothing yet
+    kStarted,  ///< holds a place of its device, its bounce buffers and its blocks; to be submitted
+    kInKernel,
+};
+
+class Channel;
+
 /// The pieces follow each other on the device without a gap, the first at `begin + lead`.
 struct Operation {
     static constexpr uint32_t kMostChunks = 4;
 
     iocb control;
-    Operation* next = nullptr;  ///< in an OperationQueue
-    Operation* nextWrite = nullptr;
-    Operation* previousWrite = nullptr;  ///< in the device's writes in flight
+    Operation* next = nullptr;           ///< in an OperationQueue or an OperationCache
+    Operation* nextWrite = nullptr;      ///< in the WriteGuard
+    Operation* previousWrite = nullptr;  ///< the same
     Device* device = nullptr;
-    uint64_t begin = 0;     ///< first byte of the transfer on the device; a multiple of the block
-    uint32_t length = 0;    ///< bytes of the transfer; a multiple of the block
-    uint32_t lead = 0;      ///< bytes of the transfer before the first piece
-    uint32_t done = 0;      ///< bytes that earlier system calls have moved; a multiple of the block
-    uint32_t asked = 0;     ///< bytes that the present system call is to move
-    uint8_t startedAt = 0;  ///< of InFlightAges
-    uint8_t attempts = 0;   ///< system calls without progress that the kernel wants repeated
+    Channel* home = nullptr;  ///< whose memory it is
+    uint64_t begin = 0;       ///< first byte of the transfer on the device; a multiple of the block
+    uint32_t length = 0;      ///< bytes of the transfer; a multiple of the block
+    uint32_t lead = 0;        ///< bytes of the transfer before the first piece
+    uint32_t done = 0;   ///< bytes that earlier system calls have moved; a multiple of the block
+    uint32_t asked = 0;  ///< bytes that the present system call is to move
+    uint8_t generation = 0;  ///< of its place, see InFlight
+    uint8_t attempts = 0;    ///< system calls without progress that the kernel wants repeated
     IoOp op = IoOp::kRead;
     OperationKind kind = OperationKind::kDirect;
-    bool started = false;   ///< counts as in flight, holds its bounce buffers and its blocks
-    bool merged = false;    ///< of a merge: the block has been read, its write is next
-    bool nowait = false;    ///< the present system call was not to wait
-    bool returned = false;  ///< the kernel had it and gave it back unfinished
+    OperationState state = OperationState::kPlanned;
+    bool merged = false;  ///< of a merge: the block has been read, its write is next
+    bool nowait = false;  ///< the present system call was not to wait
     uint8_t chunkCount = 0;
     uint32_t chunks[kMostChunks];  ///< bounce buffers, see BouncePool
     GrowArray<Piece> pieces;
@@ -56,6 +66,20 @@ struct Operation {
     uint64_t end() const { return begin + length; }
     bool overlaps(const Operation& other) const {
         return begin < other.end() && other.begin < end();
+    }
+    void change(OperationState from, OperationState to) {
+        assert(state == from);
+        static_cast<void>(from);
+        state = to;
+    }
+    /// As a fresh one, but for the memory that it keeps.
+    void clear() {
+        done = 0;
+        attempts = 0;
+        state = OperationState::kPlanned;
+        merged = false;
+        chunkCount = 0;
+        pieces.clear();
     }
 };
 // A request that is in flight alone, with its operation, stays below 256 bytes.
@@ -71,6 +95,7 @@ class OperationQueue {
     OperationQueue& operator=(const OperationQueue&) = delete;
 
     bool empty() const { return head_ == nullptr; }
+    Operation* head() const { return head_; }
 
     void push(Operation* operation) {
         operation->next = nullptr;
@@ -84,10 +109,6 @@ class OperationQueue {
             if (head_ == nullptr) tail_ = nullptr;
         }
         return operation;
-    }
-    template <class Visit>
-    void forEach(Visit visit) const {
-        for (const Operation* each = head_; each != nullptr; each = each->next) visit(*each);
     }
     void append(OperationQueue&& other) {
         if (other.empty()) return;

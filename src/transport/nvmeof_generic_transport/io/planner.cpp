@@ -34,14 +34,15 @@ uint64_t bytesToHugePageEnd(const char* memory) {
 /// How many bytes at the start of what is left of a request can go directly.
 uint64_t directBytes(const PlanRules& rules, const Request& request) {
     if (rules.mode == DirectIo::kOff) return 0;
-    const auto memory = reinterpret_cast<uintptr_t>(request.buffer);
+    const auto memory = reinterpret_cast<uintptr_t>(request.restBuffer());
     if ((memory & (rules.memoryAlignment - 1)) != 0) return 0;
-    if ((request.offset & (rules.blockSize - 1)) != 0) return 0;
-    const uint64_t whole = roundDown(request.length, rules.blockSize);
-    if (request.op == IoOp::kWrite) {
-        return std::min(whole, roundDown(bytesToHugePageEnd(request.buffer), rules.blockSize));
+    if ((request.restOffset() & (rules.blockSize - 1)) != 0) return 0;
+    const uint64_t whole = roundDown(request.restLength(), rules.blockSize);
+    if (request.write) {
+        return std::min(whole,
+                        roundDown(bytesToHugePageEnd(request.restBuffer()), rules.blockSize));
     }
-    if (whole == request.length) return whole;
+    if (whole == request.restLength()) return whole;
     return whole >= kWorthTwoReads ? whole : 0;
 }
 
@@ -57,17 +58,19 @@ struct RunLimits {
 };
 
 Run survey(const PlanRules& rules, const Request* request, bool direct, RunLimits limits) {
-    const IoOp op = request->op;
-    Run run{request->offset, 0};
+    const bool write = request->write;
+    Run run{request->restOffset(), 0};
     while (true) {
-        const uint64_t usable = direct ? directBytes(rules, *request) : request->length;
+        const uint64_t usable = direct ? directBytes(rules, *request) : request->restLength();
         const uint64_t taken = std::min(usable, limits.end - run.end);
         run.end += taken;
         ++run.pieces;
-        if (taken < request->length || run.end == limits.end || run.pieces == limits.pieces) break;
-        if (direct && op == IoOp::kWrite && taken == bytesToHugePageEnd(request->buffer)) break;
+        if (taken < request->restLength() || run.end == limits.end || run.pieces == limits.pieces)
+            break;
+        if (direct && write && taken == bytesToHugePageEnd(request->restBuffer())) break;
         request = request->next;
-        if (request == nullptr || request->op != op || request->offset != run.end) break;
+        if (request == nullptr || request->write != write || request->restOffset() != run.end)
+            break;
         if ((directBytes(rules, *request) != 0) != direct) break;
     }
     return run;
@@ -76,18 +79,15 @@ Run survey(const PlanRules& rules, const Request* request, bool direct, RunLimit
 /// Moves what lies before `end` from the queue into the operation.
 void consume(RequestQueue& queue, uint64_t end, Operation& operation) {
     Request* request = queue.head();
-    for (uint64_t at = request->offset; at < end; request = queue.head()) {
-        const auto length = static_cast<uint32_t>(std::min(request->length, end - at));
-        operation.pieces.push({request, request->buffer, length});
+    for (uint64_t at = request->restOffset(); at < end; request = queue.head()) {
+        const auto length = static_cast<uint32_t>(std::min(request->restLength(), end - at));
+        operation.pieces.push({request, request->restBuffer(), length});
         at += length;
-        if (length == request->length) {
+        request->planned += length;
+        if (request->planned == request->length) {
             // The part that stood for "not all planned" now stands for this piece.
-            request->length = 0;
             queue.pop();
         } else {
-            request->buffer += length;
-            request->offset += length;
-            request->length -= length;
             request->parts.fetch_add(1, std::memory_order_relaxed);
         }
     }
@@ -111,14 +111,14 @@ int refusal(const PlanRules& rules, uint64_t size, const IoRequest& request) {
 void planNext(const PlanRules& rules, RequestQueue& queue, Joining joining, Operation& operation) {
     const Request& head = *queue.head();
     const uint64_t block = rules.blockSize;
-    const uint64_t start = head.offset;
+    const uint64_t start = head.restOffset();
     const uint64_t firstBlock = roundDown(start, block);
     const bool direct = directBytes(rules, head) != 0;
 
     const auto limitEnd = [&]() -> uint64_t {
         if (direct) return start + rules.maxDirectBytes;
         // What comes before the first whole block of a write is a merge.
-        if (head.op == IoOp::kWrite && start != firstBlock) return firstBlock + block;
+        if (head.write && start != firstBlock) return firstBlock + block;
         return firstBlock + rules.maxStagedBytes;
     }();
     RunLimits limits{limitEnd, joining == Joining::kAllowed ? IOV_MAX : 1U};
@@ -128,13 +128,13 @@ void planNext(const PlanRules& rules, RequestQueue& queue, Joining joining, Oper
         run = survey(rules, &head, direct, limits);
     }
 
-    operation.op = head.op;
+    operation.op = head.op();
     operation.begin = firstBlock;
     operation.lead = static_cast<uint32_t>(start - firstBlock);
     if (direct) {
         operation.kind = OperationKind::kDirect;
         operation.length = static_cast<uint32_t>(run.end - start);
-    } else if (head.op == IoOp::kRead) {
+    } else if (!head.write) {
         operation.kind = OperationKind::kStaged;
         operation.length = static_cast<uint32_t>(roundUp(run.end, block) - firstBlock);
     } else if (start == firstBlock && run.end - start >= block) {

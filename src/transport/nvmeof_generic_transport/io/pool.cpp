@@ -6,23 +6,26 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <chrono>
 #include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "bounce_pool.h"
-#include "callers.h"
+#include "caller_submit.h"
+#include "channels.h"
 #include "conditions.h"
-#include "crew.h"
 #include "device.h"
 #include "device_registry.h"
 #include "dispatcher.h"
+#include "monitor.h"
 #include "options.h"
+#include "progress.h"
 #include "worker.h"
+#include "write_guard.h"
 
 namespace mooncake::nvmeof_generic {
 namespace io {
@@ -32,9 +35,6 @@ namespace {
 // at the default depth, a few percent of the default fs.aio-max-nr.
 constexpr uint32_t kFirstEntries = 2048;
 constexpr uint32_t kFurtherEntries = 1024;
-
-// Requests queued under one lock.
-constexpr size_t kAtOnce = 512;
 
 constexpr std::chrono::seconds kDrainReport{5};
 
@@ -51,27 +51,23 @@ class Pool final : public IoPool {
         : options_(options),
           aio_(std::move(aio)),
           bounce_(std::move(bounce)),
+          channels_(*aio_),
           dispatcher_(*aio_, conditions_),
-          callers_(*aio_, conditions_, *bounce_, dispatcher_),
-          world_{*aio_, conditions_, dispatcher_, *bounce_, registry_, callers_, options.spin} {
-        for (uint32_t i = 0; i < options.numWorkers; ++i) {
-            workers_.push_back(std::make_unique<Worker>(world_, i, Lane::kCommon));
-        }
-        workers_.push_back(std::make_unique<Worker>(world_, options.numWorkers, Lane::kApart));
-        monitor_ = std::make_unique<Monitor>(
-            Monitor::Tuning{.firstEntries = kFirstEntries,
-                            .furtherEntries = kFurtherEntries,
-                            .mostActive = std::min(options.numWorkers, processors())},
-            world_, workers_, crew_);
-    }
+          submit_(*aio_, conditions_, *bounce_, channels_, dispatcher_, options.maxIoBytes),
+          progress_(*aio_, conditions_, *bounce_, channels_, submit_),
+          services_{*aio_, dispatcher_, *bounce_, registry_, channels_, progress_, options.spin},
+          monitor_({.firstEntries = kFirstEntries,
+                    .furtherEntries = kFurtherEntries,
+                    .mostActive = std::min(options.numWorkers, processors())},
+                   services_, conditions_) {}
 
     ~Pool() override {
-        for (const auto& device : registry_.all()) shut(*device);
+        for (const auto& device : registry_.all()) device->shut();
         while (!registry_.waitUntilEmpty(kDrainReport)) reportDraining();
         dispatcher_.stop();
     }
 
-    Result<> open() { return workers_.front()->open(kFirstEntries); }
+    Result<> open() { return monitor_.open(); }
 
     int openFlags() const override { return O_DIRECT; }
 
@@ -80,60 +76,37 @@ class Pool final : public IoPool {
         {
             std::lock_guard lock(startMutex_);
             if (!started_) {
-                if (Result<> started = monitor_->start(); !started.ok()) return started.error();
+                if (Result<> started = monitor_.start(); !started.ok()) return started.error();
                 started_ = true;
             }
         }
         const PlanRules rules =
             planRules(options_, spec.blockSize, memoryAlignment(spec.fd.get(), spec.blockSize),
                       bounce_->chunks());
-        auto device = std::make_shared<Device>(std::move(spec), rules, options_.queueDepth,
-                                               options_.durableWrites, *bounce_, conditions_);
+        auto device =
+            std::make_shared<Device>(std::move(spec), rules, options_.queueDepth,
+                                     options_.durableWrites, *bounce_, conditions_, dispatcher_);
         registry_.add(device);
         return std::shared_ptr<IoDevice>(std::move(device));
     }
 
-    void submit(const std::shared_ptr<IoDevice>& handle, const IoRequest* requests,
-                size_t count) override {
-        auto& device = static_cast<Device&>(*handle);
-        const auto refuse = [&](const IoRequest& request, int error) {
-            device.listener().onIoDone(request.context, error, 0);
-        };
-        const bool small = !callers_.enabled() && isSmall(requests, count);
-        for (size_t at = 0; at < count;) {
-            if (const int error = refusal(device.rules(), device.size(), requests[at])) {
-                refuse(requests[at++], error);
-                continue;
-            }
-            size_t end = at + 1;
-            while (end < count && end - at < kAtOnce &&
-                   refusal(device.rules(), device.size(), requests[end]) == 0) {
-                ++end;
-            }
-            const Device::Admission admission = take(device, requests + at, end - at, small);
-            for (at += admission.taken; at < end; ++at) {
-                if (admission.error == ECANCELED) {
-                    device.listener().onIoReturned(requests[at]);
-                } else {
-                    refuse(requests[at], admission.error);
-                }
-            }
-        }
+    using IoPool::submit;
+    void submit(const IoItem* items, size_t count, Submitter who) noexcept override {
+        submit_.submit(items, count, who);
     }
 
-    void enablePolling() override { callers_.enable(); }
-    bool poll() override { return callers_.poll(); }
-    bool wait(std::chrono::nanoseconds limit) override { return callers_.wait(limit); }
+    void enablePolling() override { submit_.enablePolling(); }
+    bool poll() override { return progress_.poll(); }
+    bool wait(std::chrono::nanoseconds limit) override { return progress_.wait(limit); }
 
     SubmitCounts submitCounts() const override {
         SubmitCounts counts;
-        callers_.addTo(counts);
-        for (const auto& worker : workers_) std::as_const(*worker).seat().addTo(counts);
+        channels_.forEach([&counts](const Channel& channel) { channel.context().addTo(counts); });
         return counts;
     }
 
     void closeDevice(const std::shared_ptr<IoDevice>& handle) override {
-        shut(static_cast<Device&>(*handle));
+        static_cast<Device&>(*handle).shut();
     }
 
  private:
@@ -158,31 +131,9 @@ class Pool final : public IoPool {
         return {};
     }
 
-    /// Whether it takes longer to wake a worker than to submit them.
-    bool isSmall(const IoRequest* requests, size_t count) const {
-        uint64_t bytes = 0;
-        for (size_t i = 0; i < count && i < Batch::kMostForCaller; ++i) bytes += requests[i].length;
-        return count <= Batch::kMostForCaller && bytes <= options_.maxIoBytes;
-    }
-
-    /// Queues requests, and sees to it that somebody submits them.
-    Device::Admission take(Device& device, const IoRequest* requests, size_t count, bool small) {
-        if (callers_.enabled()) return callers_.admit(device, requests, count);
-        const Device::Admission admission = device.admit(requests, count);
-        if (admission.ready && small) {
-            callers_.serve(device, *admission.ready);
-        } else {
-            dispatcher_.push(device, admission.ready);
-        }
-        return admission;
-    }
-
-    void shut(Device& device) { dispatcher_.push(device, device.shut()); }
-
     void reportDraining() {
         for (const auto& device : registry_.all()) {
-            const Device::Load load = device->load();
-            LOG(WARNING) << "shutting I/O down: waiting for " << load.inFlight
+            LOG(WARNING) << "shutting I/O down: waiting for " << device->inFlight()
                          << " I/Os that the kernel has for " << device->name();
         }
     }
@@ -191,13 +142,13 @@ class Pool final : public IoPool {
     const std::unique_ptr<AioSyscalls> aio_;
     const std::unique_ptr<BouncePool> bounce_;
     Conditions conditions_;
+    Channels channels_;
     Dispatcher dispatcher_;
-    Callers callers_;
+    CallerSubmit submit_;
+    Progress progress_;
     DeviceRegistry registry_;
-    WorkerWorld world_;
-    std::vector<std::unique_ptr<Worker>> workers_;
-    Crew crew_;                         // its threads run the workers
-    std::unique_ptr<Monitor> monitor_;  // its thread uses the crew
+    WorkerServices services_;
+    Monitor monitor_;  // its threads use all of the above
     std::mutex startMutex_;
     bool started_ = false;
 };
@@ -215,6 +166,22 @@ Result<std::unique_ptr<IoPool>> createPool(const IoOptions& options,
 }
 
 }  // namespace io
+
+std::shared_ptr<io::WriteGuard> makeWriteGuard() {
+    return std::make_shared<io::WriteGuard>();
+}
+
+void IoPool::submit(const std::shared_ptr<IoDevice>& device, const IoRequest* requests,
+                    size_t count, Submitter who) noexcept {
+    std::array<IoItem, 256> items;
+    for (size_t at = 0; at < count;) {
+        size_t filled = 0;
+        for (; at < count && filled < items.size(); ++at, ++filled) {
+            items[filled] = {device.get(), requests[at]};
+        }
+        submit(items.data(), filled, who);
+    }
+}
 
 Result<std::unique_ptr<IoPool>> IoPool::create(const IoOptions& options) {
     auto aio = io::makeKernelAio();

@@ -15,69 +15,78 @@ namespace mooncake::nvmeof_generic::io {
 /// A request is cut into pieces, each carried by one operation; it ends when all of it has been
 /// planned and every piece has ended. Pieces may end on several threads at once.
 ///
-/// `buffer`, `offset` and `length` describe what has not been planned yet, and once the device has
-/// been shut also what was planned and never reached the kernel (unplan()); they belong to the
-/// queue and are guarded by the device's mutex.
+/// `planned` belongs to the thread that plans the request, or to the queue that holds it.
 struct Request {
-    Request* next;
-    char* buffer;
-    uint64_t offset;
-    uint64_t length;
-    void* context;  ///< the caller's; of a retry, the Request of which it retries a piece
-    std::atomic<uint64_t> moved;
-    std::atomic<uint32_t> parts;  ///< pieces that have not ended, plus one while length > 0
-    std::atomic<int32_t> error;   ///< the first error of a piece, or 0
-    IoOp op;
-    bool isRetry;
-    std::atomic<bool> reached;  ///< a piece that did not end well had been handed to the kernel
+    /// In `outcome`: the kernel has had a write of one of its pieces, which may have had an effect.
+    static constexpr uint16_t kWritten = 0x8000;
+    static constexpr uint16_t kErrorMask = 0x7fff;
 
-    void start(IoOp operation, void* memory, uint64_t from, uint64_t bytes, void* owner,
-               bool retry) {
+    Request* next;
+    char* buffer;      ///< of the whole request, as are `offset` and `length`
+    uint64_t offset;   ///< bytes from the start of the device
+    uint64_t length;   ///< bytes
+    uint64_t planned;  ///< bytes at its start that operations carry
+    void* context;     ///< the caller's; of a retry, the Request of which it retries a piece
+    std::atomic<uint64_t> moved;
+    std::atomic<uint32_t> parts;    ///< pieces that have not ended, plus one until all is planned
+    std::atomic<uint16_t> outcome;  ///< the first error of a piece, or 0; with kWritten
+    uint16_t channel : 14;          ///< number of the channel whose memory it is
+    uint16_t write : 1;
+    uint16_t retry : 1;
+
+    void start(IoOp op, void* memory, uint64_t from, uint64_t bytes, void* owner, bool isRetry) {
         next = nullptr;
         buffer = static_cast<char*>(memory);
         offset = from;
         length = bytes;
+        planned = 0;
         context = owner;
         moved.store(0, std::memory_order_relaxed);
         parts.store(1, std::memory_order_relaxed);
-        error.store(0, std::memory_order_relaxed);
-        op = operation;
-        isRetry = retry;
-        reached.store(false, std::memory_order_relaxed);
+        outcome.store(0, std::memory_order_relaxed);
+        write = op == IoOp::kWrite;
+        retry = isRetry;
     }
 
-    /// Takes back what was planned of it. @param at  the piece's first byte on the device
-    void unplan(char* memory, uint64_t at, uint32_t bytes) {
-        // Pieces come in any order, and what has not been planned lies behind them all.
-        if (at < offset) {
-            offset = at;
-            buffer = memory;
-        }
-        length += bytes;
-    }
+    IoOp op() const { return write ? IoOp::kWrite : IoOp::kRead; }
+    // What has not been planned.
+    char* restBuffer() const { return buffer + planned; }
+    uint64_t restOffset() const { return offset + planned; }
+    uint64_t restLength() const { return length - planned; }
 
-    /// Of one that has ended: whether no byte of it was ever handed to the kernel. Then `buffer`,
-    /// `offset` and `length` are all of it again.
-    bool untouched() const {
-        return error.load(std::memory_order_relaxed) == ECANCELED &&
-               moved.load(std::memory_order_relaxed) == 0 &&
-               !reached.load(std::memory_order_relaxed);
+    int error() const { return outcome.load(std::memory_order_relaxed) & kErrorMask; }
+    void noteWritten() { outcome.fetch_or(kWritten, std::memory_order_relaxed); }
+
+    /// Of one that has ended: whether it may be submitted anew as if it never had been. A read may
+    /// always; a write of which the kernel has had a part may not.
+    bool canBeReturned() const {
+        const uint16_t now = outcome.load(std::memory_order_relaxed);
+        return (now & kErrorMask) == ECANCELED &&
+               (!write || ((now & kWritten) == 0 && moved.load(std::memory_order_relaxed) == 0));
     }
 
     /// Ends a piece. @return true when it was the last: the request has ended and is the caller's
     bool endPiece(int pieceError, uint64_t pieceMoved) {
-        if (pieceError != 0) {
-            int32_t none = 0;
-            error.compare_exchange_strong(none, pieceError, std::memory_order_relaxed);
-        }
         // Who holds the only part left is alone with the request.
-        if (parts.load(std::memory_order_acquire) == 1) {
+        const bool alone = parts.load(std::memory_order_acquire) == 1;
+        if (pieceError != 0) noteError(static_cast<uint16_t>(pieceError));
+        if (alone) {
             moved.store(moved.load(std::memory_order_relaxed) + pieceMoved,
                         std::memory_order_relaxed);
             return true;
         }
         moved.fetch_add(pieceMoved, std::memory_order_relaxed);
         return parts.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    }
+
+ private:
+    /// The first error counts.
+    void noteError(uint16_t pieceError) {
+        uint16_t now = outcome.load(std::memory_order_relaxed);
+        while ((now & kErrorMask) == 0 &&
+               !outcome.compare_exchange_weak(now, static_cast<uint16_t>(now | pieceError),
+                                              std::memory_order_relaxed)) {
+        }
     }
 };
 static_assert(sizeof(Request) <= 64);

@@ -20,6 +20,7 @@ bool RequestSlab::grow() {
     if (slab == nullptr) return false;
     slab->next = slabs_;
     slabs_ = slab;
+    footprint_ += sizeof(Slab);
     for (size_t i = kRequests; i-- > 0;) {
         slab->requests[i].next = free_;
         free_ = &slab->requests[i];
@@ -30,12 +31,7 @@ bool RequestSlab::grow() {
 void RequestSlab::freeSlabs() {
     while (slabs_ != nullptr) delete std::exchange(slabs_, slabs_->next);
     free_ = nullptr;
-}
-
-size_t RequestSlab::footprint() const {
-    size_t bytes = 0;
-    for (const Slab* slab = slabs_; slab != nullptr; slab = slab->next) bytes += sizeof(Slab);
-    return bytes;
+    footprint_ = 0;
 }
 
 }  // namespace mooncake::nvmeof_generic::io

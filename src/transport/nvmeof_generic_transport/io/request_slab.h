@@ -34,9 +34,10 @@ class RequestSlab {
         if (used_ == 0) freeSlabs();
     }
 
+    bool hasFree() const { return free_ != nullptr; }
     size_t used() const { return used_; }
     /// Bytes taken from the system.
-    size_t footprint() const;
+    size_t footprint() const { return footprint_; }
 
  private:
     struct Slab;
@@ -46,6 +47,7 @@ class RequestSlab {
     Request* free_ = nullptr;
     Slab* slabs_ = nullptr;
     size_t used_ = 0;
+    size_t footprint_ = 0;
 };
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "completion.h"
-#include "settle.h"
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
@@ -35,21 +35,20 @@ inline void relax() {
 
 }  // namespace
 
-Worker::Worker(WorkerWorld& world, uint32_t index, Lane lane) : world_(world) {
-    seat_.index = index;
-    seat_.lane = lane;
-}
+Worker::Worker(WorkerServices& services, Channel& channel, Lane lane, uint32_t index)
+    : services_(services), channel_(channel), seat_(channel, lane, index) {}
 
 Worker::~Worker() {
-    if (isOpen()) world_.aio.destroy(seat_.context);
+    if (handle_.joinable()) handle_.join();
 }
 
-Result<> Worker::open(uint32_t entries) {
-    return openContext(world_.aio, entries, seat_);
-}
-
-bool Worker::depose(uint64_t progress) {
-    return progress_.compare_exchange_strong(progress, progress + 1, std::memory_order_acq_rel);
+Result<> Worker::start() {
+    const std::string name =
+        (seat_.lane == Lane::kSlow ? "nvmeof-slow-" : "nvmeof-io-") + std::to_string(seat_.index);
+    auto started = startThread(name, [this] { run(); });
+    if (!started.ok()) return started.error();
+    handle_ = started.take();
+    return {};
 }
 
 bool Worker::threadWaits() const {
@@ -77,114 +76,110 @@ void Worker::run() {
         cpuClock_.store(clock, std::memory_order_relaxed);
     }
     thread_.store(gettid(), std::memory_order_release);
-    world_.dispatcher.wakeUp(seat_);
-    Tenure tenure{progress_.load(std::memory_order_acquire), {}};
-    while (turn(tenure)) {
+    services_.channels.bind(&channel_);
+    services_.dispatcher.wakeUp(seat_);
+    while (work()) {
     }
+    services_.channels.bind(nullptr);
 }
 
 /// @return false when the thread has to leave
-bool Worker::turn(Tenure& tenure) {
+bool Worker::work() {
     io_event events[kMostEvents];
-    int count = reap(events);
-    handle(events, count);
-    if (Device* device = world_.dispatcher.pop(seat_)) return serve(tenure, *device);
+    const int count = reap(events);
+    settle(events, count);
+    if (Device* device = services_.dispatcher.pop(seat_)) {
+        serve(*device);
+        return true;
+    }
     if (count > 0) return true;
-    if (world_.dispatcher.stopping()) return false;
-    count = rest(events);
-    handle(events, count);
+    if (services_.dispatcher.stopping()) return false;
+    settle(events, rest(events));
     return true;
 }
 
 int Worker::reap(io_event* events) {
-    return std::max(0, world_.aio.reap(seat_.context, kMostEvents, events));
+    // The monitor has the right only for moments, and while this thread is stuck.
+    if (!channel_.tryReap()) return 0;
+    const int count = services_.aio.reap(channel_.context().context, kMostEvents, events);
+    channel_.endReap();
+    return std::max(0, count);
 }
 
-void Worker::handle(io_event* events, int count) {
-    const uint32_t ended =
-        settle(world_.bounce, seat_, events, count,
-               [this](Device& device, Lane lane) { world_.dispatcher.push(device, lane); });
-    if (ended == 0) return;
-    world_.callers.noteEnd();
+void Worker::settle(const io_event* events, int count) {
+    if (count == 0) return;
+    RequestEnd end(services_.channels, services_.aio, &channel_);
+    io::settle(services_.bounce, channel_.context(), events, count, end, nullptr);
+    if (end.ended() > 0) services_.progress.noteEnded(&channel_);
     if (paused_ != nullptr) resumePaused();
 }
 
-void Worker::report(Device& device, Harvest& harvest) {
-    deliver(world_.bounce, device, harvest,
-            [this](Device& ready, Lane lane) { world_.dispatcher.push(ready, lane); });
-}
-
-bool Worker::serve(Tenure& tenure, Device& device) {
-    Batch& batch = tenure.submission.batch;
-    switch (device.take(seat_.freeSlots(), batch)) {
+void Worker::serve(Device& device) {
+    Batch& batch = submission_.batch;
+    switch (device.take(channel_.context().freeSlots(), channel_, batch)) {
         case Duty::kNone:
-            return true;
+            return;
         case Duty::kSubmit:
-            return submit(tenure, device);
+            return submit(device);
         case Duty::kPause:
-            pause(device);
-            return true;
+            return pause(device);
         case Duty::kCancel: {
-            Harvest harvest;
-            cancelQueued(device, harvest);
-            report(device, harvest);
-            world_.dispatcher.push(device, device.endTurn(batch, 0, Turn::kWell));
-            return true;
+            RequestEnd end(services_.channels, services_.aio, &channel_);
+            cancelQueued(device, end);
+            if (end.ended() > 0) services_.progress.noteEnded(&channel_);
+            return device.endTurn(batch, 0, Turn::kWell);
         }
         case Duty::kClose:
-            return closeDevice(tenure, device);
+            return closeDevice(device);
     }
-    return true;
 }
 
-bool Worker::submit(Tenure& tenure, Device& device) {
-    Submission& submission = tenure.submission;
-    const size_t count = submission.batch.count;
-    prepare(world_.bounce, device, Waiting::kAllowed, submission);
+void Worker::submit(Device& device) {
+    AioContext& context = channel_.context();
+    Batch& batch = submission_.batch;
+    prepare(services_.bounce, Waiting::kAllowed, submission_);
 
-    Harvest harvest;
+    RequestEnd end(services_.channels, services_.aio, &channel_);
+    Completions completions;
     Turn how = Turn::kWell;
-    bool mine = true;
     size_t at = 0;
-    while (at < count) {
-        const auto left = static_cast<uint32_t>(count - at);
-        // A deposed thread settles its share late: the count is right all the same.
-        const uint32_t others = seat_.inFlight.fetch_add(left, std::memory_order_release);
-        enterSystemCall(tenure);
-        const int result = world_.aio.submit(seat_.context, left, &submission.controls[at]);
-        mine = leaveSystemCall(tenure);
+    while (at < batch.count) {
+        const auto left = static_cast<uint32_t>(batch.count - at);
+        const uint32_t others = context.inFlight.fetch_add(left, std::memory_order_release);
+        systemCalls_.fetch_add(1, std::memory_order_release);
+        const int result = services_.aio.submit(context.context, left, &submission_.controls[at]);
+        systemCalls_.fetch_add(1, std::memory_order_release);
         const auto taken = static_cast<uint32_t>(std::max(result, 0));
-        seat_.noteSubmit(taken);
-        if (taken < left) seat_.inFlight.fetch_sub(left - taken, std::memory_order_release);
+        context.noteSubmit(taken, true);
+        if (taken < left) context.inFlight.fetch_sub(left - taken, std::memory_order_release);
         at += taken;
-        if (!mine) {
+        if (seat_.stuck.load(std::memory_order_relaxed)) {
             how = Turn::kBlocked;
             break;
         }
         if (taken > 0) {
-            // Of what follows after fewer than asked, the next call tells what is wrong with it.
+            // What follows after fewer than asked, the next call tells what is wrong with it.
             refusedSince_.reset();
             pauseTime_ = {};
             continue;
         }
         if (result == -EINTR) continue;
+        int64_t failed = result;
         if (result == 0 || result == -EAGAIN || result == -ENOMEM) {
             if (!outOfPatience(others)) {
                 how = Turn::kPaused;
                 break;
             }
-            complete(world_.bounce, *submission.batch.operations[at++], -ENOMEM, harvest);
-        } else {
-            // The first one's own error; the others have not been looked at.
-            complete(world_.bounce, *submission.batch.operations[at++], result, harvest);
+            failed = -ENOMEM;
         }
+        // The first one's own error; the others have not been looked at.
+        complete(services_.bounce, *batch.operations[at++], failed, end, completions);
     }
-    if (!harvest.empty()) report(device, harvest);
+    if (!completions.empty()) device.finish(completions, &channel_, false);
+    if (end.ended() > 0) services_.progress.noteEnded(&channel_);
     // Paused first: whoever is told of a device that is ready may be done with it at once.
-    const Readiness ready = device.endTurn(submission.batch, at, how);
     if (how == Turn::kPaused) pause(device);
-    world_.dispatcher.push(device, ready);
-    return mine;
+    device.endTurn(batch, at, how);
 }
 
 /// @param others  I/Os of this worker in the kernel
@@ -197,51 +192,43 @@ bool Worker::outOfPatience(uint32_t others) {
     return now - *refusedSince_ > kPatience;
 }
 
-bool Worker::closeDevice(Tenure& tenure, Device& device) {
-    enterSystemCall(tenure);
+void Worker::closeDevice(Device& device) {
+    systemCalls_.fetch_add(1, std::memory_order_release);
     device.close();
-    const bool mine = leaveSystemCall(tenure);
-    world_.registry.remove(device);
-    return mine;
-}
-
-void Worker::enterSystemCall(Tenure& tenure) {
-    // Release: who deposes this thread sees all that it has done to the worker.
-    progress_.store(++tenure.progress, std::memory_order_release);
-}
-
-/// @return whether the worker is still this thread's
-bool Worker::leaveSystemCall(Tenure& tenure) {
-    uint64_t expected = tenure.progress;
-    return progress_.compare_exchange_strong(expected, ++tenure.progress,
-                                             std::memory_order_acq_rel);
+    systemCalls_.fetch_add(1, std::memory_order_release);
+    services_.registry.remove(device);
 }
 
 /// Waits for completions, for devices that become ready, or for the end of a pause.
 int Worker::rest(io_event* events) {
     if (const int count = spin(events); count != 0) return count;
     rested_.store(true, std::memory_order_relaxed);
-    if (!world_.dispatcher.sleep(seat_)) return 0;
+    if (!services_.dispatcher.sleep(seat_)) return 0;
     timespec limit{0, static_cast<long>(std::chrono::nanoseconds(pauseTime_).count())};
-    const int count =
-        world_.aio.wait(seat_.context, kMostEvents, events, paused_ != nullptr ? &limit : nullptr);
-    world_.dispatcher.wakeUp(seat_);
+    int count = 0;
+    if (channel_.tryReap()) {
+        count = services_.aio.wait(channel_.context().context, kMostEvents, events,
+                                   paused_ != nullptr ? &limit : nullptr);
+        channel_.endReap();
+    }
+    services_.dispatcher.wakeUp(seat_);
     if (paused_ != nullptr && count == 0) resumePaused();
     return std::max(0, count);
 }
 
 /// Looks for completions for a while. The longer that has been in vain, the rarer it is done.
 int Worker::spin(io_event* events) {
-    if (world_.spin.count() == 0 || seat_.inFlight.load(std::memory_order_relaxed) == 0) return 0;
+    const bool inFlight = channel_.context().inFlight.load(std::memory_order_relaxed) > 0;
+    if (services_.spin.count() == 0 || !inFlight) return 0;
     if (spinsToSkip_ > 0) {
         --spinsToSkip_;
         return 0;
     }
     rested_.store(true, std::memory_order_relaxed);
-    const auto until = std::chrono::steady_clock::now() + world_.spin;
+    const auto until = std::chrono::steady_clock::now() + services_.spin;
     do {
         const int count = reap(events);
-        if (count > 0 || world_.dispatcher.hasReady(seat_)) {
+        if (count > 0 || services_.dispatcher.hasReady(seat_)) {
             vainSpins_ = 0;
             return count;
         }
@@ -266,7 +253,7 @@ void Worker::resumePaused() {
     while (device != nullptr) {
         Device& each = *device;
         device = each.nextPaused;
-        world_.dispatcher.push(each, each.resume());
+        each.resume();
     }
 }
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channel.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+Result<> Channel::tryOpen(AioSyscalls& aio, uint32_t entries) {
+    Result<> opened = openContext(aio, entries, context_);
+    refused_ = !opened.ok();
+    open_.store(opened.ok(), std::memory_order_release);
+    return opened;
+}
+
+bool Channel::open(AioSyscalls& aio, uint32_t entries) {
+    if (isOpen()) return true;
+    return !refused_ && tryOpen(aio, entries).ok();
+}
+
+void Channel::close(AioSyscalls& aio) {
+    if (open_.exchange(false)) aio.destroy(context_.context);
+}
+
+void Channel::noteEndedElsewhere(AioSyscalls& aio) {
+    // One of the two sees the other: the owner the end, or this thread that the owner sleeps.
+    endedElsewhere_.fetch_add(1, std::memory_order_seq_cst);
+    if (sleeps_.load(std::memory_order_seq_cst) &&
+        sleeps_.exchange(false, std::memory_order_relaxed)) {
+        // The context keeps a place for this. Where the kernel has no memory for it, the owner
+        // sleeps until its limit.
+        aio.wake(context_.context);
+    }
+}
+
+int Channel::sleep(AioSyscalls& aio, long most, io_event* events, timespec* limit) {
+    sleeps_.store(true, std::memory_order_seq_cst);
+    const bool ended = endedHere_ + endedElsewhere_.load(std::memory_order_seq_cst) != seen_;
+    const int count = ended ? 0 : aio.wait(context_.context, most, events, limit);
+    sleeps_.store(false, std::memory_order_relaxed);
+    return count;
+}
+
+}  // namespace mooncake::nvmeof_generic::io

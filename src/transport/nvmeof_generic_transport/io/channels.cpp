@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channels.h"
+
+#include <algorithm>
+#include <new>
+#include <vector>
+
+namespace mooncake::nvmeof_generic::io {
+
+namespace {
+
+/// The channels that a thread has used last. Without a destructor, so that it can be asked at any
+/// time of the thread's life.
+struct ThreadChannels {
+    struct Entry {
+        uint64_t pool;
+        Channel* channel;
+    };
+    std::array<Entry, 4> entries;
+    uint32_t next;  // to be replaced
+    bool gone;      // the thread is ending
+
+    void remember(uint64_t pool, Channel* channel) {
+        for (Entry& entry : entries) {
+            if (entry.pool == pool) {
+                entry.channel = channel;
+                return;
+            }
+        }
+        entries[next++ % entries.size()] = {pool, channel};
+    }
+};
+thread_local constinit ThreadChannels thisThread{};
+
+/// The pools that exist, for threads that end.
+struct LivePools {
+    std::mutex mutex;
+    std::vector<Channels*> all;
+};
+LivePools& livePools() {
+    // Never destroyed: threads may end after static objects.
+    static auto* const pools = new LivePools;
+    return *pools;
+}
+
+std::atomic<uint64_t> lastPool{0};
+
+}  // namespace
+
+/// Gives the thread's channels back when it ends.
+struct ThreadEnd {
+    ~ThreadEnd() {
+        thisThread.gone = true;
+        LivePools& pools = livePools();
+        std::lock_guard lock(pools.mutex);
+        for (Channels* each : pools.all) each->release(&thisThread);
+    }
+};
+
+namespace {
+void giveBackAtEnd() {
+    thread_local ThreadEnd end;
+    static_cast<void>(end);
+}
+}  // namespace
+
+Channels::Channels(AioSyscalls& aio)
+    : id_(lastPool.fetch_add(1, std::memory_order_relaxed) + 1), aio_(aio) {
+    channels_[kCommon].store(new Channel(kCommon, false), std::memory_order_relaxed);
+    channels_[kCommon].load()->owner = this;
+    count_.store(1, std::memory_order_release);
+    LivePools& pools = livePools();
+    std::lock_guard lock(pools.mutex);
+    pools.all.push_back(this);
+}
+
+Channels::~Channels() {
+    {
+        LivePools& pools = livePools();
+        std::lock_guard lock(pools.mutex);
+        std::erase(pools.all, this);
+    }
+    forEach([this](Channel& channel) {
+        channel.close(aio_);
+        // Records go home before their memory does.
+        channel.memory().release();
+    });
+    forEach([](Channel& channel) { delete &channel; });
+}
+
+Channel* Channels::mine() {
+    for (const ThreadChannels::Entry& entry : thisThread.entries) {
+        if (entry.pool == id_) return entry.channel;
+    }
+    if (thisThread.gone) return nullptr;
+    Channel* channel = nullptr;
+    {
+        std::lock_guard lock(mutex_);
+        channel = find(&thisThread);
+        if (channel == nullptr) channel = find(nullptr);
+        if (channel == nullptr) channel = make(nullptr, false);
+        if (channel != nullptr && channel->owner != &thisThread) channel->giveTo(&thisThread);
+    }
+    if (channel == nullptr) return nullptr;
+    giveBackAtEnd();
+    thisThread.remember(id_, channel);
+    return channel;
+}
+
+Channel* Channels::add() {
+    std::lock_guard lock(mutex_);
+    Channel* const channel = make(nullptr, true);
+    // Nobody's, and not to be had, until bind().
+    if (channel != nullptr) channel->owner = channel;
+    return channel;
+}
+
+void Channels::bind(Channel* channel) {
+    if (channel != nullptr) {
+        std::lock_guard lock(mutex_);
+        channel->owner = &thisThread;
+    }
+    thisThread.remember(id_, channel);
+}
+
+void Channels::leave() {
+    release(&thisThread);
+    thisThread.remember(id_, nullptr);
+}
+
+Request* Channels::allocateCommon() {
+    std::lock_guard lock(mutex_);
+    Request* const request = at(kCommon).memory().allocateRequest();
+    if (request != nullptr) request->channel = kCommon;
+    return request;
+}
+
+void Channels::trim() {
+    std::lock_guard lock(mutex_);
+    forEach([](Channel& channel) {
+        if (channel.owner == nullptr && !channel.hasOutstanding()) channel.memory().release();
+    });
+    at(kCommon).memory().trim();
+}
+
+Channel* Channels::find(const void* owner) {
+    Channel* found = nullptr;
+    forEach([&](Channel& channel) {
+        if (found == nullptr && channel.owner == owner) found = &channel;
+    });
+    return found;
+}
+
+Channel* Channels::make(const void* owner, bool workers) {
+    const uint32_t number = count_.load(std::memory_order_relaxed);
+    if (number == kMost) return nullptr;
+    auto* const channel = new (std::nothrow) Channel(static_cast<uint16_t>(number), workers);
+    if (channel == nullptr) return nullptr;
+    channel->owner = owner;
+    channels_[number].store(channel, std::memory_order_release);
+    count_.store(number + 1, std::memory_order_release);
+    return channel;
+}
+
+void Channels::release(const void* owner) {
+    std::lock_guard lock(mutex_);
+    forEach([&](Channel& channel) {
+        if (channel.owner != owner) return;
+        channel.owner = nullptr;
+    });
+}
+
+}  // namespace mooncake::nvmeof_generic::io

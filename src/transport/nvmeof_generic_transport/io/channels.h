@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which thread has which channel.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "channel.h"
+
+namespace mooncake::nvmeof_generic::io {
+
+/// The channels of one pool. A thread gets one when it first asks, and keeps it until it ends; then
+/// the channel, with what is still in flight on it, is the next thread's. Channels stay where they
+/// are as long as the pool exists.
+///
+/// Thread-safe.
+class Channels {
+ public:
+    explicit Channels(AioSyscalls& aio);
+    /// Nothing may be in flight.
+    ~Channels();
+    Channels(const Channels&) = delete;
+    Channels& operator=(const Channels&) = delete;
+
+    /// The calling thread's. @return null where it has none and can get none: without memory, with
+    /// too many threads, for a thread of IoPool's own that was told so, and in a thread whose
+    /// thread_local objects have been destroyed
+    Channel* mine();
+
+    /// A channel for a worker. @return null as mine()
+    Channel* add();
+    /// Makes `channel` the calling thread's; null: it never has one.
+    void bind(Channel* channel);
+    /// Takes the calling thread's channel from it: mine() of another thread may give it out.
+    void leave();
+
+    /// By Request::channel.
+    Channel& at(uint16_t number) const {
+        return *channels_[number].load(std::memory_order_acquire);
+    }
+
+    /// The records of requests of threads that have no channel.
+    /// @return null without memory
+    Request* allocateCommon();
+
+    /// Calls visit(Channel&) for each.
+    template <class Visit>
+    void forEach(const Visit& visit) const {
+        const uint32_t count = count_.load(std::memory_order_acquire);
+        for (uint32_t i = 0; i < count; ++i) visit(*channels_[i].load(std::memory_order_relaxed));
+    }
+
+    /// Gives memory of channels back that are nobody's and idle.
+    void trim();
+
+ private:
+    friend struct ThreadEnd;
+    static constexpr uint32_t kMost = 2048;
+    /// The one whose memory is everybody's.
+    static constexpr uint16_t kCommon = 0;
+
+    Channel* find(const void* owner);
+    Channel* make(const void* owner, bool workers);
+    void release(const void* owner);
+
+    const uint64_t id_;
+    AioSyscalls& aio_;
+    std::mutex mutex_;  // of owners, and of the common memory
+    std::array<std::atomic<Channel*>, kMost> channels_{};
+    std::atomic<uint32_t> count_{0};
+};
+
+}  // namespace mooncake::nvmeof_generic::io
