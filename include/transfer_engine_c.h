@@ -137,22 +137,24 @@ int unregisterLocalFile(transfer_engine_t engine, const char* path);
  * failure. */
 batch_id_t allocateBatchID(transfer_engine_t engine, size_t batch_size);
 /* Adds `count` requests to the batch and starts them. The entries may go when this returns; the
- * memory at their `source` must stay until their status is COMPLETED or FAILED. On
- * ERR_INVALID_ARGUMENT (an unknown opcode, segment or batch, no entries) and ERR_TOO_MANY_REQUESTS
- * (more than the batch has room for) none is added. */
+ * memory at their `source` must stay until their status is COMPLETED or FAILED. 0, and nothing
+ * happens, with a count of 0. None is added on ERR_INVALID_ARGUMENT (an unknown opcode, segment or
+ * batch), ERR_TOO_MANY_REQUESTS (more than the batch has room for) and -8 (no transport for a
+ * segment). On any other error requests may be under way: where getTransferStatus knows the
+ * first of them, all were added, and each ends. ERR_MEMORY: there was not enough memory. */
 int submitTransfer(transfer_engine_t engine, batch_id_t batch_id, struct transfer_request* entries,
                    size_t count);
 /* The state of request `task_id` of the batch, counted from 0 in the order of submission. WAITING
  * until it has ended as COMPLETED or FAILED; transferred_bytes is exact then. */
 int getTransferStatus(transfer_engine_t engine, batch_id_t batch_id, size_t task_id,
                       struct transfer_status* status);
-/* Waits until a request may have ended since this thread's last call, for `limit_us` microseconds
- * at most, perhaps less, without using a processor: to be called between two questions. 1 where one
- * may have, 0 where not; with a limit of 0 that alone is asked. An addition to Mooncake's
- * interface. */
+/* Waits until a request may have ended, without using a processor: to be called between two
+ * questions. Returns after `limit_us` microseconds at the latest, perhaps earlier. 0 where no
+ * request has ended since this thread's last call, 1 where one may have. With a limit of 0 it does
+ * not wait. An addition to Mooncake's interface. */
 int waitForProgress(transfer_engine_t engine, uint64_t limit_us);
-/* ERR_BATCH_BUSY while a request of the batch has not ended, ERR_INVALID_ARGUMENT for a batch that
- * was freed. */
+/* ERR_BATCH_BUSY, without a line in the log, while a request of the batch has not ended;
+ * ERR_INVALID_ARGUMENT for a batch that was freed. */
 int freeBatchID(transfer_engine_t engine, batch_id_t batch_id);
 
 /* Asks the metadata store afresh for every open segment. ERR_METADATA where one cannot be had. */

@@ -170,6 +170,11 @@ class TransferMetadata {
     std::shared_ptr<SegmentDesc> getSegmentDescByName(const std::string& segment_name,
                                                       bool force_update = false);
 
+    // Changes whenever an id comes to mean another segment, or none, or its protocol changes: what
+    // was concluded of its descriptor before has to be concluded anew. Sequentially consistent: who
+    // reads a value and then the descriptor has one that is no older.
+    uint64_t routeVersion() const { return route_version_.load(); }
+
     // Fetches a descriptor from the store, past the cache. Null and a log line on failure.
     std::shared_ptr<SegmentDesc> getSegmentDesc(const std::string& segment_name);
 
@@ -305,6 +310,8 @@ class TransferMetadata {
     int removeKey(const std::string& key, const std::string& what);
 
     const uint64_t process_;  // see thisProcess
+    // Read with each submission: it lies among what nobody writes. Changed with segment_lock_ held.
+    std::atomic<uint64_t> route_version_{1};
     Status status_;
     const std::string incarnation_;
     std::shared_ptr<MetadataStorage> storage_;

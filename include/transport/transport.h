@@ -46,7 +46,8 @@ class Transport {
     using SegmentID = uint64_t;
     using SegmentHandle = SegmentID;
     using FileBufferID = TransferMetadata::FileBufferID;
-    // The address of a BatchDesc.
+    // A number without meaning to programs. Of a batch that comes from a transport's own
+    // allocateBatchID it is the address of the BatchDesc; of one from the engine it is not.
     using BatchID = uint64_t;
     static constexpr BatchID INVALID_BATCH_ID = UINT64_MAX;
 
@@ -94,7 +95,7 @@ class Transport {
         FileBufferID file_id = 0;
         SegmentID target_id = 0;
         TransferTask* task = nullptr;
-        // Relaxed throughout: the task's counters order it.
+        // For the transport's own use: the task's counters tell others how a slice ended.
         std::atomic<SliceStatus> status{PENDING};
         bool from_cache = false;
         // Nanoseconds when it was posted, 0 before; for the transport's own use.
@@ -119,8 +120,12 @@ class Transport {
         void deallocate(Slice* slice) noexcept;
 
      private:
+        friend class Transport;
         static constexpr size_t kCapacity = 4096;
+        explicit ThreadLocalSliceCache(size_t capacity) : capacity_(capacity) {}
+
         std::vector<Slice*> free_;
+        const size_t capacity_ = kCapacity;
     };
 
     struct TransferTask {
@@ -205,7 +210,8 @@ class Transport {
     virtual int installWithArgs(std::string& local_server_name,
                                 std::shared_ptr<TransferMetadata> meta, void** args);
 
-    // The calling thread's.
+    // The calling thread's. A thread whose thread_local objects are being destroyed, or were, may
+    // use it as well.
     static ThreadLocalSliceCache& getSliceCache();
 
     std::string local_server_name_;

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "batch_registry.h"
 
-#include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <new>
 #include <string>
+#include <thread>
 
 #include "batch_poll.h"
+#include "thread_slot.h"
 
 namespace mooncake {
 
 namespace {
 
-// Taken from the blocks at once.
+// Slots that go to a thread, and from it, at once.
 constexpr size_t kSlotsAtOnce = 16;
+constexpr size_t kMostOwn = 64;
 
-// Memory of tasks that free slots keep: this many tasks each, in this many slots of a shard.
-constexpr size_t kKeptTasks = 512;
-constexpr size_t kKeepingSlots = 64;
-
-uint32_t numberOfThisThread() {
-    static std::atomic<uint32_t> next{0};
-    thread_local const uint32_t number = next.fetch_add(1, std::memory_order_relaxed);
-    return number;
-}
+// Memory that free slots keep: for this many tasks those of a thread together, and each of those
+// that are nobody's.
+constexpr size_t kMostOwnTasks = 8192;
+constexpr size_t kMostSharedTasks = 32;
 
 // Different for each registry, so that one engine does not take the ids of another.
 uint64_t someUse() {
@@ -36,129 +34,166 @@ uint64_t someUse() {
 void Batch::open(size_t capacity) {
     task_list.reserve(capacity);
     batch_size = capacity;
-    tasks = task_list.data();
     timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     start_timestamp = now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
 }
 
 void Batch::close(bool keep_memory) noexcept {
-    const size_t count = task_count.load(std::memory_order_relaxed);
-    if (keep_memory && task_list.capacity() <= kKeptTasks) {
-        for (size_t i = 0; i < count; ++i) task_list[i].clear();
+    if (keep_memory) {
+        for (size_t i = 0; i < task_count; ++i) task_list[i].clear();
     } else {
         std::vector<Transport::TransferTask>().swap(task_list);
     }
-    task_count.store(0, std::memory_order_relaxed);
+    task_count = 0;
+    ended = 0;
+    ended_bytes = 0;
+    ended_badly = false;
     context = nullptr;
 }
 
-uint64_t BatchRegistry::useAfter(uint64_t use) {
-    return std::max<uint64_t>((use + 1) & kUseMask, 1);  // no batch has the id 0
+bool Batch::advance() noexcept {
+    for (; ended < task_count; ++ended) {
+        const Transport::TransferStatus status = pollTask(task_list[ended]);
+        if (status.s == Transport::WAITING) return false;
+        ended_bytes += status.transferred_bytes;
+        ended_badly = ended_badly || status.s == Transport::FAILED;
+    }
+    return true;
 }
 
-BatchRegistry::BatchRegistry() : first_use_(useAfter(someUse())) {}
-
-BatchRegistry::~BatchRegistry() {
-    size_t left = 0;
-    for (size_t block = 0; block < kBlocks; ++block) {
-        Slot* const slots = blocks_[block].load(std::memory_order_relaxed);
-        if (slots == nullptr) break;
-        for (size_t i = 0; i < kFirstBlock << block; ++i) {
-            left += (slots[i].state.load(std::memory_order_relaxed) & kAlive) != 0;
-        }
-        delete[] slots;
-    }
-    LOG_IF(WARNING, left != 0) << left << " batches were never freed with freeBatchID";
+void BatchRegistry::FreeList::push(Slot& slot) noexcept {
+    slot.next_free = std::exchange(first, &slot);
+    ++count;
+    tasks += slot.batch.task_list.capacity();
 }
 
-void BatchRegistry::addSlots(Shard& shard, uint32_t home) {
-    std::lock_guard lock(growing_);
-    const Place place = placeOf(used_);
-    if (used_ >= kMostSlots) throw std::bad_alloc();
-    Slot* block = blocks_[place.block].load(std::memory_order_relaxed);
-    if (block == nullptr) {
-        const size_t count = kFirstBlock << place.block;
-        block = new Slot[count];
-        for (size_t i = 0; i < count; ++i) {
-            block[i].state.store(first_use_ << kUseShift, std::memory_order_relaxed);
-            block[i].number = static_cast<uint32_t>(used_ + i);
-        }
-        blocks_[place.block].store(block, std::memory_order_release);
-    }
-    for (size_t i = place.index; i < place.index + kSlotsAtOnce; ++i) {
-        block[i].home = home;
-        block[i].next_free = std::exchange(shard.free, &block[i]);
-    }
-    shard.count.fetch_add(kSlotsAtOnce, std::memory_order_relaxed);
-    used_ += kSlotsAtOnce;
-}
-
-BatchRegistry::Slot* BatchRegistry::takeFree() {
-    const uint32_t home = numberOfThisThread() % kShards;
-    Shard& shard = shards_[home];
-    std::lock_guard lock(shard.mutex);
-    if (shard.free == nullptr) addSlots(shard, home);
-    Slot* const slot = shard.free;
-    shard.free = slot->next_free;
-    shard.count.fetch_sub(1, std::memory_order_relaxed);
+BatchRegistry::Slot* BatchRegistry::FreeList::pop() noexcept {
+    Slot* const slot = first;
+    if (slot == nullptr) return nullptr;
+    first = slot->next_free;
+    --count;
+    tasks -= slot->batch.task_list.capacity();
     return slot;
 }
 
-void BatchRegistry::giveFree(Slot& slot) {
-    // To where it came from: a thread that frees what another makes would collect slots otherwise.
-    Shard& shard = shards_[slot.home];
-    std::lock_guard lock(shard.mutex);
-    slot.next_free = std::exchange(shard.free, &slot);
-    shard.count.fetch_add(1, std::memory_order_relaxed);
+// Uses go in a circle; no batch has the id 0, and so no use is.
+uint64_t BatchRegistry::useAfter(uint64_t use) const {
+    return use == kMostUses ? 1 : use + 1;
+}
+
+BatchRegistry::BatchRegistry(uint64_t uses)
+    : first_use_(someUse() % kMostUses + 1), last_use_((first_use_ + uses - 2) % kMostUses + 1) {}
+
+BatchRegistry::~BatchRegistry() {
+    size_t left = 0;
+    slots_.forEach([&left](const Slot& slot) {
+        left += (slot.state.load(std::memory_order_relaxed) & kAlive) != 0;
+    });
+    LOG_IF(WARNING, left != 0) << left << " batches were never freed with freeBatchID";
+}
+
+// A thread that is held up here may be one of a lower priority, which yielding does not help.
+void BatchRegistry::waitForHolder(int round) {
+    if (round < 100) {
+        std::this_thread::yield();
+    } else {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+}
+
+// Null for a thread that has no slot, or without memory.
+BatchRegistry::OwnList* BatchRegistry::ownList() noexcept {
+    const ThreadSlot* const thread = ownThreadSlot();
+    if (thread == nullptr || thread->number >= decltype(own_)::kMost) return nullptr;
+    if (OwnList* const list = own_.find(thread->number)) return list;
+    try {
+        std::lock_guard lock(mutex_);
+        return &own_.grow(thread->number, [](OwnList&, size_t) {});
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
+// With mutex_ held.
+void BatchRegistry::addSlots(FreeList& list) {
+    if (used_ >= decltype(slots_)::kMost) throw std::bad_alloc();
+    slots_.grow(used_, [this](Slot& slot, size_t number) {
+        slot.number = static_cast<uint32_t>(number);
+        slot.state.store(first_use_ << kUseShift, std::memory_order_relaxed);
+    });
+    // Blocks are multiples of it.
+    for (size_t i = 0; i < kSlotsAtOnce; ++i) list.push(*slots_.find(used_++));
+}
+
+BatchRegistry::Slot& BatchRegistry::takeFree() {
+    OwnList* const own = ownList();
+    if (own != nullptr) {
+        if (Slot* const slot = own->pop()) return *slot;
+    }
+    std::lock_guard lock(mutex_);
+    if (shared_.count == 0) addSlots(shared_);
+    for (size_t i = 1; own != nullptr && i < kSlotsAtOnce && shared_.count > 1; ++i) {
+        own->push(*shared_.pop());
+    }
+    return *shared_.pop();
+}
+
+void BatchRegistry::giveFree(Slot& slot) noexcept {
+    if (OwnList* const own = ownList()) {
+        own->push(slot);
+        if (own->count <= kMostOwn) return;
+        std::lock_guard lock(mutex_);
+        for (size_t i = 0; i < kMostOwn / 2; ++i) {
+            Slot* const moved = own->pop();
+            if (moved->batch.task_list.capacity() > kMostSharedTasks) moved->batch.close(false);
+            shared_.push(*moved);
+        }
+    } else {
+        slot.batch.close(false);
+        std::lock_guard lock(mutex_);
+        shared_.push(slot);
+    }
 }
 
 Transport::BatchID BatchRegistry::add(size_t capacity) {
-    Slot* const slot = takeFree();
+    Slot& slot = takeFree();
     try {
-        slot->batch.open(capacity);
+        slot.batch.open(capacity);
     } catch (...) {
-        giveFree(*slot);
+        giveFree(slot);
         throw;
     }
-    const uint64_t use = slot->state.load(std::memory_order_relaxed) >> kUseShift;
-    slot->batch.id = use << 32 | slot->number;
-    slot->state.store(use << kUseShift | kAlive, std::memory_order_release);
-    return slot->batch.id;
+    const uint64_t use = slot.state.load(std::memory_order_relaxed) >> kUseShift;
+    slot.batch.id = use << kNumberBits | slot.number;
+    slot.state.store(use << kUseShift | kAlive, std::memory_order_release);
+    return slot.batch.id;
 }
 
 Status BatchRegistry::remove(Transport::BatchID id) {
     Slot* const slot = slotOf(id);
-    uint64_t state = slot == nullptr ? 0 : slot->state.load(std::memory_order_relaxed);
-    for (;;) {
-        if (!isOf(state, id)) {
-            return Status::InvalidArgument("there is no batch " + std::to_string(id) +
-                                           "; was it freed before?");
-        }
-        if ((state & kUsers) >= kSubmitter) {
-            return Status::BatchBusy("a submission to the batch is under way");
-        }
-        if ((state & (kClosing | kUsers)) != 0) {
-            // Others who poll or free it; each takes moments.
-            std::this_thread::yield();
-            state = slot->state.load(std::memory_order_relaxed);
-        } else if (slot->state.compare_exchange_weak(state, state + kClosing,
-                                                     std::memory_order_acquire,
-                                                     std::memory_order_relaxed)) {
-            break;
-        }
+    const uint64_t found = slot == nullptr ? 0 : hold(*slot, id, 0);
+    if (found == 0) {
+        return Status::InvalidArgument("there is no batch " + std::to_string(id) +
+                                       "; was it freed before?");
+    }
+    if ((found & kSubmitters) != 0) {
+        endHold(*slot, found, 0);
+        return Status::BatchBusy("a submission to the batch is under way");
     }
     Batch& batch = slot->batch;
-    const size_t count = batch.task_count.load(std::memory_order_relaxed);
-    for (size_t i = 0; i < count; ++i) {
-        if (!taskEnded(batch.tasks[i])) {
-            slot->state.fetch_sub(kClosing, std::memory_order_release);
-            return Status::BatchBusy("task " + std::to_string(i) + " of the batch is unfinished");
-        }
+    if (!batch.advance()) {
+        const size_t unfinished = batch.ended;
+        endHold(*slot, found, 0);
+        return Status::BatchBusy("task " + std::to_string(unfinished) +
+                                 " of the batch is unfinished");
     }
-    batch.close(shards_[slot->home].count.load(std::memory_order_relaxed) < kKeepingSlots);
-    slot->state.store(useAfter(state >> kUseShift) << kUseShift, std::memory_order_release);
-    giveFree(*slot);
+    const OwnList* const own = ownList();
+    const size_t kept = own == nullptr ? kMostOwnTasks : own->tasks;
+    batch.close(kept + batch.task_list.capacity() <= kMostOwnTasks);
+    const uint64_t use = found >> kUseShift;
+    slot->state.store(useAfter(use) << kUseShift, std::memory_order_release);
+    if (use != last_use_) giveFree(*slot);
     return Status::OK();
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -17,27 +18,52 @@ using mooncake::TransferEngine;
 
 namespace {
 
+void logFailure(const char* cause) noexcept {
+    try {
+        LOG(ERROR) << "A call to the engine failed: " << cause;
+    } catch (...) {
+        // There is no memory for a line either.
+    }
+}
+
 // No exception may reach a C caller: on any, and for a null engine, `failure` is what the function
 // returns.
 template <typename Result, typename Call>
 Result guarded(transfer_engine_t engine, Result failure, const Call& call) {
     if (engine == nullptr) {
-        LOG(ERROR) << "The engine is null";
+        logFailure("the engine is null");
         return failure;
     }
     try {
         return static_cast<Result>(call(*static_cast<TransferEngine*>(engine)));
     } catch (const std::exception& e) {
-        LOG(ERROR) << "A call to the engine failed: " << e.what();
+        logFailure(e.what());
         return failure;
     }
+}
+
+// The same for functions that return 0 or an error. ERR_INVALID_ARGUMENT promises of some that
+// nothing has happened, which nobody knows after an exception.
+template <typename Call>
+int guarded(transfer_engine_t engine, const Call& call) {
+    return guarded(engine, ERR_INVALID_ARGUMENT, [&call](TransferEngine& native) {
+        try {
+            return static_cast<int>(call(native));
+        } catch (const std::bad_alloc& e) {
+            logFailure(e.what());
+            return ERR_MEMORY;
+        } catch (const std::exception& e) {
+            logFailure(e.what());
+            return ERR_CONTEXT;
+        }
+    });
 }
 
 int toError(const Status& status) {
     if (status.ok()) return 0;
     if (status.message() == mooncake::kInheritedEngine) {
         mooncake::sayInherited("The call is refused");
-    } else {
+    } else if (!status.IsBatchBusy()) {  // no error: who frees a batch may ask until it has ended
         LOG(ERROR) << status;
     }
     // The two sets of numbers differ in one value and in the sign.
@@ -69,7 +95,7 @@ void destroyTransferEngine(transfer_engine_t engine) {
 }
 
 int getLocalIpAndPort(transfer_engine_t engine, char* buf_out, size_t buf_len) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         const std::string name = native.getLocalIpAndPort();
         if (buf_out == nullptr || name.empty() || name.size() >= buf_len) {
             return ERR_INVALID_ARGUMENT;
@@ -86,7 +112,7 @@ transport_t installTransport(transfer_engine_t engine, const char* proto, void**
 }
 
 int uninstallTransport(transfer_engine_t engine, const char* proto) {
-    return guarded(engine, ERR_INVALID_ARGUMENT,
+    return guarded(engine,
                    [&](TransferEngine& native) { return native.uninstallTransport(text(proto)); });
 }
 
@@ -104,20 +130,20 @@ segment_id_t openSegmentNoCache(transfer_engine_t engine, const char* segment_na
 }
 
 int closeSegment(transfer_engine_t engine, segment_id_t segment_id) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         return native.closeSegment(static_cast<mooncake::SegmentHandle>(segment_id));
     });
 }
 
 int removeLocalSegment(transfer_engine_t engine, const char* segment_name) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         return native.removeLocalSegment(text(segment_name));
     });
 }
 
 int registerLocalMemory(transfer_engine_t engine, void* addr, size_t length, const char* location,
                         int remote_accessible) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         return native.registerLocalMemory(
             addr, length, location == nullptr ? mooncake::kWildcardLocation : location,
             remote_accessible != 0);
@@ -125,13 +151,13 @@ int registerLocalMemory(transfer_engine_t engine, void* addr, size_t length, con
 }
 
 int unregisterLocalMemory(transfer_engine_t engine, void* addr) {
-    return guarded(engine, ERR_INVALID_ARGUMENT,
+    return guarded(engine,
                    [&](TransferEngine& native) { return native.unregisterLocalMemory(addr); });
 }
 
 int registerLocalMemoryBatch(transfer_engine_t engine, buffer_entry_t* buffer_list,
                              size_t buffer_len, const char* location) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         if (buffer_list == nullptr && buffer_len != 0) return ERR_INVALID_ARGUMENT;
         std::vector<mooncake::BufferEntry> buffers;
         for (size_t i = 0; i < buffer_len; ++i) {
@@ -143,7 +169,7 @@ int registerLocalMemoryBatch(transfer_engine_t engine, buffer_entry_t* buffer_li
 }
 
 int unregisterLocalMemoryBatch(transfer_engine_t engine, void** addr_list, size_t addr_len) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         if (addr_list == nullptr && addr_len != 0) return ERR_INVALID_ARGUMENT;
         return native.unregisterLocalMemoryBatch(
             std::vector<void*>(addr_list, addr_list + addr_len));
@@ -161,7 +187,7 @@ int registerLocalFile(transfer_engine_t engine, const char* path, size_t size, f
 
 int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, size_t size,
                                  unsigned options, file_id_t* id) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         constexpr unsigned kKnown = LOCAL_FILE_READ_ONLY | LOCAL_FILE_UNCHECKED_PATH;
         if (id == nullptr || (options & ~kKnown) != 0) return ERR_INVALID_ARGUMENT;
         return native.registerLocalFile(
@@ -171,13 +197,13 @@ int registerLocalFileWithOptions(transfer_engine_t engine, const char* path, siz
 }
 
 int registerLocalFileAs(transfer_engine_t engine, const char* path, size_t size, file_id_t id) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         return native.registerLocalFileAs(text(path), size, id);
     });
 }
 
 int unregisterLocalFile(transfer_engine_t engine, const char* path) {
-    return guarded(engine, ERR_INVALID_ARGUMENT,
+    return guarded(engine,
                    [&](TransferEngine& native) { return native.unregisterLocalFile(text(path)); });
 }
 
@@ -188,7 +214,7 @@ batch_id_t allocateBatchID(transfer_engine_t engine, size_t batch_size) {
 
 int submitTransfer(transfer_engine_t engine, batch_id_t batch_id, struct transfer_request* entries,
                    size_t count) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         if (entries == nullptr && count != 0) return ERR_INVALID_ARGUMENT;
         std::vector<mooncake::TransferRequest> requests(count);
         for (size_t i = 0; i < count; ++i) {
@@ -213,7 +239,7 @@ int submitTransfer(transfer_engine_t engine, batch_id_t batch_id, struct transfe
 
 int getTransferStatus(transfer_engine_t engine, batch_id_t batch_id, size_t task_id,
                       struct transfer_status* status) {
-    return guarded(engine, ERR_INVALID_ARGUMENT, [&](TransferEngine& native) {
+    return guarded(engine, [&](TransferEngine& native) {
         if (status == nullptr) return ERR_INVALID_ARGUMENT;
         mooncake::TransferStatus native_status{};
         const Status result = native.getTransferStatus(batch_id, task_id, native_status);
@@ -226,7 +252,7 @@ int getTransferStatus(transfer_engine_t engine, batch_id_t batch_id, size_t task
 }
 
 int freeBatchID(transfer_engine_t engine, batch_id_t batch_id) {
-    return guarded(engine, ERR_INVALID_ARGUMENT,
+    return guarded(engine,
                    [&](TransferEngine& native) { return toError(native.freeBatchID(batch_id)); });
 }
 
@@ -238,6 +264,5 @@ int waitForProgress(transfer_engine_t engine, uint64_t limit_us) {
 }
 
 int syncSegmentCache(transfer_engine_t engine) {
-    return guarded(engine, ERR_INVALID_ARGUMENT,
-                   [](TransferEngine& native) { return native.syncSegmentCache(); });
+    return guarded(engine, [](TransferEngine& native) { return native.syncSegmentCache(); });
 }

@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/transport.h"
 
+#include <exception>
 #include <new>
 
 #include "batch_poll.h"
+#include "own_of_thread.h"
 
 namespace mooncake {
 
 namespace {
 
-// The thread's cache while there is one. Plain, so that it outlives every destructor of its thread:
-// a batch that a static object owns is freed after the main thread's caches are.
-struct OwnSliceCache {
-    Transport::ThreadLocalSliceCache* cache;
-    bool gone;
-};
-thread_local OwnSliceCache own_slice_cache{nullptr, false};
-
-struct SliceCacheHolder {
-    Transport::ThreadLocalSliceCache cache;
-    SliceCacheHolder() { own_slice_cache.cache = &cache; }
-    ~SliceCacheHolder() { own_slice_cache = {nullptr, true}; }
-};
-
-Transport::ThreadLocalSliceCache& makeSliceCache() {
-    thread_local SliceCacheHolder holder;
-    return holder.cache;
-}
+struct Tag;
+using OwnSliceCache = OwnOfThread<Transport::ThreadLocalSliceCache, Tag>;
 
 }  // namespace
 
@@ -46,26 +32,26 @@ Transport::Slice* Transport::ThreadLocalSliceCache::allocate() {
 
 void Transport::ThreadLocalSliceCache::deallocate(Slice* slice) noexcept {
     try {
-        if (free_.size() < kCapacity) return free_.push_back(slice);
+        if (free_.size() < capacity_) return free_.push_back(slice);
     } catch (const std::bad_alloc&) {
         // What cannot be kept is freed, like what is too much.
     }
     delete slice;
 }
 
+// A thread that has destroyed its cache uses one that keeps nothing, as all such threads do: a
+// batch that a static object owns is submitted, or freed, after the main thread's caches are gone.
 Transport::ThreadLocalSliceCache& Transport::getSliceCache() {
-    ThreadLocalSliceCache* const cache = own_slice_cache.cache;
-    return cache != nullptr ? *cache : makeSliceCache();
+    if (ThreadLocalSliceCache* const cache = OwnSliceCache::get()) return *cache;
+    // Not destroyed, since there is no last thread.
+    alignas(ThreadLocalSliceCache) static char memory[sizeof(ThreadLocalSliceCache)];
+    static ThreadLocalSliceCache* const heap = new (memory) ThreadLocalSliceCache(0);
+    return *heap;
 }
 
 void Transport::releaseSlices(std::vector<Slice*>& slices) {
-    const OwnSliceCache& own = own_slice_cache;
-    if (own.gone) {
-        for (Slice* slice : slices) delete slice;
-    } else {
-        ThreadLocalSliceCache& cache = own.cache != nullptr ? *own.cache : makeSliceCache();
-        for (Slice* slice : slices) cache.deallocate(slice);
-    }
+    ThreadLocalSliceCache& cache = getSliceCache();
+    for (Slice* slice : slices) cache.deallocate(slice);
     slices.clear();
 }
 
@@ -99,12 +85,17 @@ Transport::TransferTask::TransferTask(TransferTask&& other) noexcept
 }
 
 Transport::BatchID Transport::allocateBatchID(size_t batch_size) {
-    auto batch = std::make_unique<BatchDesc>();
-    batch->batch_size = batch_size;
-    batch->task_list.reserve(batch_size);
-    batch->start_timestamp = getCurrentTimeInNano();
-    batch->id = reinterpret_cast<BatchID>(batch.get());
-    return batch.release()->id;
+    try {
+        auto batch = std::make_unique<BatchDesc>();
+        batch->batch_size = batch_size;
+        batch->task_list.reserve(batch_size);
+        batch->start_timestamp = getCurrentTimeInNano();
+        batch->id = reinterpret_cast<BatchID>(batch.get());
+        return batch.release()->id;
+    } catch (const std::exception& e) {
+        LOG(ERROR) << "No batch of " << batch_size << " tasks: " << e.what();
+        return INVALID_BATCH_ID;
+    }
 }
 
 Status Transport::freeBatchID(BatchID batch_id) {

@@ -196,6 +196,7 @@ std::shared_ptr<SegmentDesc> TransferMetadata::fetchAndCache(const std::string& 
     if (known->second == static_cast<SegmentID>(LOCAL_SEGMENT_ID) || segment.fetch > fetch) {
         return segment.desc;
     }
+    if (segment.desc && segment.desc->protocol != desc->protocol) ++route_version_;
     segment = {desc, segment_name, fetch, false};
     return desc;
 }
@@ -244,6 +245,7 @@ int TransferMetadata::addLocalSegment(SegmentID segment_id, const std::string& s
     desc.reset();
     std::unique_lock lock(segment_lock_);
     ++changes_;
+    ++route_version_;
     // An id and a name belong together; whatever else either of them stood for goes.
     if (auto old = segments_.find(segment_id); old != segments_.end()) {
         segment_ids_.erase(old->second.name);
@@ -262,6 +264,7 @@ int TransferMetadata::removeLocalSegment(const std::string& segment_name) {
     std::unique_lock lock(segment_lock_);
     auto found = segment_ids_.find(segment_name);
     if (found != segment_ids_.end()) {
+        ++route_version_;
         segments_.erase(found->second);
         segment_ids_.erase(found);
     }

@@ -7,11 +7,14 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <new>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include "fake_transport.h"
 #include "memory_storage.h"
+#include "transport/progress_source.h"
 
 namespace mooncake::test {
 namespace {
@@ -25,7 +28,8 @@ constexpr std::chrono::seconds kLimit(60);
 class MultiTransportTest : public ::testing::Test {
  protected:
     MultiTransportTest()
-        : metadata_(std::make_shared<TransferMetadata>(std::make_shared<MemoryStorage>())),
+        : storage_(std::make_shared<MemoryStorage>()),
+          metadata_(std::make_shared<TransferMetadata>(storage_)),
           transports_(std::make_unique<MultiTransport>(metadata_, "node")) {}
 
     void addSegment(Transport::SegmentID id, const std::string& protocol) {
@@ -70,6 +74,7 @@ class MultiTransportTest : public ::testing::Test {
     }
 
     std::array<char, 65536> buffer_{};
+    std::shared_ptr<MemoryStorage> storage_;
     std::shared_ptr<TransferMetadata> metadata_;
     std::unique_ptr<MultiTransport> transports_;
 };
@@ -179,8 +184,17 @@ TEST_F(MultiTransportTest, RefusesAnUnknownSegmentBeforeAnythingIsSubmitted) {
     TransferStatus all{};
     ASSERT_TRUE(transports_->getBatchTransferStatus(batch, all).ok());
     EXPECT_EQ(all.s, Transport::COMPLETED) << "a task was added";
-    EXPECT_TRUE(transports_->submitTransfer(batch, {}).IsInvalidArgument());
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// Who submits what is missing in a cache may miss nothing.
+TEST_F(MultiTransportTest, NoRequestsAreFine) {
+    const auto batch = transports_->allocateBatchID(1);
+    EXPECT_TRUE(transports_->submitTransfer(batch, {}).ok());
+    TransferStatus status{};
+    EXPECT_TRUE(transports_->getTransferStatus(batch, 0, status).IsInvalidArgument());
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+    EXPECT_TRUE(transports_->submitTransfer(batch, {}).IsInvalidArgument()) << "no such batch";
 }
 
 TEST_F(MultiTransportTest, RefusesASegmentWithoutItsTransport) {
@@ -294,6 +308,48 @@ TEST_F(MultiTransportTest, FailsTheTasksThatATransportDoesNotAccept) {
     EXPECT_EQ(statusOf(batch, 0).s, Transport::FAILED);
     EXPECT_EQ(statusOf(batch, 0).transferred_bytes, 0u);
     EXPECT_EQ(statusOf(batch, 1).s, Transport::COMPLETED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// Whatever a transport does to a call, its tasks end and the batch can be freed.
+TEST_F(MultiTransportTest, WhatATransportThrowsFailsItsTasks) {
+    FakeTransport::Options options;
+    options.before_submit = [](const auto& tasks) -> Status {
+        if (tasks.size() == 1) throw std::bad_alloc();
+        throw std::system_error(EAGAIN, std::generic_category(), "a thread");
+    };
+    add(1, "throwing", options);
+    // It has taken one of its tasks before.
+    FakeTransport::Options half;
+    half.after_submit = [] { throw std::bad_alloc(); };
+    add(2, "half", half);
+    add(3, "fake");
+    const auto batch = transports_->allocateBatchID(6);
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(1, 10), write(3, 10)}).IsMemory());
+    const Status status = transports_->submitTransfer(batch, {write(1, 10), write(1, 10)});
+    EXPECT_TRUE(status.IsContext()) << status;
+    EXPECT_NE(status.message().find("a thread"), std::string_view::npos) << status;
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(2, 10), write(2, 0)}).IsMemory());
+    EXPECT_EQ(waitForBatch(batch).s, Transport::FAILED);
+    for (const size_t task : {0, 2, 3, 5}) EXPECT_EQ(statusOf(batch, task).s, Transport::FAILED);
+    EXPECT_EQ(statusOf(batch, 1).s, Transport::COMPLETED);
+    EXPECT_EQ(statusOf(batch, 4).s, Transport::COMPLETED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// What the engine says before it has added anything, a transport cannot say.
+TEST_F(MultiTransportTest, ATransportCannotSayThatNothingWasAdded) {
+    Status refusal;
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto&) { return refusal; };
+    add(1, "refusing", options);
+    const auto batch = transports_->allocateBatchID(3);
+    for (const Status& given : {Status::InvalidArgument("x"), Status::TooManyRequests("x"),
+                                Status::NotSupportedTransport("x")}) {
+        refusal = given;
+        EXPECT_EQ(transports_->submitTransfer(batch, {write(1, 1)}), Status::Context("x"));
+    }
+    EXPECT_EQ(waitForBatch(batch).s, Transport::FAILED);
     EXPECT_TRUE(transports_->freeBatchID(batch).ok());
 }
 
@@ -431,6 +487,200 @@ TEST_F(MultiTransportTest, WhoAsksDrivesTheTransport) {
     ASSERT_EQ(transports_->uninstallTransport("driven"), 0);
     ASSERT_EQ(transports_->uninstallTransport("second"), 0);
     transports_->waitForProgress(std::chrono::hours(1));  // returns, though nobody is left
+}
+
+// One that tells nobody when something ends, beside one that does.
+TEST_F(MultiTransportTest, ABlindTransportIsNotWaitedForLong) {
+    FakeTransport::Options options;
+    options.threads = 0;
+    addSegment(1, "driven");
+    auto made = std::make_shared<DrivenTransport>(options);
+    DrivenTransport& driven = *made;
+    ASSERT_EQ(transports_->addTransport("driven", std::move(made), nullptr), 0);
+    transports_->waitForProgress(std::chrono::hours(1));
+    EXPECT_GT(driven.longest.load(), std::chrono::milliseconds(1)) << "this says nothing";
+    add(2, "blind", options);
+    driven.longest = std::chrono::nanoseconds(0);
+    EXPECT_TRUE(transports_->waitForProgress(std::chrono::hours(1))) << "nobody knows";
+    EXPECT_EQ(driven.waits, 2);
+    EXPECT_LE(driven.longest.load(), std::chrono::milliseconds(1));
+    ASSERT_EQ(transports_->uninstallTransport("blind"), 0);
+    transports_->waitForProgress(std::chrono::hours(1));
+    EXPECT_GT(driven.longest.load(), std::chrono::milliseconds(1));
+}
+
+// Holds whoever waits for progress until it is told to let them go.
+class HoldingTransport : public DrivenTransport {
+ public:
+    explicit HoldingTransport(Options options) : DrivenTransport(std::move(options)) {}
+    bool waitForProgress(std::chrono::nanoseconds) override {
+        entered.set_value();
+        go_on.get_future().wait();
+        return false;
+    }
+    std::promise<void> entered;
+    std::promise<void> go_on;
+};
+
+// The destructor of a transport takes its time: never that of a thread that only asks.
+TEST_F(MultiTransportTest, ATransportIsDestroyedByWhoUninstallsIt) {
+    std::thread::id destroyer;
+    FakeTransport::Options options;
+    options.threads = 0;
+    options.on_destroy = [&] { destroyer = std::this_thread::get_id(); };
+    auto made = std::make_shared<HoldingTransport>(options);
+    HoldingTransport& holding = *made;
+    ASSERT_EQ(transports_->addTransport("holding", std::move(made), nullptr), 0);
+    std::thread waiter([&] { transports_->waitForProgress(std::chrono::seconds(1)); });
+    holding.entered.get_future().wait();
+    std::atomic<int> rc{1};
+    std::thread uninstaller([&] { rc = transports_->uninstallTransport("holding"); });
+    const auto limit = steady_clock::now() + kLimit;
+    while (transports_->getTransport("holding") != nullptr && steady_clock::now() < limit) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(rc, 1);
+    EXPECT_EQ(destroyer, std::thread::id());
+    const std::thread::id expected = uninstaller.get_id();
+    holding.go_on.set_value();
+    waiter.join();
+    uninstaller.join();
+    EXPECT_EQ(rc, 0);
+    EXPECT_EQ(destroyer, expected);
+}
+
+// A thread may be held up in a transport for as long as a page of its memory takes to come.
+TEST_F(MultiTransportTest, OnlyWhoUninstallsATransportWaitsForItsCallers) {
+    std::promise<void> entered;
+    std::promise<void> go_on;
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto&) {
+        entered.set_value();
+        go_on.get_future().wait();
+        return Status::OK();
+    };
+    add(1, "held", options);
+    const auto batch = transports_->allocateBatchID(1);
+    std::thread held([&] { EXPECT_TRUE(transports_->submitTransfer(batch, {write(1, 10)}).ok()); });
+    entered.get_future().wait();
+    for (int i = 2; i < 100; ++i) {
+        // Transports come, and segments are used for the first time.
+        const std::string proto = "fake" + std::to_string((i - 2) / 10);
+        if ((i - 2) % 10 == 0) {
+            add(i, proto);
+        } else {
+            addSegment(i, proto);
+        }
+        const auto other = transports_->allocateBatchID(2);
+        EXPECT_TRUE(transports_->submitTransfer(other, {write(i, 10), write(2, 5)}).ok());
+        EXPECT_EQ(waitForBatch(other).transferred_bytes, 15u);
+        EXPECT_TRUE(transports_->freeBatchID(other).ok());
+    }
+    go_on.set_value();
+    held.join();
+    EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// What is remembered of a segment is not to outlive it.
+TEST_F(MultiTransportTest, ASegmentThatChangesIsLookedUpAgain) {
+    add(1, "a");
+    add(2, "b");
+    const auto submit = [&](Transport::SegmentID segment) {
+        const auto batch = transports_->allocateBatchID(1);
+        Status status = transports_->submitTransfer(batch, {write(segment, 10)});
+        if (status.ok()) {
+            EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
+        }
+        EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+        return status;
+    };
+    EXPECT_TRUE(submit(1).ok());
+    EXPECT_TRUE(submit(2).ok());
+    // Removed.
+    ASSERT_EQ(metadata_->removeLocalSegment("segment1"), 0);
+    EXPECT_TRUE(submit(1).IsInvalidArgument());
+    EXPECT_TRUE(submit(2).ok());
+    // There again, with another protocol.
+    addSegment(1, "b");
+    ASSERT_EQ(transports_->uninstallTransport("a"), 0);
+    EXPECT_TRUE(submit(1).ok());
+    // Its transport goes, and comes back as another instance.
+    ASSERT_EQ(transports_->uninstallTransport("b"), 0);
+    EXPECT_TRUE(submit(1).IsNotSupportedTransport());
+    EXPECT_TRUE(submit(2).IsNotSupportedTransport());
+    add(2, "b");
+    EXPECT_TRUE(submit(1).ok());
+    EXPECT_TRUE(submit(2).ok());
+}
+
+// The store's answer changes what a handle means.
+TEST_F(MultiTransportTest, AFetchedDescriptorOfAnotherProtocolIsFollowed) {
+    TransferMetadata node(storage_);
+    const auto publish = [&](const char* protocol) {
+        TransferMetadata::SegmentDesc desc;
+        desc.name = "far";
+        desc.protocol = protocol;
+        ASSERT_EQ(node.updateSegmentDesc("far", desc), 0);
+    };
+    publish("a");
+    const auto segment = metadata_->getSegmentID("far");
+    ASSERT_NE(segment, TransferMetadata::kInvalidSegmentID);
+    std::atomic<int> with_a{0};
+    std::atomic<int> with_b{0};
+    FakeTransport::Options options;
+    options.before_submit = [&](const auto&) { return ++with_a, Status::OK(); };
+    add(100, "a", options);
+    options.before_submit = [&](const auto&) { return ++with_b, Status::OK(); };
+    add(101, "b", options);
+    const auto batch = transports_->allocateBatchID(3);
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(segment, 1)}).ok());
+    EXPECT_EQ(with_a, 1);
+    publish("b");
+    ASSERT_EQ(metadata_->syncSegmentCache("far"), 0);
+    EXPECT_TRUE(transports_->submitTransfer(batch, {write(segment, 1)}).ok());
+    EXPECT_EQ(with_a, 1);
+    EXPECT_EQ(with_b, 1);
+    EXPECT_EQ(waitForBatch(batch).s, Transport::COMPLETED);
+    EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+}
+
+// Case 44: transports and segments come and go while others submit.
+TEST_F(MultiTransportTest, TransportsComeAndGoBesideSubmitters) {
+    add(1, "stays");
+    addSegment(2, "comes");
+    std::atomic<bool> done{false};
+    std::atomic<uint64_t> served{0};
+    const auto use = [&] {
+        do {
+            const auto batch = transports_->allocateBatchID(2);
+            const Status status = transports_->submitTransfer(batch, {write(1, 10), write(2, 20)});
+            EXPECT_TRUE(status.ok() || status.IsNotSupportedTransport() ||
+                        status.IsInvalidArgument())
+                << status;
+            const TransferStatus all = waitForBatch(batch);
+            transports_->waitForProgress(std::chrono::nanoseconds(0));
+            if (status.ok() && all.s == Transport::COMPLETED) {
+                EXPECT_EQ(all.transferred_bytes, 30u);
+                ++served;
+            }
+            EXPECT_TRUE(transports_->freeBatchID(batch).ok());
+        } while (!done);
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back(use);
+    for (int i = 0; i < 100 || (served == 0 && i < 1000000); ++i) {
+        EXPECT_EQ(
+            transports_->addTransport(
+                "comes", std::make_shared<DrivenTransport>(FakeTransport::Options{}), nullptr),
+            0);
+        addSegment(2, "comes");
+        if (i % 2 == 0) metadata_->removeLocalSegment("segment2");
+        std::this_thread::yield();
+        EXPECT_EQ(transports_->uninstallTransport("comes"), 0);
+    }
+    done = true;
+    for (std::thread& thread : threads) thread.join();
 }
 
 // Case 40, the engine's part: an uninstalled transport has ended every request, also those being

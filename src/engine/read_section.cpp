@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "read_section.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+namespace mooncake {
+
+ReadDomain::~ReadDomain() {
+    destroy(std::move(retired_));
+}
+
+// One after the other: a long list must not end in as deep a recursion.
+void ReadDomain::destroy(std::unique_ptr<Retired> list) noexcept {
+    while (list) list = std::exchange(list->next_, nullptr);
+}
+
+// UINT64_MAX where there is none.
+uint64_t ReadDomain::oldestSection() const noexcept {
+    uint64_t oldest = UINT64_MAX;
+    for (const ThreadSlot* slot = firstThreadSlot(); slot != nullptr; slot = slot->next) {
+        // In this order: a section writes its domain first. A slot that changes to another domain
+        // in between has left the section that the word stood for.
+        const uint64_t entered = slot->entered.load(std::memory_order_seq_cst);
+        if (entered != 0 && slot->domain.load(std::memory_order_relaxed) == this) {
+            oldest = std::min(oldest, entered);
+        }
+    }
+    return oldest;
+}
+
+void ReadDomain::retire(std::unique_ptr<Retired> object) noexcept {
+    if (object) {
+        std::lock_guard lock(mutex_);
+        object->epoch_ = nextEpoch();
+        object->next_ = std::move(retired_);
+        retired_ = std::move(object);
+    }
+    collect();
+}
+
+void ReadDomain::collect() noexcept {
+    std::unique_ptr<Retired> unused;
+    {
+        std::lock_guard lock(mutex_);
+        if (!retired_) return;
+        const uint64_t oldest = oldestSection();
+        // The newest are first.
+        std::unique_ptr<Retired>* rest = &retired_;
+        while (*rest && (*rest)->epoch_ > oldest) rest = &(*rest)->next_;
+        unused = std::move(*rest);
+    }
+    destroy(std::move(unused));
+}
+
+void ReadDomain::synchronize() noexcept {
+    const uint64_t epoch = nextEpoch();
+    std::chrono::microseconds pause(0);
+    while (oldestSection() < epoch) {
+        std::this_thread::sleep_for(pause);
+        pause = std::min(2 * pause + std::chrono::microseconds(10), std::chrono::microseconds(500));
+    }
+}
+
+}  // namespace mooncake
