@@ -35,8 +35,9 @@ void ReadDomain::retire(std::unique_ptr<Retired> object) noexcept {
     if (object) {
         std::lock_guard lock(mutex_);
         object->epoch_ = nextEpoch();
-        object->next_ = std::move(retired_);
-        retired_ = std::move(object);
+        std::unique_ptr<Retired>& end = retired_ ? newest_->next_ : retired_;
+        newest_ = object.get();
+        end = std::move(object);
     }
     collect();
 }
@@ -47,10 +48,13 @@ void ReadDomain::collect() noexcept {
         std::lock_guard lock(mutex_);
         if (!retired_) return;
         const uint64_t oldest = oldestSection();
-        // The newest are first.
-        std::unique_ptr<Retired>* rest = &retired_;
-        while (*rest && (*rest)->epoch_ > oldest) rest = &(*rest)->next_;
-        unused = std::move(*rest);
+        Retired* last_unused = nullptr;
+        for (Retired* next = retired_.get(); next != nullptr && next->epoch_ <= oldest;
+             next = next->next_.get()) {
+            last_unused = next;
+        }
+        if (last_unused == nullptr) return;
+        unused = std::exchange(retired_, std::move(last_unused->next_));
     }
     destroy(std::move(unused));
 }

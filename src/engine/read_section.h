@@ -60,8 +60,9 @@ class ReadDomain {
     // Raised whenever something was retired. A section has the number that was current when it
     // began: one that began later than the retirement has at least the retired object's.
     std::atomic<uint64_t> epoch_{1};
-    std::mutex mutex_;  // of what follows; nothing is destroyed with it
-    std::unique_ptr<Retired> retired_;
+    std::mutex mutex_;                  // of what follows; nothing is destroyed with it
+    std::unique_ptr<Retired> retired_;  // the oldest first
+    Retired* newest_ = nullptr;         // of them; nothing where there are none
 };
 
 // From its construction to its destruction the thread may use what the domain's writers had

@@ -2,17 +2,26 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <memory>
 #include <new>
+#include <string>
+#include <thread>
+#include <vector>
 
+#include "error.h"
+#include "memory_storage.h"
+#include "multi_transport.h"
+#include "transfer_engine_c.h"
 #include "transport/transport.h"
 
 namespace {
-bool refusing = false;
-int refused = 0;
+thread_local bool refusing = false;
+thread_local int given = 0;  // before it is refused
+thread_local int refused = 0;
 }  // namespace
 
 void* operator new(size_t size) {
-    if (refusing) {
+    if (refusing && given-- <= 0) {
         ++refused;
         throw std::bad_alloc();
     }
@@ -32,11 +41,102 @@ namespace mooncake {
 TEST(NoMemoryTest, ATaskIsClearedAllTheSame) {
     Transport::TransferTask task;
     for (int i = 0; i < 3; ++i) task.slice_list.push_back(new Transport::Slice());
+    given = 0;
     refusing = true;
     task.clear();
     refusing = false;
     EXPECT_TRUE(task.slice_list.empty());
     EXPECT_EQ(refused, 3) << "this thread's cache had room before";
+}
+
+// Ends its tasks at once, and needs no memory for it.
+class FrugalTransport : public Transport {
+    Status submitTransfer(BatchID, const std::vector<TransferRequest>&) override { return {}; }
+    Status submitTransferTask(const std::vector<TransferTask*>& tasks) override {
+        for (TransferTask* task : tasks) {
+            task->slice_count = 1;
+            task->success_slice_count = 1;
+        }
+        return {};
+    }
+    Status getTransferStatus(BatchID, size_t, TransferStatus&) override { return {}; }
+    int registerLocalMemory(void*, size_t, const std::string&, bool, bool) override { return 0; }
+    int unregisterLocalMemory(void*, bool) override { return 0; }
+    int registerLocalMemoryBatch(const std::vector<BufferEntry>&, const std::string&) override {
+        return 0;
+    }
+    int unregisterLocalMemoryBatch(const std::vector<void*>&) override { return 0; }
+    const char* getName() const override { return "frugal"; }
+};
+
+// Whichever allocation fails, all requests of a call are submitted or none is.
+TEST(NoMemoryTest, ASubmissionIsAllOrNothing) {
+    auto metadata = std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>());
+    MultiTransport transports(metadata, "node");
+    std::vector<Transport::TransferRequest> requests;
+    for (Transport::SegmentID segment = 1; segment <= 20; ++segment) {
+        auto desc = std::make_shared<TransferMetadata::SegmentDesc>();
+        desc->name = std::to_string(segment);
+        desc->protocol = "p" + std::to_string(segment % 3);
+        const std::string name = desc->name;
+        ASSERT_EQ(metadata->addLocalSegment(segment, name, std::move(desc)), 0);
+        requests.push_back({Transport::TransferRequest::READ, &metadata, segment, 0, 1});
+    }
+    for (const char* proto : {"p0", "p1", "p2"}) {
+        ASSERT_EQ(transports.addTransport(proto, std::make_shared<FrugalTransport>(), nullptr), 0);
+    }
+    const auto batch = transports.allocateBatchID(requests.size());
+    int failures = 0;
+    Status status = Status::Memory("");
+    for (; status.IsMemory() && failures < 1000; ++failures) {
+        // A thread of its own, which has kept no memory from before.
+        std::thread([&] {
+            given = failures;
+            refusing = true;
+            status = transports.submitTransfer(batch, requests);
+            refusing = false;
+        }).join();
+        Transport::TransferStatus all{};
+        ASSERT_TRUE(transports.getBatchTransferStatus(batch, all).ok());
+        EXPECT_EQ(all.s, Transport::COMPLETED);
+        EXPECT_EQ(transports.getTransferStatus(batch, 0, all).ok(), status.ok());
+        EXPECT_EQ(transports.getTransferStatus(batch, 19, all).ok(), status.ok());
+    }
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_GT(failures, 10) << "this says nothing";
+    EXPECT_TRUE(transports.freeBatchID(batch).ok());
+}
+
+TEST(NoMemoryTest, NoBatch) {
+    MultiTransport transports(
+        std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>()), "node");
+    const auto first = transports.allocateBatchID(1);
+    given = 0;
+    refusing = true;
+    const auto none = transports.allocateBatchID(1000);
+    refusing = false;
+    EXPECT_EQ(none, MultiTransport::INVALID_BATCH_ID);
+    EXPECT_TRUE(transports.freeBatchID(first).ok());
+    // A transport's own, too.
+    FrugalTransport transport;
+    EXPECT_EQ(transport.Transport::allocateBatchID(SIZE_MAX / 2), Transport::INVALID_BATCH_ID);
+}
+
+TEST(NoMemoryTest, CIsToldSo) {
+    const transfer_engine_t engine =
+        createTransferEngine("P2PHANDSHAKE", "127.0.0.1:0", nullptr, 0, 0);
+    ASSERT_NE(engine, nullptr);
+    const batch_id_t batch = allocateBatchID(engine, 1);
+    transfer_request request{};
+    given = 0;
+    refusing = true;
+    const int rc = submitTransfer(engine, batch, &request, 1);
+    refusing = false;
+    EXPECT_EQ(rc, ERR_MEMORY);
+    transfer_status status{};
+    EXPECT_EQ(getTransferStatus(engine, batch, 0, &status), ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(freeBatchID(engine, batch), 0);
+    destroyTransferEngine(engine);
 }
 
 }  // namespace mooncake
