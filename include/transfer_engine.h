@@ -39,12 +39,21 @@ using BufferEntry = Transport::BufferEntry;
 // another file, with another number.
 using FileBufferID = TransferMetadata::FileBufferID;
 
-// Thread rule: every function but the destructor may be called from any thread at any time, except
-// from within a transport. Before a successful init, and after freeEngine, they return an error.
+// Thread rule: every function but the destructor may be called from any thread at any time, also
+// from destructors of static and thread_local objects while the engine lives, except from within a
+// transport. Before a successful init, and after freeEngine, they return an error. Questions for a
+// state and submissions hold up nobody; uninstallTransport and freeEngine wait for the calls that
+// are in the transport.
 // Errors: functions that return int give 0 or a negative value of error.h, and the cause is in the
 // log; functions that return Status have it in the message. No function throws but for want of
 // memory. Sizes, lengths and offsets are in bytes. Strings and vectors are copied; memory stays the
 // caller's.
+//
+// Writes: any range of a file can be written, and writes through one handle do not lose each
+// other's bytes. Two processes or nodes must not write to the same block of a file at the same time
+// unless both write whole blocks (multiples of the file's `align`, see FileBufferDesc): a part of a
+// block is written by reading the block and writing all of it, so bytes that the other one has
+// written meanwhile are lost, although both requests are COMPLETED.
 //
 // Fork: an engine belongs to the process that initialised it, where its requests, exports and
 // connections go on undisturbed. In a forked child it is as one that is not initialised: every
