@@ -17,6 +17,7 @@ using std::chrono::steady_clock;
 
 // How many requests are under way on one connection.
 constexpr size_t kWindow = 256;
+constexpr milliseconds kShort(1000);
 
 std::string fileText(const std::string& path) {
     if (path.empty()) return "";
@@ -92,8 +93,11 @@ void EtcdCluster::moveOn(size_t server) {
     }
 }
 
-Deadline EtcdCluster::attemptEnd(Deadline deadline) const {
-    return std::min(deadline, steady_clock::now() + attempt_);
+// A try that waits for a connection is not to keep others waiting that may have one.
+Deadline EtcdCluster::attemptEnd(Deadline deadline, bool again) const {
+    const bool short_one = again && servers_.size() > 1;
+    return std::min(deadline,
+                    steady_clock::now() + (short_one ? std::min(attempt_, kShort) : attempt_));
 }
 
 EtcdCluster::Next EtcdCluster::judge(const grpc::Status& status) const {
@@ -172,6 +176,7 @@ Result<> EtcdCluster::authorize(grpc::ClientContext* context, size_t server, Dea
     if (token.empty()) {
         grpc::ClientContext own;
         own.set_deadline(wallTime(deadline));
+        own.set_wait_for_ready(true);
         rpc::AuthenticateRequest request;
         request.set_name(std::string(access_.user.view()));
         request.set_password(std::string(access_.password.view()));
@@ -196,16 +201,21 @@ template <class Attempt>
 Result<> EtcdCluster::untilDone(Deadline deadline, const Attempt& attempt) {
     milliseconds pause(10);
     int logins = 0;
-    for (bool first = true;; first = false) {
+    grpc::Status cause;
+    for (bool again = false;; again = true) {
         const size_t server = preferred();
-        if (!first) counters_->add(&DirectoryStatistics::repeats);
-        const grpc::Status status = attempt(server);
+        if (again) counters_->add(&DirectoryStatistics::repeats);
+        const grpc::Status status = attempt(server, again);
         if (status.ok()) return {};
+        // That the time is up says less than what has used it.
+        if (cause.ok() || status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) {
+            cause = status;
+        }
         const Next next = judge(status);
         const bool over = steady_clock::now() + pause >= deadline;
         if (next == Next::kFail || over || (next == Next::kLogIn && ++logins > 3)) {
             if (over) counters_->add(&DirectoryStatistics::timeouts);
-            return tl::unexpected<Error>(errorOf(status, servers_[server].name));
+            return tl::unexpected<Error>(errorOf(cause, servers_[server].name));
         }
         if (next == Next::kLogIn) {
             const std::lock_guard lock(mutex_);
@@ -230,13 +240,15 @@ Result<std::vector<rpc::TxnResponse>> EtcdCluster::transact(
         grpc::Status status;
         std::unique_ptr<grpc::ClientAsyncResponseReader<rpc::TxnResponse>> reader;
     };
-    const auto wave = [&](size_t server) -> grpc::Status {
-        const Deadline end = attemptEnd(deadline);
+    const auto wave = [&](size_t server, bool again) -> grpc::Status {
+        const Deadline end = attemptEnd(deadline, again);
         grpc::CompletionQueue queue;
         std::vector<std::unique_ptr<Call>> calls;
         grpc::Status worst;
         while (!left.empty() && calls.size() < kWindow) {
             auto call = std::make_unique<Call>();
+            // A connection is made while somebody waits for it, and at no other time.
+            call->context.set_wait_for_ready(again);
             if (auto allowed = authorize(&call->context, server, end); !allowed) {
                 worst = statusOf(allowed.error());
                 break;
@@ -280,9 +292,10 @@ Result<rpc::TxnResponse> EtcdCluster::transact(const rpc::TxnRequest& request, D
 
 template <class Call>
 Result<> EtcdCluster::callUntilDone(Deadline deadline, const Call& call) {
-    return untilDone(deadline, [&](size_t server) -> grpc::Status {
+    return untilDone(deadline, [&](size_t server, bool again) -> grpc::Status {
         grpc::ClientContext context;
-        if (auto allowed = authorize(&context, server, attemptEnd(deadline)); !allowed) {
+        context.set_wait_for_ready(again);
+        if (auto allowed = authorize(&context, server, attemptEnd(deadline, again)); !allowed) {
             return statusOf(allowed.error());
         }
         counters_->add(&DirectoryStatistics::round_trips);

@@ -67,8 +67,8 @@ class EtcdCluster {
 
     Next judge(const grpc::Status& status) const;
     Error errorOf(const grpc::Status& status, const std::string& server) const;
-    Deadline attemptEnd(Deadline deadline) const;
-    // Tries until the deadline. `attempt` makes one try on a server and gives what came of it.
+    Deadline attemptEnd(Deadline deadline, bool again) const;
+    // Tries until the deadline. `attempt(server, again)` makes one try and gives what came of it.
     template <class Attempt>
     Result<> untilDone(Deadline deadline, const Attempt& attempt);
     template <class Call>

@@ -702,6 +702,9 @@ Result<> EtcdDirectory::sendRound(std::vector<Pending*>* pending, ChangeOutcomes
         addPut(own, one->key, one->entry);
         addGetElse(own, one->key);
     }
+    // etcd's quota counts what a transaction puts by itself, not what those within it do: without
+    // this the database would grow beyond it.
+    for (rpc::TxnRequest& request : requests) addPut(&request, keys_.written(), "");
     const auto responses = cluster_->transact(requests, deadline);
     if (!responses) return tl::unexpected<Error>(responses.error());
     pending->clear();

@@ -41,6 +41,8 @@ class EtcdKeys {
     // The revision of the key is when the region was read.
     std::string touches(FileNumber file) const { return base_ + "t/" + hex(file) + "/"; }
     std::string touch(RegionId id) const { return touches(id.file) + hex(id.index); }
+    // Put with every commit, for etcd's sake (EtcdDirectory::sendRound).
+    std::string written() const { return base_ + "written"; }
     std::string objects() const { return base_ + "o/"; }
     std::string object(std::string_view key) const { return objects().append(key); }
 
