@@ -615,10 +615,15 @@ Result<> SqliteDirectory::lookAt(const std::vector<std::string>& keys, size_t be
                                  Deadline deadline) {
     auto turn = begin(Kind::kRead, deadline);
     if (!turn) return tl::unexpected<Error>(turn.error());
-    for (size_t i = begin_at; i < end_at && (*turn)->ok(); ++i) {
-        auto rows =
-            (*turn)->select("SELECT entry FROM object WHERE key = ?", std::string_view(keys[i]));
+    std::vector<std::pair<std::string_view, size_t>> order;
+    order.reserve(end_at - begin_at);
+    for (size_t i = begin_at; i < end_at; ++i) order.emplace_back(keys[i], i);
+    // Neighbours lie on the same pages.
+    std::sort(order.begin(), order.end());
+    for (const auto& [key, i] : order) {
+        auto rows = (*turn)->select("SELECT entry FROM object WHERE key = ?", key);
         if (rows.next()) found(i, rows.bytes(0));
+        if (!(*turn)->ok()) break;
     }
     return finish(&*turn);
 }
