@@ -2,11 +2,18 @@
 // What the store's calls take and give.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <ostream>
 #include <string>
 
 namespace mooncake {
+
+// A run of the caller's memory. An object is what a list of slices holds, one after the other.
+struct Slice {
+    void* ptr;
+    size_t size;  // bytes
+};
 
 // What became of a call. The numbers agree with those of Mooncake's store.
 enum class ErrorCode : int32_t {
