@@ -19,7 +19,7 @@ struct Candidate {
 };
 
 std::optional<Candidate> candidateOf(const RegionFacts& region, uint32_t region_bytes) {
-    if (region.use != RegionUse::kSealed || region.hard_bytes > region_bytes / 2) {
+    if (!region.sealed || region.hard_bytes > region_bytes / 2) {
         return std::nullopt;
     }
     const uint64_t pinned = region.soft_bytes + region.hard_bytes;
@@ -55,20 +55,18 @@ std::vector<Victim> chooseVictims(std::span<const RegionFacts> regions, uint32_t
 }
 
 size_t evictionsDue(std::span<const RegionFacts> regions, size_t being_evicted) {
-    const auto free = static_cast<size_t>(
-        std::count_if(regions.begin(), regions.end(),
-                      [](const RegionFacts& region) { return region.use == RegionUse::kFree; }));
+    const auto clean = static_cast<size_t>(std::count_if(
+        regions.begin(), regions.end(), [](const RegionFacts& region) { return region.clean; }));
     const size_t reserve = cleanReserve(static_cast<uint32_t>(regions.size()));
-    return reserve > free + being_evicted ? reserve - free - being_evicted : 0;
+    return reserve > clean + being_evicted ? reserve - clean - being_evicted : 0;
 }
 
 FileUsage usageOf(std::span<const RegionFacts> regions, uint32_t region_bytes) {
     FileUsage usage;
     usage.regions = regions.size();
     for (const RegionFacts& region : regions) {
-        usage.free += region.use == RegionUse::kFree;
-        usage.open += region.use == RegionUse::kOpen;
-        usage.sealed += region.use == RegionUse::kSealed;
+        usage.clean += region.clean;
+        usage.sealed += region.sealed;
         usage.live_bytes += region.live_bytes;
         usage.pinned_bytes += region.soft_bytes + region.hard_bytes;
         usage.evictable += candidateOf(region, region_bytes).has_value();

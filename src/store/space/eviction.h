@@ -10,16 +10,11 @@
 
 namespace mooncake::store {
 
-enum class RegionUse {
-    kFree,    // clean: a client may take it
-    kOpen,    // a client fills it
-    kSealed,  // full, or its writer is gone
-};
-
 // A region as far as the directory tells. The bytes are those of objects that are there.
 struct RegionFacts {
     RegionIndex index = 0;
-    RegionUse use = RegionUse::kFree;
+    bool clean = false;   // a client may take it
+    bool sealed = false;  // full, or its writer is gone; one that is neither is somebody's
     // When a reader last touched it, or, if none did, when it was sealed; larger is later.
     uint64_t last_read = 0;
     uint64_t live_bytes = 0;
@@ -53,8 +48,7 @@ size_t evictionsDue(std::span<const RegionFacts> regions, size_t being_evicted);
 // Counted anew from the regions each time: there is no counter that a crash could leave wrong.
 struct FileUsage {
     uint64_t regions = 0;
-    uint64_t free = 0;    // regions
-    uint64_t open = 0;    // regions
+    uint64_t clean = 0;   // regions
     uint64_t sealed = 0;  // regions
     uint64_t live_bytes = 0;
     uint64_t pinned_bytes = 0;

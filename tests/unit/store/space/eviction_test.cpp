@@ -13,13 +13,12 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr uint32_t kRegion = 1000;
-constexpr auto kSealed = RegionUse::kSealed;
 
 TEST(EvictionTest, WhatWasReadLongestAgoGoesFirst) {
     const RegionFacts regions[] = {
-        {0, kSealed, 30, 900, 0, 0},         {1, kSealed, 10, 900, 0, 0},
-        {2, RegionUse::kOpen, 1, 900, 0, 0}, {3, kSealed, 20, 900, 0, 0},
-        {4, RegionUse::kFree, 0, 0, 0, 0},   {5, kSealed, 40, 0, 0, 0},
+        {0, false, true, 30, 900, 0, 0}, {1, false, true, 10, 900, 0, 0},
+        {2, false, false, 1, 900, 0, 0}, {3, false, true, 20, 900, 0, 0},
+        {4, true, false, 0, 0, 0, 0},    {5, false, true, 40, 0, 0, 0},
     };
     EXPECT_THAT(chooseVictims(regions, kRegion, 3),
                 ElementsAre(Victim{5, PinsToMove::kNone}, Victim{1, PinsToMove::kNone},
@@ -31,11 +30,11 @@ TEST(EvictionTest, WhatWasReadLongestAgoGoesFirst) {
 
 TEST(EvictionTest, AFewPinsMoveAndManyGoLast) {
     const RegionFacts regions[] = {
-        {0, kSealed, 50, 900, 0, 0},     {1, kSealed, 10, 900, 800, 0},  // softly pinned
-        {2, kSealed, 20, 900, 100, 100},                                 // a few pins
-        {3, kSealed, 5, 900, 0, 501},                                    // must stay
-        {4, kSealed, 15, 900, 100, 400},                                 // hard pins to move
-        {5, kSealed, 30, 900, 0, 250},
+        {0, false, true, 50, 900, 0, 0},     {1, false, true, 10, 900, 800, 0},  // softly pinned
+        {2, false, true, 20, 900, 100, 100},                                     // a few pins
+        {3, false, true, 5, 900, 0, 501},                                        // must stay
+        {4, false, true, 15, 900, 100, 400},  // hard pins to move
+        {5, false, true, 30, 900, 0, 250},
     };
     EXPECT_THAT(chooseVictims(regions, kRegion, 100),
                 ElementsAre(Victim{2, PinsToMove::kAll}, Victim{5, PinsToMove::kAll},
@@ -45,24 +44,24 @@ TEST(EvictionTest, AFewPinsMoveAndManyGoLast) {
 
 TEST(EvictionTest, TheReserveIsFilledUp) {
     std::vector<RegionFacts> regions(64);
-    for (RegionIndex i = 0; i < 64; ++i) regions[i] = {i, kSealed, i, 900, 0, 0};
+    for (RegionIndex i = 0; i < 64; ++i) regions[i] = {i, false, true, i, 900, 0, 0};
     EXPECT_EQ(evictionsDue(regions, 0), 4u);
     EXPECT_EQ(evictionsDue(regions, 3), 1u);
     EXPECT_EQ(evictionsDue(regions, 9), 0u);
-    regions[0].use = regions[1].use = RegionUse::kFree;
+    regions[0].clean = regions[1].clean = true;
     EXPECT_EQ(evictionsDue(regions, 0), 2u);
-    for (auto& region : regions) region.use = RegionUse::kFree;
+    for (auto& region : regions) region.clean = true;
     EXPECT_EQ(evictionsDue(regions, 0), 0u);
 }
 
 TEST(EvictionTest, UsageIsWhatTheRegionsSay) {
     const RegionFacts regions[] = {
-        {0, kSealed, 30, 900, 100, 0},
-        {1, kSealed, 10, 700, 0, 600},
-        {2, RegionUse::kOpen, 1, 50, 0, 0},
-        {3, RegionUse::kFree, 0, 0, 0, 0},
+        {0, false, true, 30, 900, 100, 0},
+        {1, false, true, 10, 700, 0, 600},
+        {2, false, false, 1, 50, 0, 0},
+        {3, true, false, 0, 0, 0, 0},
     };
-    EXPECT_EQ(usageOf(regions, kRegion), (FileUsage{4, 1, 1, 2, 1650, 700, 1}));
+    EXPECT_EQ(usageOf(regions, kRegion), (FileUsage{4, 1, 2, 1650, 700, 1}));
 }
 
 // Never one that must stay, never one twice, and never a younger one before an older one of its
@@ -75,7 +74,8 @@ TEST(EvictionTest, HoldsForAnyRegions) {
             const uint64_t live = random() % 3 == 0 ? 0 : random() % kRegion;
             const uint64_t hard = random() % 3 == 0 ? random() % (live + 1) : 0;
             const uint64_t soft = random() % 3 == 0 ? random() % (live - hard + 1) : 0;
-            regions[i] = {i, static_cast<RegionUse>(random() % 3), random() % 20, live, soft, hard};
+            const auto state = random() % 3;
+            regions[i] = {i, state == 0, state == 1, random() % 20, live, soft, hard};
         }
         const auto victims = chooseVictims(regions, kRegion, regions.size());
         EXPECT_EQ(victims.size(), usageOf(regions, kRegion).evictable);
@@ -85,7 +85,7 @@ TEST(EvictionTest, HoldsForAnyRegions) {
             const RegionFacts& region = regions[victim.index];
             EXPECT_FALSE(gone[victim.index]);
             gone[victim.index] = true;
-            EXPECT_EQ(region.use, kSealed);
+            EXPECT_TRUE(region.sealed);
             EXPECT_LE(region.hard_bytes, kRegion / 2);
             if (region.hard_bytes != 0) {
                 EXPECT_NE(victim.move, PinsToMove::kNone);
@@ -102,7 +102,7 @@ TEST(EvictionTest, HoldsForAnyRegions) {
             before = &region;
         }
         for (const RegionFacts& region : regions) {
-            if (region.use == kSealed && region.hard_bytes <= kRegion / 2) {
+            if (region.sealed && region.hard_bytes <= kRegion / 2) {
                 EXPECT_TRUE(gone[region.index]);
             }
         }
