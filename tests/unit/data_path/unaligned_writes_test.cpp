@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes of parts of one block, side by side: each leaves the others' bytes alone. What was
+// written is read from the file itself.
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "local_nodes.h"
+
+namespace mooncake::test {
+namespace {
+
+class UnalignedWritesTest : public ::testing::Test {
+ protected:
+    static constexpr size_t kSize = 1 << 20;
+
+    UnalignedWritesTest() {
+        target_.becomeTarget();
+        path_ = folder_.make("file", kSize, '\0');
+        file_ = target_.add(path_, kSize);
+    }
+
+    struct Way {
+        Node& node;
+        SegmentHandle segment;
+    };
+
+    /// Each way's thread counts up in its own eight bytes of the first block. @return how many of
+    /// its writes were COMPLETED, and not there afterwards
+    size_t lost(const Way& first, const Way& second) {
+        std::atomic<size_t> lost{0};
+        const auto write = [&](const Way& way, uint64_t offset) {
+            Memory memory(kBlock);
+            for (uint64_t value = 1; value <= 1000; ++value) {
+                std::memcpy(memory.data, &value, sizeof(value));
+                const TransferStatus status = way.node.run(
+                    {TransferRequest::WRITE, memory.data, way.segment, offset, 8, 0, file_});
+                ASSERT_EQ(status.s, TransferStatusEnum::COMPLETED);
+                const std::string there = contents(path_, offset, sizeof(value));
+                if (std::memcmp(there.data(), &value, sizeof(value)) != 0) ++lost;
+            }
+        };
+        {
+            std::jthread one([&] { write(first, 0); });
+            std::jthread other([&] { write(second, 512); });
+        }
+        return lost;
+    }
+
+    FileFolder folder_;
+    Node target_;
+    std::string path_;
+    FileBufferID file_ = 0;
+};
+
+TEST_F(UnalignedWritesTest, ByOneName) {
+    Node node;
+    const SegmentHandle segment = node.open(target_.name());
+    EXPECT_EQ(lost({node, segment}, {node, segment}), 0U);
+}
+
+}  // namespace
+}  // namespace mooncake::test
