@@ -28,7 +28,7 @@ build=(
 guest=(qemu-system-x86 busybox-static cpio dmsetup e2fsprogs xz-utils zstd binutils)
 servers=(etcd-server redis-server openssl)
 perf=(fio python3 python3-matplotlib)
-lint=(clang-tidy shellcheck)
+lint=(clang clang-tidy shellcheck)
 
 groups=("$@")
 ((${#groups[@]})) || groups=(build guest)
