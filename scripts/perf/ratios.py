@@ -73,6 +73,8 @@ def measured(whole, document):
     rate = sum(side.get("bw_bytes", 0) for side in sides)
     # All in percent of the time the job ran.
     own = job["usr_cpu"] + job["sys_cpu"]
+    if "fio version" in document:  # which gives the mean of its jobs
+        own *= int(job.get("job options", {}).get("numjobs", 1))
     return rate, *(cpu / 100 / (rate / GIB) if rate else float("inf") for cpu in (whole or own, own)), latency(document)
 
 
