@@ -12,7 +12,7 @@ void oneRequest(const Arguments& arguments) {
     Initiator initiator;
     TransferEngine& engine = initiator.engine;
     const SegmentHandle segment = initiator.open(target.name);
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < 12; ++round) {
         // Both threads are there from the first to the last request; the marked ones come one after
         // the other, so that neither shows what the other does.
         std::atomic<int> turn{0};
