@@ -25,7 +25,7 @@ build=(
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
 )
-guest=(qemu-system-x86 busybox-static cpio dmsetup e2fsprogs xz-utils zstd binutils)
+guest=(qemu-system-x86 busybox-static cpio dmsetup e2fsprogs xfsprogs btrfs-progs xz-utils zstd binutils)
 servers=(etcd-server redis-server openssl)
 perf=(fio python3 python3-matplotlib)
 lint=(clang clang-tidy shellcheck)

@@ -10,7 +10,7 @@ set -euo pipefail
 source "$(dirname "$0")/common.sh"
 
 modules=(
-    virtio_pci virtio_console virtio_blk virtio_net virtio_rng ext4 xfs overlay         # the guest itself
+    virtio_pci virtio_console virtio_blk virtio_net virtio_rng ext4 xfs btrfs overlay   # the guest itself
     configfs nvmet nvmet-tcp nvmet-rdma nvme-tcp nvme-rdma rdma_rxe rdma_ucm            # the job
     dummy veth bridge sch_netem sch_ingress cls_u32 act_mirred act_gact act_police      # networks
     brd loop null_blk scsi_debug sd_mod dm-mod dm-flakey dm-delay dm-log-writes         # block devices

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sparse files, on a small ext4 of their own.
 #include <fcntl.h>
+#include <glog/logging.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "file_pattern.h"
 #include "kernel_fixture.h"
@@ -16,14 +22,39 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
+// What is logged while it exists.
+class LogLines : public google::LogSink {
+ public:
+    LogLines() { google::AddLogSink(this); }
+    ~LogLines() override { google::RemoveLogSink(this); }
+    void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&,
+              const char* message, size_t length) override {
+        std::lock_guard guard(mutex_);
+        lines_.emplace_back(message, length);
+    }
+    bool contain(const std::string& text) const {
+        std::lock_guard guard(mutex_);
+        return std::any_of(lines_.begin(), lines_.end(), [&](const std::string& line) {
+            return line.find(text) != std::string::npos;
+        });
+    }
+
+ private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> lines_;
+};
+
 class SpaceTest : public KernelTargetTest {
  protected:
+    explicit SpaceTest(std::string type = "ext4",
+                       std::string makeFileSystem = "mkfs.ext4 -q -F -b 1024")
+        : type_(std::move(type)), makeFileSystem_(std::move(makeFileSystem)) {}
     void SetUp() override {
-        ASSERT_FALSE(disks().empty());
-        const std::string disk = disks().front();
-        ASSERT_EQ(run("mkfs.ext4 -q -F -b 1024 " + disk), 0);
+        ASSERT_EQ(disks().size(), 2u);
+        const std::string disk = disks()[type_ == "ext4" ? 0 : 1];  // the others take 300 MiB
+        ASSERT_EQ(run(makeFileSystem_ + " " + disk), 0);
         makeFolder(mount_);
-        ASSERT_EQ(::mount(disk.c_str(), mount_.c_str(), "ext4", 0, nullptr), 0);
+        ASSERT_EQ(::mount(disk.c_str(), mount_.c_str(), type_.c_str(), 0, nullptr), 0);
         target_ = start();
         ASSERT_NE(target_, nullptr);
     }
@@ -55,6 +86,30 @@ class SpaceTest : public KernelTargetTest {
         return {status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
     }
 
+    void fillDisk() {
+        const UniqueFd file(
+            ::open((mount_ + "/rest").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        off_t at = 0;
+        for (off_t size = 64 * kMiB; size >= 4096;) {
+            if (::fallocate(file.get(), 0, at, size) == 0) {
+                at += size;
+            } else {
+                size /= 2;
+            }
+        }
+        sync();
+    }
+    // Written by a remote host, to the device.
+    bool write(uint32_t nsid, uint64_t offset, uint64_t length) {
+        RemoteHost host(kLoopback, target_->subsystemNqn());
+        UniqueFd device = host.open(nsid);
+        test_support::AlignedBuffer buffer(length);
+        test_support::fillPattern(1, offset, buffer.data(), length);
+        return ::pwrite(device.get(), buffer.data(), length, static_cast<off_t>(offset)) ==
+               static_cast<ssize_t>(length);
+    }
+
+    const std::string type_, makeFileSystem_;
     const std::string mount_ = dir_.path() + "/small";
     const std::string path_ = mount_ + "/sparse";
     std::unique_ptr<Target> target_;
@@ -118,6 +173,101 @@ TEST_F(SpaceTest, AFailedReservationIsUndone) {
     char data[4] = {};
     EXPECT_EQ(pread(file.get(), data, 4, 5 * kMiB), 4);
     EXPECT_EQ(std::string(data, 4), "data");
+}
+
+// The call would wait for the thaw.
+TEST_F(SpaceTest, AFrozenFileSystemIsAnErrorInTime) {
+    target_.reset();
+    options_.spaceLimit = std::chrono::milliseconds(500);
+    target_ = start();
+    UniqueFd sparse = makeSparse(8 * kMiB);
+    const std::string whole = mount_ + "/whole";
+    test_support::makeFile(whole, kMiB);
+    const UniqueFd folder(::open(mount_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(ioctl(folder.get(), FIFREEZE, 0), 0);
+    const auto first = target_->addFile(1, path_, 8 * kMiB);
+    const auto second = target_->addFile(2, whole, kMiB);
+    ASSERT_EQ(ioctl(folder.get(), FITHAW, 0), 0);
+    for (const auto* added : {&first, &second}) {
+        EXPECT_EQ(errorOf(*added).code, EBUSY);
+        EXPECT_NE(errorOf(*added).message.find("is frozen"), std::string::npos);
+    }
+    EXPECT_TRUE(target_->addFile(1, path_, 8 * kMiB).ok());
+    EXPECT_TRUE(target_->addFile(2, whole, kMiB).ok());
+}
+
+class XfsTest : public SpaceTest {
+ protected:
+    XfsTest() : SpaceTest("xfs", "mkfs.xfs -q -f") {}
+};
+
+// XFS cannot reserve on a full disk what is there already.
+TEST_F(XfsTest, AWholeFileOnAFullDisk) {
+    const std::string whole = mount_ + "/whole";
+    test_support::makeFile(whole, 8 * kMiB);
+    fillDisk();
+    const auto exported = target_->addFile(1, whole, 8 * kMiB);
+    ASSERT_TRUE(exported.ok()) << exported.error().message;
+    EXPECT_TRUE(write(1, 0, kMiB));
+}
+
+// What cp makes where it can: the blocks are another file's, too.
+TEST_F(XfsTest, AFileThatSharesItsBlocksGetsItsOwn) {
+    const std::string original = mount_ + "/original", copy = mount_ + "/copy";
+    {
+        // Written: space that is only reserved is not shared.
+        const UniqueFd file(::open(original.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        const std::vector<char> data(8 * kMiB, 'x');
+        ASSERT_EQ(::write(file.get(), data.data(), data.size()), static_cast<ssize_t>(data.size()));
+        ASSERT_EQ(fsync(file.get()), 0);
+    }
+    {
+        const UniqueFd from(::open(original.c_str(), O_RDONLY | O_CLOEXEC));
+        const UniqueFd to(::open(copy.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        ASSERT_EQ(ioctl(to.get(), FICLONE, from.get()), 0);
+        ASSERT_EQ(fsync(to.get()), 0);
+    }
+    const uint64_t before = freeBytes();
+    const auto exported = target_->addFile(1, copy, 8 * kMiB);
+    ASSERT_TRUE(exported.ok()) << exported.error().message;
+    EXPECT_LE(freeBytes() + 7 * kMiB, before);
+    fillDisk();
+    EXPECT_TRUE(write(1, 0, 4 * kMiB));
+    // Without room for that it is an error.
+    const std::string another = mount_ + "/another";
+    {
+        const UniqueFd from(::open(original.c_str(), O_RDONLY | O_CLOEXEC));
+        ASSERT_EQ(::truncate((mount_ + "/rest").c_str(), 0), 0);
+        const UniqueFd to(::open(another.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        ASSERT_EQ(ioctl(to.get(), FICLONE, from.get()), 0);
+    }
+    fillDisk();
+    EXPECT_EQ(errorOf(target_->addFile(2, another, 8 * kMiB)).code, ENOSPC);
+}
+
+class BtrfsTest : public SpaceTest {
+ protected:
+    BtrfsTest() : SpaceTest("btrfs", "mkfs.btrfs -q -f") {}
+};
+
+// Each write takes new space: said, and the file is served.
+TEST_F(BtrfsTest, SaysThatItCopiesOnWrite) {
+    const std::string file = mount_ + "/file", inPlace = mount_ + "/in-place";
+    test_support::makeFile(file, kMiB);
+    {
+        const UniqueFd made(::open(inPlace.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        int flags = FS_NOCOW_FL;
+        ASSERT_EQ(ioctl(made.get(), FS_IOC_SETFLAGS, &flags), 0);
+        ASSERT_EQ(fallocate(made.get(), 0, 0, kMiB), 0);
+    }
+    for (const bool copies : {true, false}) {
+        const LogLines lines;
+        ASSERT_TRUE(target_->addFile(copies ? 1 : 2, copies ? file : inPlace, kMiB).ok());
+        EXPECT_EQ(lines.contain("copies on write"), copies);
+    }
+    EXPECT_TRUE(write(1, 0, kMiB));
+    fillDisk();
+    EXPECT_TRUE(write(2, 0, kMiB));
 }
 
 }  // namespace

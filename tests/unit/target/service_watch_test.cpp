@@ -109,6 +109,9 @@ TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
     }
     ASSERT_EQ(nvmet_->removeDir(subsystem_), 0);
     EXPECT_TRUE(comesToLose({1, 2, 3}));
+    const auto added = target_->addFile(4, files_.path() + "/1", 4096);
+    EXPECT_EQ(errorOf(added).code, ENOENT);
+    EXPECT_NE(errorOf(added).message.find("start the target again"), std::string::npos);
     target_.reset();
     EXPECT_THAT(pathsWith(snapshot(), "/4"), IsEmpty()) << "no port";
     EXPECT_THAT(pathsWith(snapshot(), "owner"), IsEmpty());

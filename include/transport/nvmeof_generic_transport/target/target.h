@@ -47,6 +47,8 @@ struct TargetOptions {
     /// How long to wait for the kernel while it removes nothing at all: a namespace stays until its
     /// disk has ended the I/O in flight.
     std::chrono::milliseconds removalLimit{10000};
+    /// How long to wait for a file system that does not get on with reserving a file's space.
+    std::chrono::milliseconds spaceLimit{10000};
     /// How often to look whether somebody else has changed in nvmet what the target made.
     std::chrono::milliseconds lookInterval{5000};
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests

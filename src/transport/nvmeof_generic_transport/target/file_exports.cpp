@@ -112,7 +112,7 @@ Result<ExportedFile> FileExports::serve(uint32_t nsid, BackingFile& file, const 
                                         bool readOnly) {
     const std::string name = inQuotes(file.path());
     if (!file.identity().blockDevice && !readOnly) {
-        auto reserved = reserveSpace(file.fd(), plan.size, name);
+        auto reserved = reserveSpaceWithin(options_.spaceLimit, file.fd(), plan.size, name);
         if (!reserved.ok()) return reserved.error();
     }
 

@@ -13,12 +13,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <vector>
 
+#include "bounded_thread.h"
 #include "transport/nvmeof_generic_transport/common/signals.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -97,7 +101,7 @@ void reopenHoles(int fd, const std::vector<Range>& holes, const std::string& nam
 
 // One call may take long, and when a signal comes it takes back what it has done (tmpfs): a program
 // with a fast timer would never see its end. So it is done in steps, without signals.
-int allocate(int fd, int mode, const Range& range) {
+int allocate(int fd, int mode, const Range& range, const std::function<void()>& step) {
     constexpr uint64_t kStep = 64 << 20;
     for (uint64_t at = range.begin; at < range.end; at += kStep) {
         const auto length = static_cast<off_t>(std::min(kStep, range.end - at));
@@ -107,13 +111,15 @@ int allocate(int fd, int mode, const Range& range) {
             result = ::fallocate(fd, mode, static_cast<off_t>(at), length);
         } while (result != 0 && errno == EINTR);
         if (result != 0) return errno;
+        step();
     }
     return 0;
 }
 
-int allocateAll(int fd, int mode, const std::vector<Range>& ranges) {
+int allocateAll(int fd, int mode, const std::vector<Range>& ranges,
+                const std::function<void()>& step) {
     for (const Range& range : ranges) {
-        if (const int code = allocate(fd, mode, range); code != 0) return code;
+        if (const int code = allocate(fd, mode, range, step); code != 0) return code;
     }
     return 0;
 }
@@ -167,7 +173,8 @@ Result<uint64_t> checkSpace(int fd, uint64_t length, const std::string& name, ui
     return missing.value().bytes;
 }
 
-Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
+Result<> reserveSpace(int fd, uint64_t length, const std::string& name,
+                      const std::function<void()>& step) {
     struct statfs fileSystem;
     if (::fstatfs(fd, &fileSystem) == 0 && copiesOnWrite(fd, fileSystem)) {
         LOG(WARNING) << "The file system of " << name << " copies on write, so that space cannot "
@@ -183,10 +190,10 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
     if (needy.holes.empty() && needy.shared.empty()) {
         // Changes nothing; on a full disk XFS fails to do even that.
         const Range block{0, std::min<uint64_t>(length, 512)};
-        if (allocate(fd, FALLOC_FL_KEEP_SIZE, block) == ETXTBSY) return swapFile();
+        if (allocate(fd, FALLOC_FL_KEEP_SIZE, block, step) == ETXTBSY) return swapFile();
         return {};
     }
-    int code = allocateAll(fd, FALLOC_FL_KEEP_SIZE, needy.holes);
+    int code = allocateAll(fd, FALLOC_FL_KEEP_SIZE, needy.holes, step);
     if (code != 0 && code != EOPNOTSUPP && code != ENOSYS) {
         if (known) reopenHoles(fd, needy.holes, name);
         if (code == ETXTBSY) return swapFile();
@@ -196,7 +203,7 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
         LOG(WARNING) << "The file system of " << name << " cannot reserve space for its holes"
                      << kFailWhenFull;
     }
-    code = allocateAll(fd, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, needy.shared);
+    code = allocateAll(fd, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, needy.shared, step);
     if (code == 0) return {};
     if (code == EOPNOTSUPP || code == ENOSYS || code == EINVAL) {
         LOG(WARNING) << "Other files share blocks with " << name
@@ -207,6 +214,32 @@ Result<> reserveSpace(int fd, uint64_t length, const std::string& name) {
     return makeError(code,
                      "cannot reserve disk space for what " + name + " shares with other files",
                      neededText(missing));
+}
+
+Result<> reserveSpaceWithin(std::chrono::milliseconds limit, int fd, uint64_t length,
+                            const std::string& name) {
+    struct State {
+        UniqueFd fd;
+        std::atomic<uint64_t> steps{0};
+        Result<> result;  // when the work has ended
+    };
+    auto state = std::make_shared<State>();
+    state->fd = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!state->fd.valid()) return makeError(errno, "cannot reserve disk space for " + name);
+    auto thread = BoundedThread::start("nvmeof-space");
+    if (!thread.ok()) return thread.error();
+    thread.value()->run([state, length, name] {
+        state->result = reserveSpace(state->fd.get(), length, name, [&] { ++state->steps; });
+    });
+    for (uint64_t seen = 0; !thread.value()->endsWithin(limit);) {
+        if (state->steps == seen) {
+            return makeError(EBUSY, "cannot reserve disk space for " + name + " now",
+                             "its file system is frozen (fsfreeze, a backup agent), or its disk "
+                             "hangs: register it again when it goes on");
+        }
+        seen = state->steps;
+    }
+    return state->result;
 }
 
 }  // namespace mooncake::nvmeof_generic

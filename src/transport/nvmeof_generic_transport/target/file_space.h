@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "transport/nvmeof_generic_transport/common/result.h"
@@ -22,7 +24,15 @@ Result<uint64_t> checkSpace(int fd, uint64_t length, const std::string& name,
 /// each write, this is logged. A remote discard gives the space back.
 /// @param fd  open for writing
 /// @param name  for errors
+/// @param step  called again and again: it gets on
 /// @return ENOSPC, EDQUOT, ETXTBSY (it is a swap file) ...
-Result<> reserveSpace(int fd, uint64_t length, const std::string& name);
+Result<> reserveSpace(
+    int fd, uint64_t length, const std::string& name, const std::function<void()>& step = [] {});
+
+/// The same, on a thread of its own: a file system that is frozen holds up whoever changes it.
+/// @param limit  how long to wait without a step
+/// @return EBUSY: what has been begun goes on when the file system goes on ...
+Result<> reserveSpaceWithin(std::chrono::milliseconds limit, int fd, uint64_t length,
+                            const std::string& name);
 
 }  // namespace mooncake::nvmeof_generic

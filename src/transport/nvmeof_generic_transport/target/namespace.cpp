@@ -38,7 +38,9 @@ Result<std::unique_ptr<Namespace>> Namespace::make(const NvmetTree& tree,
                                                    const std::string& subsystemNqn, uint32_t nsid) {
     const std::string path = namespacesPath(tree, subsystemNqn) + "/" + std::to_string(nsid);
     if (const int code = tree.files->makeDir(path); code != 0) {
-        return treeError(code, "cannot make " + path);
+        const std::string what = "cannot make " + path;
+        if (code != ENOENT) return treeError(code, what);
+        return makeError(code, what, "somebody else removed its subsystem: start the target again");
     }
     return std::unique_ptr<Namespace>(new Namespace(tree, path));
 }
