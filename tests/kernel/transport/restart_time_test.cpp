@@ -9,7 +9,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "child_process.h"
 #include "cluster.h"
@@ -24,36 +29,46 @@ double since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// docs/failure-model.md has the figures: --gtest_also_run_disabled_tests
-// --gtest_filter=*RestartTakes
-TEST(Measure, DISABLED_RestartTakes) {
-    for (const uint32_t count : {1u, 256u, 1024u}) {
-        MetadataServer metadata;
-        const std::string folder = testFolder() + "/n" + std::to_string(count);
-        const std::string config = folder + "/file_server.conf";
-        std::filesystem::create_directories(folder);
-        {
-            std::ofstream text(config);
-            text << "segment = server\nmetadata = " << metadata.url()
-                 << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n";
-            for (uint32_t i = 0; i < count; ++i) {
-                const std::string file = folder + "/f" + std::to_string(i);
-                makeFile(file, 65536);
-                text << "[file " << file << "]\nid = " << i + 1 << '\n';
-            }
+constexpr std::chrono::seconds kLimit{200};
+
+// A file server with so many files, and how long an initiator is without the last one.
+class Service {
+ public:
+    explicit Service(uint32_t count)
+        : count_(count),
+          folder_(testFolder() + "/n" + std::to_string(count)),
+          config_(folder_ + "/file_server.conf") {
+        std::filesystem::create_directories(folder_);
+        std::ofstream text(config_);
+        text << "segment = server\nmetadata = " << metadata_.url()
+             << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n";
+        for (uint32_t i = 0; i < count; ++i) {
+            const std::string file = folder_ + "/f" + std::to_string(i);
+            makeFile(file, 65536);
+            text << "[file " << file << "]\nid = " << i + 1 << '\n';
         }
-        const std::string line = "serving " + std::to_string(count) + " of";
-        const std::chrono::seconds limit{200};
-        const std::vector<std::string> command{"transfer_engine_file_server", "--config=" + config};
-        auto begin = Clock::now();
+    }
+
+    // Until it serves.
+    std::unique_ptr<ChildProcess> start(bool takeover = false) {
+        std::vector<std::string> command{"transfer_engine_file_server", "--config=" + config_};
+        if (takeover) command.push_back("--takeover");
         auto server = std::make_unique<ChildProcess>(command);
-        ASSERT_NE(server->waitForLine(line, limit), "") << server->output();
+        EXPECT_NE(server->waitForLine("serving " + std::to_string(count_) + " of", kLimit), "")
+            << server->output();
+        return server;
+    }
+    // `restart` is given the server, and leaves the new one in its place.
+    void measure(const char* what,
+                 const std::function<void(std::unique_ptr<ChildProcess>&)>& restart) {
+        auto begin = Clock::now();
+        auto server = start();
         const double first = since(begin);
-        Node initiator(metadata, "initiator");
+        Node initiator(metadata_, "initiator");
         const SegmentID segment = initiator.engine().openSegment("server");
         AlignedBuffer buffer(4096);
         begin = Clock::now();
-        while (!initiator.read(segment, count, 0, buffer.data(), 4096) && since(begin) < 100) {
+        while (!initiator.read(segment, count_, 0, buffer.data(), 4096) && since(begin) < 100) {
         }
         const double connected = since(begin);
         std::atomic<bool> stop{false};
@@ -63,7 +78,7 @@ TEST(Measure, DISABLED_RestartTakes) {
         std::thread reader([&] {
             AlignedBuffer mine(4096);
             for (auto last = Clock::now(); !stop;) {
-                if (initiator.read(segment, count, 0, mine.data(), 4096)) {
+                if (initiator.read(segment, count_, 0, mine.data(), 4096)) {
                     longest = std::max(longest, since(last));
                     last = Clock::now();
                     ++reads;
@@ -73,27 +88,54 @@ TEST(Measure, DISABLED_RestartTakes) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(5));
             }
         });
+        printf("%u files, %s: start %.1f s, first read %.1f s", count_, what, first, connected);
         begin = Clock::now();
-        server->signal(SIGTERM);
-        EXPECT_EQ(server->wait(limit), 0);
-        const double down = since(begin);
-        begin = Clock::now();
-        server = std::make_unique<ChildProcess>(command);
-        ASSERT_NE(server->waitForLine(line, limit), "") << server->output();
-        const double up = since(begin);
+        restart(server);
+        // What was read from the old one while the new one started does not count.
         const uint64_t seen = reads;
-        while (reads < seen + 10 && since(begin) < 100) {
+        while (reads < seen + 10 && since(begin) < 150) {
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
         stop = true;
         reader.join();
-        printf(
-            "%u files: start %.1f s, first read %.1f s, stop %.1f s, start again %.1f s; the last "
-            "file was away for %.1f s, %d reads failed\n",
-            count, first, connected, down, up, longest, failed);
+        printf("; the last file was away for %.1f s, %d reads failed\n", longest, failed);
         fflush(stdout);
         server->signal(SIGTERM);
-        server->wait(limit);
+        server->wait(kLimit);
+    }
+
+ private:
+    const uint32_t count_;
+    MetadataServer metadata_;
+    const std::string folder_;
+    const std::string config_;
+};
+
+void stop(ChildProcess& server) {
+    const auto begin = Clock::now();
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(kLimit), 0);
+    printf(", stop %.1f s", since(begin));
+}
+
+// docs/failure-model.md has the figures: --gtest_also_run_disabled_tests
+// --gtest_filter=*RestartTakes
+TEST(Measure, DISABLED_RestartTakes) {
+    for (const uint32_t count : {1u, 256u, 1024u}) {
+        Service service(count);
+        service.measure("one after the other", [&](std::unique_ptr<ChildProcess>& server) {
+            stop(*server);
+            const auto begin = Clock::now();
+            server = service.start();
+            printf(", start again %.1f s", since(begin));
+        });
+        service.measure("the new one first", [&](std::unique_ptr<ChildProcess>& server) {
+            const auto begin = Clock::now();
+            auto next = service.start(true);
+            printf(", start again %.1f s", since(begin));
+            stop(*server);
+            server = std::move(next);
+        });
     }
 }
 

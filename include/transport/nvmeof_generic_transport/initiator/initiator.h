@@ -38,8 +38,10 @@ class Connection {
     /// May block for seconds.
     /// @param device  of a namespace of this connection; null: the admin queue alone is asked
     virtual void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) = 0;
-    /// Has the kernel delete the controller, so that it ends the I/O in its hands instead of trying
-    /// to restore the connection. Only if isOurs(). May block for seconds, as the destructor.
+    /// Has the kernel begin to delete the controller, so that it ends the I/O in its hands instead
+    /// of trying to restore the connection. The initiator's end waits for the rest of it, and until
+    /// then connecting to this subsystem fails with ETIMEDOUT. Only if isOurs(). May block for
+    /// seconds.
     virtual void giveUp() = 0;
 };
 

@@ -24,6 +24,9 @@ namespace {
 // the kernel has shown it. Taking it for somebody else's would mean to lose it when its maker goes.
 constexpr std::chrono::seconds kMakerDelay{1};
 
+// For the removal of what is to be connected to again.
+constexpr std::chrono::milliseconds kRemovalPatience{200};
+
 // How long a probe counts.
 constexpr std::chrono::seconds kProbeLasts{5};
 
@@ -93,6 +96,7 @@ InitiatorImpl::InitiatorImpl(const InitiatorOptions& options, std::shared_ptr<Fa
                              HostIdentity host, DeviceOpen open)
     : options_(options),
       fabrics_(std::move(fabrics)),
+      removals_(std::make_shared<ControllerRemovals>()),
       host_(std::move(host)),
       sysfs_(options.sysRoot),
       opener_(options.sysRoot, options.devRoot, std::move(open)),
@@ -150,6 +154,11 @@ Result<std::string> InitiatorImpl::makeController(const Segment& segment,
 }
 
 InitiatorImpl::Connected InitiatorImpl::findOrMake(const Segment& segment) {
+    // The caller has other targets, or another subsystem of this one, to look for.
+    if (!removals_->endWithin(kRemovalPatience, segment.nqn)) {
+        return makeError(ETIMEDOUT, "the connection to " + segment.nqn +
+                                        " was given up, and the kernel is still removing it");
+    }
     const auto deadline = Clock::now() + options_.connectTimeout;
     Poll poll(deadline, stop_.get_token());
     auto tryAgainAt = Clock::time_point::min();
@@ -213,7 +222,8 @@ InitiatorImpl::Connected InitiatorImpl::use(const std::string& controller, const
     auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay, poll);
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
-    auto connection = std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_);
+    auto connection =
+        std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_, removals_);
     if (!ours) warnOfSlowFailure(*connection, options_);
     return connection;
 }
@@ -230,7 +240,7 @@ InitiatorImpl::Connected InitiatorImpl::useMade(const std::string& controller,
     }
     auto lease = ControllerLease::ofMade(dir.take(), controller, poll);
     if (!lease.ok()) return lease.error();
-    return std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_);
+    return std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_, removals_);
 }
 
 Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,

@@ -7,6 +7,7 @@
 
 #include "connect_order.h"
 #include "connection_table.h"
+#include "controller_removals.h"
 #include "namespace_opener.h"
 #include "path_rule.h"
 #include "sysfs_nvme.h"
@@ -56,6 +57,7 @@ class InitiatorImpl final : public Initiator {
 
     const InitiatorOptions options_;
     const std::shared_ptr<Fabrics> fabrics_;
+    const std::shared_ptr<ControllerRemovals> removals_;
     const HostIdentity host_;
     const SysfsNvme sysfs_;
     const NamespaceOpener opener_;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller_removals.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "transport/nvmeof_generic_transport/common/thread.h"
+
+namespace mooncake::nvmeof_generic {
+
+ControllerRemovals::~ControllerRemovals() {
+    for (Removal& removal : removals_) removal.thread.join();
+}
+
+void ControllerRemovals::start(const std::string& subsystemNqn, std::function<void()> work) {
+    dropEnded();
+    {
+        const std::lock_guard guard(mutex_);
+        Removal& removal = removals_.emplace_back(Removal{subsystemNqn, false, {}});
+        auto started = startThread("nvmeof-removal", [this, &removal, work] {
+            work();
+            const std::lock_guard ending(mutex_);
+            removal.ended = true;
+            ended_.notify_all();
+        });
+        if (started.ok()) {
+            removal.thread = started.take();
+            return;
+        }
+        removals_.pop_back();
+    }
+    work();
+}
+
+bool ControllerRemovals::endWithin(std::chrono::milliseconds limit,
+                                   const std::string& subsystemNqn) {
+    std::unique_lock lock(mutex_);
+    return ended_.wait_for(lock, limit, [&] {
+        return std::none_of(removals_.begin(), removals_.end(), [&](const Removal& removal) {
+            return !removal.ended && removal.subsystemNqn == subsystemNqn;
+        });
+    });
+}
+
+// Their threads have nothing left to do.
+void ControllerRemovals::dropEnded() {
+    std::list<Removal> ended;
+    {
+        const std::lock_guard guard(mutex_);
+        for (auto one = removals_.begin(); one != removals_.end();) {
+            const auto next = std::next(one);
+            if (one->ended) ended.splice(ended.end(), removals_, one);
+            one = next;
+        }
+    }
+    for (Removal& removal : ended) removal.thread.join();
+}
+
+}  // namespace mooncake::nvmeof_generic
