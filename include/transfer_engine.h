@@ -189,6 +189,9 @@ class TransferEngine {
 
     // An addition to Mooncake's interface. While one lives, what the thread that made it registers
     // with registerLocalFile is exported at once and published by publish(): once for all files.
+    // One that is made before installTransport() has the segment itself published with its files:
+    // else those who wait for a node that was restarted find it without them, take them for gone,
+    // and connect while it exports them, so that their kernels look at all of them again for each.
     // Used and destroyed by that thread, while the engine is initialised.
     class FileBatch {
      public:

@@ -202,7 +202,9 @@ class TransferMetadata {
 
     // Publishes a local segment as it is now. Concurrent calls are put in order, so that an older
     // state is never published after a newer one. ERR_INVALID_ARGUMENT without such a segment,
-    // ERR_METADATA if the store fails or another process has taken the name.
+    // ERR_METADATA if the store fails or another process has taken the name. In a thread that
+    // gathers (Gathering), the local segment LOCAL_SEGMENT_ID is published with what is gathered,
+    // and how that went is said there.
     int updateLocalSegmentDesc(SegmentID segment_id = LOCAL_SEGMENT_ID);
 
     // Publishes `desc` under a name, past the cache. ERR_METADATA if the store fails.
@@ -229,9 +231,10 @@ class TransferMetadata {
     // ERR_ADDRESS_NOT_REGISTERED where none of them is there.
     int removeFileBuffers(const std::vector<FileBufferID>& ids, bool update_metadata = true);
 
-    // While one lives, what the thread that made it adds and removes is in the local segment at
-    // once and published by publish(): the record, which is written as a whole each time, is
-    // written once for all files. Used and destroyed by that thread, before the metadata is.
+    // While one lives, what the thread that made it adds, removes and updates is in the local
+    // segment at once and published by publish(): the record, which is written as a whole each
+    // time, is written once for all files. Used and destroyed by that thread, before the metadata
+    // is.
     class Gathering {
      public:
         explicit Gathering(TransferMetadata& metadata);

@@ -58,7 +58,7 @@ done
 status=0
 /usr/lib/udev/nvmeof_generic_loop_id /dev/null || status=$?
 ((status == 1)) || die "nvmeof_generic_loop_id takes /dev/null for a loop device of ours: $status"
-perl -e 'our %nrconf; $nrconf{override_rc} = {}; do $ARGV[0] or die $@; exit !grep { "transfer_engine_file_server.service" =~ $_ } keys %{$nrconf{override_rc}}' \
+perl -e 'our %nrconf; $nrconf{override_rc} = {}; defined do $ARGV[0] or die $@; exit !grep { "transfer_engine_file_server.service" =~ $_ } keys %{$nrconf{override_rc}}' \
     /etc/needrestart/conf.d/transfer_engine_file_server.conf || die "needrestart would restart the service"
 # udev itself reads the rules, and says what it finds wrong with them.
 quietly apt-get -qq install --no-install-recommends udev

@@ -273,6 +273,11 @@ int TransferMetadata::removeLocalSegment(const std::string& segment_name) {
 
 int TransferMetadata::updateLocalSegmentDesc(SegmentID segment_id) {
     if (inherited()) return ERR_METADATA;
+    if (Gathering* const mine = gathering(); mine && segment_id == LOCAL_SEGMENT_ID) {
+        if (!localDesc(segment_id)) return ERR_INVALID_ARGUMENT;
+        mine->changed_ = true;
+        return 0;
+    }
     std::lock_guard publishing(publish_mutex_);
     return publish(segment_id, true);
 }
@@ -514,7 +519,7 @@ int TransferMetadata::publishGathered(const std::vector<FileBufferDesc>& added,
     }
     // What is published again later is what there is now.
     std::lock_guard publishing(publish_mutex_);
-    return refused->empty() ? 0 : publish(LOCAL_SEGMENT_ID, true);
+    return refused->empty() && !added.empty() ? 0 : publish(LOCAL_SEGMENT_ID, true);
 }
 
 int TransferMetadata::addRpcMetaEntry(const std::string& server_name, RpcMetaDesc& desc,

@@ -27,12 +27,12 @@ void EngineRegistry::withdraw(const std::vector<std::string>& paths) {
 }
 
 void EngineRegistry::beginBatch() {
-    batch_.emplace(engine_);
+    if (!batch_) batch_.emplace(engine_);
 }
 
 std::vector<std::string> EngineRegistry::endBatch() {
     std::vector<std::string> refused;
-    if (batch_) batch_->publish(&refused);
+    if (batch_) published_ = batch_->publish(&refused) == 0;
     batch_.reset();
     return refused;
 }

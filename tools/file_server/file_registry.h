@@ -27,7 +27,8 @@ class FileRegistry {
     virtual bool remove(const std::string& path) = 0;
     /// Takes files that are to be removed out of the published record, all at once.
     virtual void withdraw(const std::vector<std::string>& paths) = 0;
-    /// What is added until endBatch() is published all at once, by that.
+    /// What is added until endBatch() is published all at once, by that. Where a batch has begun,
+    /// it goes on.
     virtual void beginBatch() = 0;
     /// @return paths of added files that are not served after all, with the cause in the log
     virtual std::vector<std::string> endBatch() = 0;
@@ -39,7 +40,8 @@ class FileRegistry {
 /// The engine's thread rules hold, but for batches: one thread uses them.
 class EngineRegistry : public FileRegistry {
  public:
-    /// @param engine  with a transport that serves files; must outlive this object
+    /// @param engine  with a transport that serves files, or one that gets it in a batch; must
+    /// outlive this object
     explicit EngineRegistry(TransferEngine& engine) : engine_(engine) {}
 
     Result<FileBufferID> add(const std::string& path, uint64_t size,
@@ -50,10 +52,13 @@ class EngineRegistry : public FileRegistry {
     void beginBatch() override;
     std::vector<std::string> endBatch() override;
     bool serves(FileBufferID id) override;
+    /// Whether the last batch was published, as far as the store took its files.
+    bool published() const { return published_; }
 
  private:
     TransferEngine& engine_;
     std::optional<TransferEngine::FileBatch> batch_;
+    bool published_ = true;
 };
 
 }  // namespace mooncake::file_server

@@ -112,6 +112,8 @@ bool Server::start() {
                    << " (error " << rc << "): the log above says why";
         return false;
     }
+    // Initiators that wait for this segment find it with its files.
+    registry_.beginBatch();
     std::string arguments = transportArguments(config_);
     void* args[] = {arguments.data()};
     if (engine_.installTransport("nvmeof_generic", args) == nullptr) {
@@ -119,6 +121,12 @@ bool Server::start() {
         return false;
     }
     const ServedFiles::Outcome outcome = apply();
+    registry_.endBatch();  // also where there are no files
+    if (!registry_.published()) {
+        LOG(ERROR) << "segment " << inQuotes(config_.segment)
+                   << " cannot be published: the log above says why";
+        return false;
+    }
     if (config_.strict && outcome.failed != 0) {
         LOG(ERROR) << outcome.failed << " of " << config_.files.size()
                    << " files cannot be served, and strict = yes: the log above says which";

@@ -436,6 +436,38 @@ TEST_F(TransferMetadataTest, WhatTheStoreRefusesAsAWholeItIsGivenOneByOne) {
     EXPECT_EQ(filesIn(storage_->values()[kLocal]), (std::vector<uint32_t>{1, 2}));
 }
 
+// Who waits for a node that comes back finds it with its files, not before them.
+TEST_F(TransferMetadataTest, TheSegmentItselfIsGatheredToo) {
+    addLocal();
+    std::vector<uint32_t> refused;
+    {
+        TransferMetadata::Gathering gathering(metadata_);
+        EXPECT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+        ASSERT_EQ(metadata_.addFileBuffer({1, "/a", 1, 0}, true), 0);
+        EXPECT_EQ(storage_->history().size(), 0u);
+        EXPECT_EQ(gathering.publish(&refused), 0);
+    }
+    EXPECT_EQ(storage_->history().size(), 1u);
+    EXPECT_EQ(filesIn(storage_->values()[kLocal]), (std::vector<uint32_t>{1}));
+}
+
+TEST_F(TransferMetadataTest, ASegmentWithoutFilesIsGatheredToo) {
+    addLocal();
+    std::vector<uint32_t> refused;
+    for (const auto outcome : {Outcome::kRefused, Outcome::kFailed}) {
+        failAll("set", outcome);
+        TransferMetadata::Gathering gathering(metadata_);
+        EXPECT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+        EXPECT_EQ(gathering.publish(&refused), ERR_METADATA);
+        EXPECT_THAT(refused, IsEmpty());
+    }
+    failNothing();
+    TransferMetadata::Gathering gathering(metadata_);
+    EXPECT_EQ(metadata_.updateLocalSegmentDesc(), 0);
+    EXPECT_EQ(gathering.publish(&refused), 0);
+    EXPECT_EQ(storage_->values().count(kLocal), 1u);
+}
+
 // Threads that register at a time share publications: while one is under way, all others wait for
 // one.
 TEST_F(TransferMetadataTest, ConcurrentRegistrationsShareAPublication) {
