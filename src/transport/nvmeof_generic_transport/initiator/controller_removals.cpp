@@ -13,7 +13,7 @@ ControllerRemovals::~ControllerRemovals() {
     for (Removal& removal : removals_) removal.thread.join();
 }
 
-void ControllerRemovals::start(const std::string& subsystemNqn, std::function<void()> work) {
+void ControllerRemovals::start(const std::string& subsystemNqn, const std::function<void()>& work) {
     dropEnded();
     {
         const std::lock_guard guard(mutex_);

@@ -24,7 +24,7 @@ class ControllerRemovals {
     /// Runs `work` on a thread of its own; where there is none to be had, here.
     /// @param subsystemNqn  whose controller it deletes
     /// @param work  owns what it uses
-    void start(const std::string& subsystemNqn, std::function<void()> work);
+    void start(const std::string& subsystemNqn, const std::function<void()>& work);
     /// @return false when a controller of this subsystem is still being deleted after `limit`
     bool endWithin(std::chrono::milliseconds limit, const std::string& subsystemNqn);
 
