@@ -74,7 +74,7 @@ Status divide(const TransportTable::Reader& transports,
             Status status;
             transport = transports.find(entries[i].target_id, &status);
             if (transport == nullptr) {
-                return Status(status.code(), "request " + std::to_string(i) + " names " +
+                return Status(status.code(), "request " + std::to_string(i) + ": " +
                                                  std::string(status.message()));
             }
         }

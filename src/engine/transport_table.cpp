@@ -73,9 +73,9 @@ Transport* TransportTable::lookUp(Transport::SegmentID segment, Status* status) 
     }
     const auto found = transports_.find(desc->protocol);
     if (found == transports_.end()) {
-        *status = Status::NotSupportedTransport("segment '" + desc->name +
-                                                "', which needs the transport '" + desc->protocol +
-                                                "', which is not installed");
+        *status =
+            Status::NotSupportedTransport("segment '" + desc->name + "' needs the transport '" +
+                                          desc->protocol + "', which is not installed");
         return nullptr;
     }
     snapshot->add({segment, found->second.get()});

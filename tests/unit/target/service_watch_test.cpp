@@ -109,7 +109,12 @@ TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
     }
     ASSERT_EQ(nvmet_->removeDir(subsystem_), 0);
     EXPECT_TRUE(comesToLose({1, 2, 3}));
-    const auto added = target_->addFile(4, files_.path() + "/1", 4096);
+    // The file may still be on its way out: told first, then removed.
+    auto added = target_->addFile(4, files_.path() + "/1", 4096);
+    for (int i = 0; i < 6000 && errorOf(added).code == EEXIST; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        added = target_->addFile(4, files_.path() + "/1", 4096);
+    }
     EXPECT_EQ(errorOf(added).code, ENOENT);
     EXPECT_NE(errorOf(added).message.find("start the target again"), std::string::npos);
     target_.reset();

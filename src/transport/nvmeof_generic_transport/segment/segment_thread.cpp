@@ -450,7 +450,8 @@ bool RemoteSegment::sendWaiting(uint32_t fileId, bool live) {
         if (!live) waiting_.postponeRetries(fileId, now, now + kRetryPause);
         ready = waiting_.takeDue(fileId, now);
     }
-    SubmitWindow window(*context_.pool);
+    // A page of somebody's memory must not hold up the segment.
+    SubmitWindow window(*context_.pool, Submitter::kWorkers);
     for (const auto& [deadline, entry] : ready) {
         const IoRequest& request = entry.waiting.request;
         const int refusal = file->second.refusal(request, *opening, context_.refuseUnalignedWrites);

@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "write_guards.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -89,9 +91,9 @@ Result<> SharedNamespace::open(std::shared_ptr<Connection> connection, RemoteNam
     std::shared_ptr<IoDevice> taken;
     Error failure{0, {}};
     try {
-        auto added =
-            pool_.addDevice({std::move(device.fd), name + " (" + device.deviceName + ")", size,
-                             blockSize, std::make_shared<Listener>(shared_from_this(), client)});
+        auto added = pool_.addDevice(
+            {std::move(device.fd), name + " (" + device.deviceName + ")", size, blockSize,
+             std::make_shared<Listener>(shared_from_this(), client), writeGuardOf(key_)});
         if (added.ok()) {
             taken = added.take();
             auto opening = std::make_unique<Opening>(taken, blockSize, readOnly);

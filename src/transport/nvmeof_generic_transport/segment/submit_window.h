@@ -13,7 +13,8 @@ namespace mooncake::nvmeof_generic {
 /// which keeps the openings.
 class SubmitWindow {
  public:
-    explicit SubmitWindow(IoPool& pool) : pool_(pool) {}
+    explicit SubmitWindow(IoPool& pool, Submitter who = Submitter::kCaller)
+        : pool_(pool), who_(who) {}
     SubmitWindow(const SubmitWindow&) = delete;
     SubmitWindow& operator=(const SubmitWindow&) = delete;
 
@@ -29,9 +30,9 @@ class SubmitWindow {
     static constexpr size_t kMost = 256;
 
     IoPool& pool_;
+    const Submitter who_;
     size_t count_ = 0;
-    std::array<const SharedNamespace::Opening*, kMost> to_;
-    std::array<IoRequest, kMost> requests_;
+    std::array<IoItem, kMost> items_;
 };
 
 }  // namespace mooncake::nvmeof_generic
