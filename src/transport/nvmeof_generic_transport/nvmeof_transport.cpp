@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstring>
 #include <exception>
 #include <utility>
 
@@ -465,6 +466,14 @@ Status NVMeoFGenericTransport::submitTransfer(BatchID batch_id,
     return status;
 }
 
+// As a number: a program may give any, and an enumeration may not hold it.
+static int opcodeOf(const Transport::TransferRequest& request) {
+    int number = 0;
+    static_assert(sizeof(number) == sizeof(request.opcode));
+    std::memcpy(&number, &request.opcode, sizeof(number));
+    return number;
+}
+
 // The one slice of a task. Throws std::bad_alloc; the task is as it was then.
 void NVMeoFGenericTransport::addSlice(TransferTask& task, int64_t posted) {
     const TransferRequest& request = *task.request;
@@ -472,7 +481,8 @@ void NVMeoFGenericTransport::addSlice(TransferTask& task, int64_t posted) {
     Slice* slice = getSliceCache().allocate();
     slice->source_addr = request.source;
     slice->length = request.length;
-    slice->opcode = request.opcode;
+    // As it is: whether it is one is looked at later.
+    std::memcpy(&slice->opcode, &request.opcode, sizeof(slice->opcode));
     slice->target_id = request.target_id;
     slice->file_id = request.file_id;
     slice->task = &task;
@@ -512,8 +522,9 @@ Status NVMeoFGenericTransport::submitTransferTask(const std::vector<TransferTask
         Slice* const slice = task->slice_list.back();
         // Counted before it can end: a task with as many ended slices as it has is finished.
         set(task->slice_count, 1);
-        const bool read = request.opcode == TransferRequest::READ;
-        if (!read && request.opcode != TransferRequest::WRITE) {
+        const int opcode = opcodeOf(request);
+        const bool read = opcode == TransferRequest::READ;
+        if (!read && opcode != TransferRequest::WRITE) {
             endSlice(slice, EINVAL);
         } else if (!parts_->segments) {
             LOG_EVERY_T(ERROR, 10)

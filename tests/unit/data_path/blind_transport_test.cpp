@@ -43,6 +43,16 @@ class BlindTransportTest : public ::testing::Test {
     std::shared_ptr<IdleSource> source_ = std::make_shared<IdleSource>();
 };
 
+TEST_F(BlindTransportTest, IsNotWaitedForLong) {
+    ASSERT_EQ(transports_.addTransport("source", source_, nullptr), 0);
+    ASSERT_EQ(transports_.addTransport(
+                  "blind", std::make_shared<FakeTransport>(FakeTransport::Options{}), nullptr),
+              0);
+    transports_.waitForProgress(std::chrono::seconds(1));
+    EXPECT_LE(source_->longest(), std::chrono::milliseconds(1))
+        << "a transfer of the other transport that ends meanwhile is seen only then";
+}
+
 TEST_F(BlindTransportTest, IsNotThoughtOfWhereThereIsNone) {
     ASSERT_EQ(transports_.addTransport("source", source_, nullptr), 0);
     transports_.waitForProgress(std::chrono::seconds(1));

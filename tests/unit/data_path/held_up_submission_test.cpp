@@ -98,9 +98,19 @@ class HeldUpSubmissionTest : public ::testing::Test {
     SegmentHandle segment_ = 0;
 };
 
+TEST_F(HeldUpSubmissionTest, OfTheSameFile) {
+    read(file_, memory_.data, 0);
+    othersGoOn(file_, file_);
+}
+
 TEST_F(HeldUpSubmissionTest, OfAnotherFile) {
     read(file_, memory_.data, 0);
     read(other_, memory_.data, 0);
+    othersGoOn(file_, other_);
+}
+
+// Nothing of the segment is connected or open yet.
+TEST_F(HeldUpSubmissionTest, AtTheFirstUse) {
     othersGoOn(file_, other_);
 }
 

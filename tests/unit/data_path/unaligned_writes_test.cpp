@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes of parts of one block, side by side: each leaves the others' bytes alone. What was
-// written is read from the file itself.
+// Writes of parts of one block, side by side: each leaves the others' bytes alone, by whatever
+// names and engines of this process they come. What was written is read from the file itself.
 #include <atomic>
 #include <cstring>
 #include <thread>
@@ -57,6 +57,22 @@ TEST_F(UnalignedWritesTest, ByOneName) {
     Node node;
     const SegmentHandle segment = node.open(target_.name());
     EXPECT_EQ(lost({node, segment}, {node, segment}), 0U);
+}
+
+TEST_F(UnalignedWritesTest, ByTwoNamesOfOneNode) {
+    Node node;
+    const std::string name = target_.name();
+    const SegmentHandle segment = node.open(name);
+    const SegmentHandle other = node.open("localhost" + name.substr(name.rfind(':')));
+    ASSERT_NE(segment, other);
+    EXPECT_EQ(lost({node, segment}, {node, other}), 0U);
+}
+
+TEST_F(UnalignedWritesTest, ByTwoEnginesOfAProcess) {
+    Node one, other;
+    const Way first{one, one.open(target_.name())};
+    const Way second{other, other.open(target_.name())};
+    EXPECT_EQ(lost(first, second), 0U);
 }
 
 }  // namespace
