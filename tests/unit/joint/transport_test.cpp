@@ -40,6 +40,9 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
     if (void* memory = allocate(size, static_cast<std::size_t>(alignment))) return memory;
     throw std::bad_alloc();
 }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return allocate(size, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }

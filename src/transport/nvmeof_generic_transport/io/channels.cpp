@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channels.h"
 
-#include <algorithm>
 #include <new>
-#include <vector>
+#include <utility>
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -32,16 +31,10 @@ struct ThreadChannels {
 };
 thread_local constinit ThreadChannels thisThread{};
 
-/// The pools that exist, for threads that end.
-struct LivePools {
-    std::mutex mutex;
-    std::vector<Channels*> all;
-};
-LivePools& livePools() {
-    // Never destroyed: threads may end after static objects.
-    static auto* const pools = new LivePools;
-    return *pools;
-}
+// The pools that exist, for threads that end. Without destructors: threads may end after static
+// objects have, and this library may be unloaded.
+constinit std::mutex poolsMutex;
+constinit Channels* firstPool = nullptr;
 
 std::atomic<uint64_t> lastPool{0};
 
@@ -51,9 +44,10 @@ std::atomic<uint64_t> lastPool{0};
 struct ThreadEnd {
     ~ThreadEnd() {
         thisThread.gone = true;
-        LivePools& pools = livePools();
-        std::lock_guard lock(pools.mutex);
-        for (Channels* each : pools.all) each->release(&thisThread);
+        std::lock_guard lock(poolsMutex);
+        for (Channels* each = firstPool; each != nullptr; each = each->nextPool_) {
+            each->release(&thisThread);
+        }
     }
 };
 
@@ -69,16 +63,16 @@ Channels::Channels(AioSyscalls& aio)
     channels_[kCommon].store(new Channel(kCommon, false), std::memory_order_relaxed);
     channels_[kCommon].load()->owner = this;
     count_.store(1, std::memory_order_release);
-    LivePools& pools = livePools();
-    std::lock_guard lock(pools.mutex);
-    pools.all.push_back(this);
+    std::lock_guard lock(poolsMutex);
+    nextPool_ = std::exchange(firstPool, this);
 }
 
 Channels::~Channels() {
     {
-        LivePools& pools = livePools();
-        std::lock_guard lock(pools.mutex);
-        std::erase(pools.all, this);
+        std::lock_guard lock(poolsMutex);
+        Channels** link = &firstPool;
+        while (*link != this) link = &(*link)->nextPool_;
+        *link = nextPool_;
     }
     forEach([this](Channel& channel) {
         channel.close(aio_);

@@ -67,6 +67,7 @@ class Channels {
     void release(const void* owner);
 
     const uint64_t id_;
+    Channels* nextPool_ = nullptr;  // of all pools
     AioSyscalls& aio_;
     std::mutex mutex_;  // of owners, and of the common memory
     std::array<std::atomic<Channel*>, kMost> channels_{};

@@ -3,24 +3,49 @@
 
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace mooncake::nvmeof_generic {
+namespace {
+
+struct Held;
+using Guards = std::map<SharedNamespace::Key, std::weak_ptr<Held>>;
+
+// Neither has a destructor: engines may be static objects, and this library may be unloaded. The
+// map is there as long as a guard is.
+constinit std::mutex mutex;
+constinit Guards* guards = nullptr;
+
+/// A guard, and its place in the map.
+struct Held {
+    explicit Held(SharedNamespace::Key of) : key(std::move(of)), guard(makeWriteGuard()) {}
+    ~Held() {
+        std::lock_guard lock(mutex);
+        if (guards == nullptr) return;
+        // Another one may have come since.
+        const auto found = guards->find(key);
+        if (found != guards->end() && found->second.expired()) guards->erase(found);
+        if (guards->empty()) delete std::exchange(guards, nullptr);
+    }
+    const SharedNamespace::Key key;
+    const std::shared_ptr<io::WriteGuard> guard;
+};
+
+}  // namespace
 
 std::shared_ptr<io::WriteGuard> writeGuardOf(const SharedNamespace::Key& key) {
-    struct Guards {
-        std::mutex mutex;
-        std::map<SharedNamespace::Key, std::weak_ptr<io::WriteGuard>> byNamespace;
-    };
-    // Never destroyed: a static object's engine may outlive it otherwise.
-    static auto* const guards = new Guards;
-    std::lock_guard lock(guards->mutex);
-    if (const auto known = guards->byNamespace.find(key); known != guards->byNamespace.end()) {
-        if (auto guard = known->second.lock()) return guard;
+    std::shared_ptr<Held> held;
+    {
+        std::lock_guard lock(mutex);
+        if (guards == nullptr) guards = new Guards;
+        std::weak_ptr<Held>& place = (*guards)[key];
+        held = place.lock();
+        if (!held) {
+            held = std::make_shared<Held>(key);
+            place = held;
+        }
     }
-    std::erase_if(guards->byNamespace, [](const auto& entry) { return entry.second.expired(); });
-    auto guard = makeWriteGuard();
-    guards->byNamespace[key] = guard;
-    return guard;
+    return {held, held->guard.get()};
 }
 
 }  // namespace mooncake::nvmeof_generic

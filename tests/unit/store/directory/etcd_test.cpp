@@ -61,7 +61,7 @@ TEST_F(EtcdTest, ACommitWhoseAnswerWasLostIsFoundOut) {
     proxy.swallowAnswers();
     auto outcome =
         std::async(std::launch::async, [&] { return one.put("key", entryIn(region, 4096)); });
-    waitUntil([&] { return witness->exists({"key"}, nullptr, soon())->at(0); });
+    waitUntil([&]() -> bool { return witness->exists({"key"}, nullptr, soon())->at(0); });
     proxy.cut();
     EXPECT_EQ(outcome.get(), ChangeOutcome::kDone);
     EXPECT_GT(one.directory->statistics().repeats, 0u);
