@@ -130,22 +130,31 @@ RemoteSegment::Clock::time_point RemoteSegment::keepHouse(Clock::time_point now)
 
 void RemoteSegment::startThreadIfWanted() {
     {
+        // Whoever calls must not wait for stop(), which waits for its further calls.
         const MutexLock lock(mutex_);
-        if (!std::exchange(wantsThread_, false) || state_ == SegmentState::kStopping) return;
-        hasThread_ = true;
+        if (!wantsThread_ || state_ == SegmentState::kStopping) return;
     }
-    // The one before is at its very end.
-    if (thread_.joinable()) thread_.join();
-    auto started = context_.startThread([this] { run(); });
-    if (started.ok()) {
-        thread_ = started.take();
-        return;
-    }
+    Error failure{0, {}};
     {
+        // Whoever stops the segment waits until the thread is there to be waited for.
+        const MutexLock starting(threadMutex_);
+        {
+            const MutexLock lock(mutex_);
+            if (!std::exchange(wantsThread_, false) || state_ == SegmentState::kStopping) return;
+            hasThread_ = true;
+        }
+        // The one before is at its very end.
+        if (thread_.joinable()) thread_.join();
+        auto started = context_.startThread([this] { run(); });
+        if (started.ok()) {
+            thread_ = started.take();
+            return;
+        }
+        failure = started.error();
         const MutexLock lock(mutex_);
         hasThread_ = false;
     }
-    endAllWaiting(Error{started.error().code, name_ + ": " + started.error().message});
+    endAllWaiting(Error{failure.code, name_ + ": " + failure.message});
 }
 
 void RemoteSegment::beginStop() {
@@ -161,7 +170,10 @@ bool RemoteSegment::ended() const {
 
 void RemoteSegment::stop() {
     beginStop();
-    if (thread_.joinable()) thread_.join();
+    {
+        const MutexLock starting(threadMutex_);
+        if (thread_.joinable()) thread_.join();
+    }
     endAllWaiting(Error{ECANCELED, "the transport is being shut down"});
 }
 

@@ -235,7 +235,8 @@ class RemoteSegment : public Retirable {
     Clock::time_point restAt_{};
     bool rested_ = false;  // what is known may be old
 
-    std::thread thread_;  // the housekeeper's, and stop()'s
+    Mutex threadMutex_;  // held over starting and joining; before mutex_
+    std::thread thread_ MC_GUARDED_BY(threadMutex_);  // the housekeeper's, and stop()'s
 };
 
 }  // namespace mooncake::nvmeof_generic
