@@ -230,9 +230,14 @@ void Device::resume() {
 }
 
 void Device::writeEnded() noexcept {
+    // The write was perhaps of another pool, and with it this thread. Until it is told, this device
+    // stays; the pool stays until the thread has left.
+    Dispatcher& dispatcher = dispatcher_;
+    dispatcher.enter();
     change([this] {
         if (held_ == Held::kByWrite) held_ = Held::kNot;
     });
+    dispatcher.leave();
 }
 
 void Device::bounceFreed() {

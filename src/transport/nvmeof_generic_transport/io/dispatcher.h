@@ -77,6 +77,12 @@ class Dispatcher {
     void stop();
     bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
+    /// Between the two the Dispatcher stays, although the calling thread is another pool's.
+    void enter() { visitors_.fetch_add(1, std::memory_order_relaxed); }
+    void leave() { visitors_.fetch_sub(1, std::memory_order_release); }
+    /// Whether such a thread is here.
+    bool hasVisitors() const { return visitors_.load(std::memory_order_acquire) != 0; }
+
     /// How often a worker has been woken, so far.
     uint64_t wakeUps() const { return wakeUps_.load(std::memory_order_relaxed); }
 
@@ -122,6 +128,7 @@ class Dispatcher {
     std::array<std::atomic<uint32_t>, kLanes> stuck_{};
     std::vector<Seat*> seats_;
     std::atomic<uint64_t> wakeUps_{0};
+    std::atomic<uint32_t> visitors_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> monitorParked_{false};  // changed under the mutex
     bool monitorDozes_ = false;               // until a worker wakes

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "bounce_pool.h"
@@ -64,6 +65,7 @@ class Pool final : public IoPool {
     ~Pool() override {
         for (const auto& device : registry_.all()) device->shut();
         while (!registry_.waitUntilEmpty(kDrainReport)) reportDraining();
+        while (dispatcher_.hasVisitors()) std::this_thread::yield();
         dispatcher_.stop();
     }
 
