@@ -49,11 +49,12 @@ using FileBufferID = TransferMetadata::FileBufferID;
 // memory. Sizes, lengths and offsets are in bytes. Strings and vectors are copied; memory stays the
 // caller's.
 //
-// Writes: any range of a file can be written, and writes through one handle do not lose each
-// other's bytes. Two processes or nodes must not write to the same block of a file at the same time
-// unless both write whole blocks (multiples of the file's `align`, see FileBufferDesc): a part of a
-// block is written by reading the block and writing all of it, so bytes that the other one has
-// written meanwhile are lost, although both requests are COMPLETED.
+// Writes: any range of a file can be written, and writes of one process do not lose each other's
+// bytes, whatever handles and engines they go through. Two processes or nodes must not write to the
+// same block of a file at the same time unless both write whole blocks (multiples of the file's
+// `align`, see FileBufferDesc): a part of a block is written by reading the block and writing all
+// of it, so bytes that the other one has written meanwhile are lost, although both requests are
+// COMPLETED. With MC_NVMEOF_GENERIC_UNALIGNED_WRITES=refuse such writes fail.
 //
 // Fork: an engine belongs to the process that initialised it, where its requests, exports and
 // connections go on undisturbed. In a forked child it is as one that is not initialised: every

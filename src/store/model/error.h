@@ -17,7 +17,7 @@ enum class Failure {
     kConflict,     // somebody else has it, or has changed it since
     kLeaseLost,    // this client is no longer one: its regions may be another's
     kTimeout,      // the limit of time passed; a change may have happened or may yet happen
-    kUnavailable,  // what it needs cannot be reached; a change has not happened
+    kUnavailable,  // what it needs cannot be reached; a change may have happened, as with kTimeout
     kNoSpace,      // there is no room: a full file, disk or directory
     kRefused,      // not permitted: a login, a right, a certificate
     kDamaged,      // what was read is not what was written

@@ -14,9 +14,10 @@ namespace mooncake::nvmeof_generic {
 /// reference to or is just reading survive POSIX_FADV_DONTNEED, and a write of part of a page
 /// brings its old neighbours back. What differs is whose memory the device sees.
 ///
-/// An unaligned write reads the blocks at its edges, merges and writes them back. Within one
-/// IoDevice that never loses bytes of another write; two initiators that write different bytes of
-/// the same block at the same time can lose one of the writes.
+/// An unaligned write reads the blocks at its edges, merges and writes them back. Among
+/// devices that share a WriteGuard, as all openings of a namespace in a process do, that never
+/// loses bytes of another write; two processes that write different bytes of the same block at the
+/// same time can lose one of the writes.
 enum class DirectIo {
     kOn,    ///< always the caller's memory; misaligned requests fail with EINVAL
     kOff,   ///< never the caller's memory: every byte is copied through a buffer of the pool, so

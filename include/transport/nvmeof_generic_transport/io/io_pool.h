@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The io part: a pool of libaio workers that moves bytes between memory and opened block devices.
+// The io part: moves bytes between memory and opened block devices with libaio, on the threads that
+// ask for it and on workers.
 #pragma once
 
 #include <cerrno>

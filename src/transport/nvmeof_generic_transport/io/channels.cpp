@@ -117,11 +117,6 @@ void Channels::bind(Channel* channel) {
     thisThread.remember(id_, channel);
 }
 
-void Channels::leave() {
-    release(&thisThread);
-    thisThread.remember(id_, nullptr);
-}
-
 Request* Channels::allocateCommon() {
     std::lock_guard lock(mutex_);
     Request* const request = at(kCommon).memory().allocateRequest();

@@ -34,8 +34,6 @@ class Channels {
     Channel* add();
     /// Makes `channel` the calling thread's; null: it never has one.
     void bind(Channel* channel);
-    /// Takes the calling thread's channel from it: mine() of another thread may give it out.
-    void leave();
 
     /// By Request::channel.
     Channel& at(uint16_t number) const {

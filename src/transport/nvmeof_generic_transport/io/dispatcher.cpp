@@ -128,13 +128,6 @@ void Dispatcher::noteCaller() {
     unparkMonitor();
 }
 
-void Dispatcher::waitForWorkers(std::chrono::milliseconds time, uint64_t seen) {
-    std::unique_lock lock(mutex_);
-    monitorDozes_ = true;
-    activity_.wait_for(lock, time, [&] { return stopping() || wakeUps() != seen; });
-    monitorDozes_ = false;
-}
-
 void Dispatcher::unparkMonitor() {
     if (!monitorParked_.load(std::memory_order_relaxed)) return;
     monitorParked_.store(false, std::memory_order_relaxed);
@@ -174,7 +167,6 @@ Dispatcher::Seat* Dispatcher::sleeperFor(Lane lane) {
 void Dispatcher::noteAwake(Seat& seat) {
     seat.asleep.store(false, std::memory_order_relaxed);
     wakeUps_.fetch_add(1, std::memory_order_relaxed);
-    if (std::exchange(monitorDozes_, false)) activity_.notify_all();
     unparkMonitor();
 }
 

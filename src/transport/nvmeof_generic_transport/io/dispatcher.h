@@ -100,9 +100,6 @@ class Dispatcher {
     /// Waits for a time, or until the pool stops.
     void waitFor(std::chrono::milliseconds time);
 
-    /// The same, or until a worker has been woken since wakeUps() was `seen`.
-    void waitForWorkers(std::chrono::milliseconds time, uint64_t seen);
-
  private:
     static size_t index(Lane lane) { return static_cast<size_t>(lane); }
     bool works(const Seat& seat) const {
@@ -131,7 +128,6 @@ class Dispatcher {
     std::atomic<uint32_t> visitors_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> monitorParked_{false};  // changed under the mutex
-    bool monitorDozes_ = false;               // until a worker wakes
     std::condition_variable activity_;
 };
 

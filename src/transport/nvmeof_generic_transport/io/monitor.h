@@ -14,8 +14,8 @@
 
 namespace mooncake::nvmeof_generic::io {
 
-/// Looks after the workers and the threads of the program a hundred times a second while I/O is in
-/// flight, and sleeps when there is none.
+/// Looks after the workers and the threads of the program one or two hundred times a second while
+/// I/O is in flight, and sleeps when there is none.
 ///
 /// It lets another worker take the place of one that is stuck in a system call, has more workers
 /// take part when all that do have had no rest and use their processors to the full, and fewer when
