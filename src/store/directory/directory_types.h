@@ -134,6 +134,8 @@ enum class ChangeOutcome : uint8_t {
                   // generation
 };
 
+using ChangeOutcomes = std::vector<ChangeOutcome>;
+
 // What an Editor has decided on an entry.
 enum class Edit : uint8_t { kKeep, kChange, kRemove };
 

@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include "key_range.h"
+
 namespace mooncake::store {
 
 namespace {
@@ -34,12 +36,6 @@ std::optional<uint32_t> EtcdKeys::numberAt(std::string_view key, size_t from_end
     const auto read = std::from_chars(digits.data(), digits.data() + kDigits, number, 16);
     if (read.ptr != digits.data() + kDigits) return std::nullopt;
     return number;
-}
-
-std::string endOfPrefix(std::string prefix) {
-    while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-    if (!prefix.empty()) ++prefix.back();
-    return prefix;
 }
 
 void addPut(rpc::TxnRequest* request, const std::string& key, const std::string& value,

@@ -41,7 +41,7 @@ class EtcdKeys {
     // The revision of the key is when the region was read.
     std::string touches(FileNumber file) const { return base_ + "t/" + hex(file) + "/"; }
     std::string touch(RegionId id) const { return touches(id.file) + hex(id.index); }
-    // Put with every commit, for etcd's sake (EtcdDirectory::sendRound).
+    // Put with every commit, for etcd's sake (EtcdCommit::cut).
     std::string written() const { return base_ + "written"; }
     std::string objects() const { return base_ + "o/"; }
     std::string object(std::string_view key) const { return objects().append(key); }
@@ -53,9 +53,6 @@ class EtcdKeys {
  private:
     const std::string base_;
 };
-
-// The smallest key that is greater than all that begin with `prefix`; empty: there is none.
-std::string endOfPrefix(std::string prefix);
 
 void addPut(rpc::TxnRequest* request, const std::string& key, const std::string& value,
             int64_t lease = 0);

@@ -4,6 +4,9 @@
 #include <set>
 #include <thread>
 
+#include "key_range.h"
+#include "record_codec.h"
+
 namespace mooncake::store {
 
 using std::chrono::steady_clock;
@@ -39,12 +42,14 @@ struct EtcdWatch::Stream {
     }
 };
 
-EtcdWatch::EtcdWatch(EtcdDirectory* directory) : directory_(directory) {}
+EtcdWatch::EtcdWatch(const EtcdStore* store, const EtcdFiles* files,
+                     std::chrono::milliseconds attempt)
+    : store_(store), files_(files), attempt_(attempt) {}
 
 EtcdWatch::~EtcdWatch() = default;
 
 Result<Changes> EtcdWatch::reload(Deadline deadline) {
-    auto state = directory_->readState(deadline);
+    auto state = files_->state(deadline);
     if (!state) return tl::unexpected<Error>(state.error());
     state_ = std::move(*state);
     loaded_ = true;
@@ -59,7 +64,7 @@ Result<Changes> EtcdWatch::reload(Deadline deadline) {
 }
 
 Result<> EtcdWatch::openStream(Deadline deadline) {
-    EtcdCluster& cluster = *directory_->cluster_;
+    EtcdCluster& cluster = *store_->cluster;
     auto stream = std::make_unique<Stream>();
     stream->server = cluster.preferred();
     if (auto allowed = cluster.authorize(&stream->context, stream->server, deadline); !allowed) {
@@ -70,9 +75,9 @@ Result<> EtcdWatch::openStream(Deadline deadline) {
     stream->context.set_deadline(std::chrono::system_clock::time_point::max());
     stream->stream =
         cluster.watchStub(stream->server)->AsyncWatch(&stream->context, &stream->queue, nullptr);
-    const Deadline end = std::min(deadline, steady_clock::now() + directory_->options_.attempt);
+    const Deadline end = std::min(deadline, steady_clock::now() + attempt_);
     rpc::WatchRequest request;
-    const std::string prefix = directory_->keys_.state();
+    const std::string prefix = store_->keys.state();
     request.mutable_create_request()->set_key(prefix);
     request.mutable_create_request()->set_range_end(endOfPrefix(prefix));
     request.mutable_create_request()->set_start_revision(state_.revision + 1);
@@ -100,7 +105,7 @@ std::optional<Changes> EtcdWatch::take(const rpc::WatchResponse& response) {
     }
     Changes changes;
     std::set<FileNumber> changed;
-    const EtcdKeys& keys = directory_->keys_;
+    const EtcdKeys& keys = store_->keys;
     for (const rpc::Event& event : response.events()) {
         const std::string& key = event.kv().key();
         const bool gone = event.type() == rpc::Event::DELETE;
@@ -155,7 +160,7 @@ Result<Changes> EtcdWatch::next(Deadline deadline) {
             case Stream::End::kLate:
                 return Changes();
             case Stream::End::kBroken:
-                directory_->cluster_->moveOn(stream_->server);
+                store_->cluster->moveOn(stream_->server);
                 stream_.reset();
                 continue;
             case Stream::End::kDone:

@@ -5,13 +5,16 @@
 #include <map>
 #include <memory>
 
-#include "etcd_directory.h"
+#include "directory.h"
+#include "etcd_files.h"
+#include "etcd_store.h"
 
 namespace mooncake::store {
 
 class EtcdWatch : public DirectoryWatch {
  public:
-    explicit EtcdWatch(EtcdDirectory* directory);
+    // @param attempt  how long one server is waited for
+    EtcdWatch(const EtcdStore* store, const EtcdFiles* files, std::chrono::milliseconds attempt);
     ~EtcdWatch() override;
 
     Result<Changes> next(Deadline deadline) override;
@@ -24,9 +27,11 @@ class EtcdWatch : public DirectoryWatch {
     // What one answer says; none: all has to be read again.
     std::optional<Changes> take(const rpc::WatchResponse& response);
 
-    EtcdDirectory* const directory_;
+    const EtcdStore* const store_;
+    const EtcdFiles* const files_;
+    const std::chrono::milliseconds attempt_;
     bool loaded_ = false;
-    EtcdDirectory::State state_;
+    EtcdFileState state_;
     // Kept while the file's mount is away, and the other way round.
     std::map<FileNumber, Mount> mounts_;
     std::unique_ptr<Stream> stream_;

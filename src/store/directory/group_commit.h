@@ -16,8 +16,6 @@
 
 namespace mooncake::store {
 
-using ChangeOutcomes = std::vector<ChangeOutcome>;
-
 class GroupCommit {
  public:
     // Sets all the changes, which have different keys.

@@ -79,6 +79,12 @@ tl::unexpected<Error> notJoined() {
                   "or its lease is lost); join first");
 }
 
+Error damagedRecord(const std::string& what) {
+    return {Failure::kDamaged, "the directory's record of " + what +
+                                   " is damaged, or of another version; make the directory again "
+                                   "from the store's files"};
+}
+
 bool passes(const std::optional<ObjectEntry>& entry,
             const std::function<bool(const Extent&)>& filter) {
     return entry &&

@@ -25,6 +25,8 @@ tl::unexpected<Error> otherDescription(const FileInfo& known);
 tl::unexpected<Error> mountedElsewhere(const FileInfo& file);
 tl::unexpected<Error> leaseLost(ClientId client);
 tl::unexpected<Error> notJoined();
+// @param what  "file 3", "a clean region"
+Error damagedRecord(const std::string& what);
 
 // Whether the filter lets every extent of a replica pass.
 bool passes(const std::optional<ObjectEntry>& entry,

@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// A directory in etcd, for the nodes of a cluster.
+// A directory, wherever its records are kept: who this client is, the rules of regions, gathered
+// commits, and the counts are here.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "counters.h"
 #include "directory.h"
-#include "etcd_cluster.h"
-#include "etcd_keys.h"
+#include "directory_backend.h"
+#include "entry_reader.h"
 #include "group_commit.h"
 #include "lease_keeper.h"
-#include "region_rules.h"
 
 namespace mooncake::store {
 
-class EtcdDirectory : public Directory {
+class BackedDirectory : public Directory {
  public:
-    static Result<std::unique_ptr<EtcdDirectory>> open(const std::string& servers,
-                                                       const std::string& store,
-                                                       const DirectoryOptions& options,
-                                                       Deadline deadline);
-    ~EtcdDirectory() override;
+    // @param counters  those that the backend counts with
+    BackedDirectory(std::unique_ptr<Counters> counters, std::unique_ptr<DirectoryBackend> backend,
+                    const DirectoryOptions& options);
+    ~BackedDirectory() override;
 
-    Uuid storeId() const override { return id_; }
+    Uuid storeId() const override { return backend_->storeId(); }
     Result<ClientId> join(const std::string& node, Deadline deadline) override;
     Result<> leave(Deadline deadline) override;
     Lease lease() const override { return keeper_.lease(); }
@@ -64,42 +61,15 @@ class EtcdDirectory : public Directory {
     DirectoryStatistics statistics() const override;
 
  private:
-    // A change on its way, maybe in several transactions.
-    struct Pending;
-    // Files and mounts as of one revision.
-    struct State {
-        int64_t revision = 0;
-        std::map<FileNumber, FileInfo> files;
-    };
-    friend class EtcdWatch;
-
-    EtcdDirectory(std::unique_ptr<EtcdCluster> cluster, const std::string& store,
-                  const DirectoryOptions& options, std::unique_ptr<Counters> counters);
     Result<ClientId> self() const;
-    Result<State> readState(Deadline deadline);
     template <class Rule>
     Result<Region> moveRegion(RegionId region, Deadline deadline, const Rule& rule);
-    void own(RegionId region, const RegionRecord& record);
-    void disown(RegionId region);
-    Result<BootClock::time_point> renew(ClientId client, Deadline deadline);
-    std::optional<ObjectEntry> decode(std::string_view key, std::string_view bytes);
-    // Gets or counts all keys, and tells of each that is there, in any order.
-    Result<> readAll(const std::vector<std::string>& keys, bool count_only,
-                     const std::function<void(size_t, const rpc::RangeResponse&)>& found,
-                     Deadline deadline);
     Result<ChangeOutcomes> runGroup(const std::vector<const Change*>& changes, Deadline deadline);
-    Result<> sendRound(std::vector<Pending*>* pending, ChangeOutcomes* outcomes, Deadline deadline);
-    Result<> findStale(const std::vector<Pending*>& there, std::vector<Pending*>* pending,
-                       ChangeOutcomes* outcomes, Deadline deadline);
+    void countLooks(size_t looked_up, uint64_t found);
 
     const std::unique_ptr<Counters> counters_;
-    const std::unique_ptr<EtcdCluster> cluster_;
-    const EtcdKeys keys_;
-    const DirectoryOptions options_;
-    Uuid id_;
-    std::mutex mutex_;
-    // The records of regions that this client writes, byte by byte; guarded by mutex_.
-    std::unordered_map<RegionId, std::string> owned_;
+    const EntryReader reader_;
+    const std::unique_ptr<DirectoryBackend> backend_;
     GroupCommit group_;
     LeaseKeeper keeper_;
 };

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients in etcd: each is one of its leases, and a key that goes with it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "directory_backend.h"
+#include "etcd_store.h"
+
+namespace mooncake::store {
+
+class EtcdClients : public ClientRecords {
+ public:
+    EtcdClients(const EtcdStore* store, std::chrono::milliseconds lease)
+        : store_(store), lease_(lease) {}
+
+    Result<Joined> add(const std::string& node, Deadline deadline) override;
+    Result<> remove(ClientId client, Deadline deadline) override;
+    Result<BootClock::time_point> renew(ClientId client, Deadline deadline) override;
+    Result<std::vector<ClientInfo>> list(Deadline deadline) override;
+
+ private:
+    const EtcdStore* const store_;
+    const std::chrono::milliseconds lease_;
+};
+
+}  // namespace mooncake::store
