@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server_config.h"
 
-#include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -16,9 +14,9 @@
 #include "metadata_keys.h"
 #include "metadata_storage.h"
 #include "transport/nvmeof_generic_transport/common/advertised_address.h"
+#include "transport/nvmeof_generic_transport/common/guarded_file.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
-#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::file_server {
 
@@ -27,8 +25,9 @@ using nvmeof_generic::inQuotes;
 namespace {
 
 using nvmeof_generic::makeError;
+using nvmeof_generic::PathCheck;
 
-constexpr off_t kMaxConfigBytes = off_t{8} << 20;
+constexpr size_t kMaxConfigBytes = size_t{8} << 20;
 constexpr size_t kMaxFiles = 1024;  // namespaces of a subsystem, in the kernel
 constexpr std::string_view kFileSection = "file ";
 
@@ -278,25 +277,18 @@ Result<std::vector<std::string>> listFragments(const std::string& folder) {
     return files;
 }
 
+// Whoever can write here has root export what he likes. What is wrong with the variable's value the
+// transport says.
+PathCheck pathCheckOfEnvironment() {
+    const char* const value = std::getenv("MC_NVMEOF_GENERIC_PATH_CHECK");
+    return value != nullptr && std::string_view(value) == "off" ? PathCheck::kOff : PathCheck::kOn;
+}
+
 Result<std::string> readText(const std::string& path) {
-    const auto cannot = [&](int error) {
-        return makeError(error, "cannot read " + inQuotes(path));
-    };
-    // O_NONBLOCK: a pipe must not hold the server up.
-    const nvmeof_generic::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat info = {};
-    if (fd.get() < 0 || ::fstat(fd.get(), &info) != 0) return cannot(errno);
-    if (!S_ISREG(info.st_mode)) return cannot(S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
-    std::string text;
-    char buffer[65536];
-    while (true) {
-        const ssize_t got = ::read(fd.get(), buffer, sizeof(buffer));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return cannot(errno);
-        if (got == 0) return text;
-        text.append(buffer, static_cast<size_t>(got));
-        if (text.size() > static_cast<size_t>(kMaxConfigBytes)) return cannot(EFBIG);
-    }
+    const auto text = nvmeof_generic::readGuardedFile(path, nvmeof_generic::FileGuard::kUnforged,
+                                                      kMaxConfigBytes, pathCheckOfEnvironment());
+    if (!text.ok()) return text.error();
+    return std::string(text.value().view());
 }
 
 }  // namespace

@@ -49,8 +49,10 @@ Result<ServerConfig> parseConfig(std::string_view text);
 
 /// The same for a file, and for the fragments beside it: what ends in ".conf" in the folder
 /// "<path>.d", in the order of the names. A setting or file that is said in two of them is an
-/// error. Messages name the file, too.
-/// @return also ENOENT, EACCES ... where it cannot be read, EFBIG above 8 MiB
+/// error. Messages name the file, too. Each is taken as readGuardedFile() takes a file that must
+/// not be forged; MC_NVMEOF_GENERIC_PATH_CHECK=off leaves its folders unjudged.
+/// @return also ENOENT, EACCES ... where it cannot be read or others may write to it, EFBIG above 8
+///     MiB
 Result<ServerConfig> readConfig(const std::string& path);
 
 /// The argument string of installTransport().

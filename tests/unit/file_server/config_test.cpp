@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
@@ -8,11 +9,15 @@
 
 #include "server_config.h"
 #include "temp_dir.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "variable.h"
 
 namespace mooncake::file_server {
 namespace {
 
+using nvmeof_generic::inQuotes;
 using nvmeof_generic::TempDir;
+using test::Variable;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -191,7 +196,7 @@ TEST(Config, ReadsFilesAlone) {
         EXPECT_THAT(config.error().message, HasSubstr(at));
     };
     fails(path, ENOENT);
-    fails(dir.path(), EISDIR);
+    fails(dir.path(), EINVAL);
     ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
     fails(path, EINVAL);
     unlink(path.c_str());
@@ -288,7 +293,31 @@ TEST_F(FragmentTest, WhatIsSaidTwiceIsAnErrorWithBothPlaces) {
 TEST_F(FragmentTest, OneThatCannotBeReadIsAnError) {
     std::ofstream(config_) << kServer;
     std::filesystem::create_directory(config_ + ".d/x.conf");
-    refused(HasSubstr("cannot read '" + config_ + ".d/x.conf'"));
+    refused(HasSubstr("cannot use file '" + config_ + ".d/x.conf'"));
+}
+
+// What it says root gives away: nobody else may say it.
+TEST_F(FragmentTest, OneThatOthersMayWriteIsAnError) {
+    const std::string fragment = config_ + ".d/x.conf", folder = config_ + ".d";
+    std::ofstream(config_) << kServer;
+    write("x.conf", "[file /a]\n");
+    ASSERT_TRUE(readConfig(config_).ok());
+    for (const std::string& file : {config_, fragment}) {
+        ASSERT_EQ(chmod(file.c_str(), 0664), 0);
+        refused(AllOf(HasSubstr(inQuotes(file)), HasSubstr("chmod go-w")));
+        ASSERT_EQ(chmod(file.c_str(), 0644), 0);
+    }
+    ASSERT_EQ(chmod(folder.c_str(), 0775), 0);
+    refused(AllOf(HasSubstr(inQuotes(fragment)), HasSubstr("folder " + inQuotes(folder)),
+                  HasSubstr("MC_NVMEOF_GENERIC_PATH_CHECK=off")));
+    {
+        const Variable off("MC_NVMEOF_GENERIC_PATH_CHECK", "off");
+        EXPECT_TRUE(readConfig(config_).ok()) << "the folders of a container";
+    }
+    ASSERT_EQ(chmod(folder.c_str(), 0755), 0);
+    if (geteuid() != 0) return;  // nobody else's files can be made
+    ASSERT_EQ(chown(fragment.c_str(), 65534, 65534), 0);
+    refused(AllOf(HasSubstr(inQuotes(fragment)), HasSubstr("user 65534")));
 }
 
 }  // namespace
