@@ -10,6 +10,8 @@
 #include <set>
 #include <utility>
 
+#include "target/endpoint.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -80,12 +82,20 @@ Result<uint64_t> sizeNow(int fd) {
 
 }  // namespace
 
-LocalAccess::LocalAccess(std::unique_ptr<Initiator> remote, Target& target)
-    : remote_(std::move(remote)), target_(target) {}
+LocalAccess::LocalAccess(std::unique_ptr<Initiator> remote, Target& target,
+                         TransportAddress published)
+    : remote_(std::move(remote)), target_(target), published_(std::move(published)) {}
 
 Result<std::shared_ptr<Connection>> LocalAccess::connect(const TransportAddress& address,
                                                          const std::string& subsystemNqn) {
     if (subsystemNqn != target_.subsystemNqn()) return remote_->connect(address, subsystemNqn);
+    if (!sameEndpoint(address, published_)) {
+        return makeError(EADDRINUSE,
+                         "will not connect to " + subsystemNqn + " at " + toString(address) +
+                             ": that NQN is this process's own target's, at " +
+                             toString(published_),
+                         "the segment is not what its record says: find out whose it is");
+    }
     // The same one as long as somebody has it, as with any other target.
     std::lock_guard lock(mutex_);
     auto known = own_.lock();

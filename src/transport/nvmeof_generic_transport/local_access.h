@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/target/target.h"
 
@@ -17,8 +18,12 @@ namespace mooncake::nvmeof_generic {
 class LocalAccess final : public Initiator {
  public:
     /// @param target  outlives this object and all that it opens
-    LocalAccess(std::unique_ptr<Initiator> remote, Target& target);
+    /// @param published  where others find it
+    LocalAccess(std::unique_ptr<Initiator> remote, Target& target, TransportAddress published);
 
+    /// @return also EADDRINUSE for the target's own NQN at another address: who publishes that is
+    /// not
+    ///     this node, and gets neither its files nor their I/O
     Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
                                                 const std::string& subsystemNqn) override;
     Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
@@ -31,6 +36,7 @@ class LocalAccess final : public Initiator {
  private:
     const std::unique_ptr<Initiator> remote_;
     Target& target_;
+    const TransportAddress published_;
     std::mutex mutex_;
     std::weak_ptr<Connection> own_;  // guarded by mutex_
 };

@@ -160,6 +160,7 @@ struct NVMeoFGenericTransport::Parts {
     TransportOptions options;
     Withdrawals lostFiles{[this](uint32_t id) { withdraw(id); }};
     std::unique_ptr<Target> target;        // null in an initiator that exports nothing
+    TransportAddress published;            // the target's, for others
     std::unique_ptr<Initiator> initiator;  // null on a node that can export only
     std::string noInitiator;               // why there is none
     std::unique_ptr<IoPool> pool;          // likewise
@@ -280,7 +281,7 @@ Result<> NVMeoFGenericTransport::Parts::makeInitiator() {
     if (!madePool.ok()) return madePool.error();
     initiator = madeInitiator.take();
     if (target && options.localAccess) {
-        initiator = std::make_unique<LocalAccess>(std::move(initiator), *target);
+        initiator = std::make_unique<LocalAccess>(std::move(initiator), *target, published);
     }
     pool = madePool.take();
     makeSegments();
@@ -395,7 +396,7 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         auto target = Target::start(addresses.value().listen, parts->options.target);
         if (!target.ok()) return report("target", target.error());
         parts->target = target.take();
-        const TransportAddress& at = addresses.value().published;
+        const TransportAddress& at = parts->published = addresses.value().published;
         descriptor->nvmeof_generic_trid = {at.trtype, at.adrfam, at.traddr, at.trsvcid,
                                            parts->target->subsystemNqn()};
         setMachine(*descriptor);
