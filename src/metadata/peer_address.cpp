@@ -50,10 +50,4 @@ std::string peerText(const sockaddr_storage& address) {
     return text;
 }
 
-bool isLoopback(const sockaddr_storage& address) {
-    if (const auto four = ipv4Of(address)) return ntohl(four->s_addr) >> 24 == 127;
-    return address.ss_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
-}
-
 }  // namespace mooncake

@@ -20,7 +20,4 @@ PeerKey peerKeyOf(const sockaddr_storage& address);
 // The address in figures, without the port; "?" for what is neither IPv4 nor IPv6.
 std::string peerText(const sockaddr_storage& address);
 
-// Whether it is of the loopback network.
-bool isLoopback(const sockaddr_storage& address);
-
 }  // namespace mooncake

@@ -2,12 +2,23 @@
 // What the metadata server answers, counts and tells, inside the test.
 #include "metadata_server.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "child_process.h"
 #include "metadata_server_fixture.h"
 
 namespace mooncake::test {
@@ -170,6 +181,71 @@ TEST(MetadataServerTest, ListsItsKeys) {
                        "", &text),
               200);
     EXPECT_EQ(text, "mooncake/rpc_meta/a 0\n");
+}
+
+// A network namespace of its own, in which the machine has one more address than the loopback's.
+class SecondAddressTest : public ::testing::Test {
+ protected:
+    static constexpr char kSecond[] = "192.0.2.1";
+
+    static bool inNamespace() { return std::getenv("METADATA_TEST_NAMESPACE") != nullptr; }
+
+    // Runs this test once more, there.
+    static void goThere() {
+        const auto* const test = ::testing::UnitTest::GetInstance()->current_test_info();
+        const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+        test_support::ChildProcess inside(
+            {"unshare", geteuid() == 0 ? "-n" : "-rn", self,
+             std::string("--gtest_filter=") + test->test_suite_name() + "." + test->name()},
+            {"METADATA_TEST_NAMESPACE=1"});
+        EXPECT_EQ(inside.wait(), 0) << inside.output();
+        EXPECT_THAT(inside.output(), HasSubstr("1 test from"));
+    }
+    static void takeSecondAddress() {
+        const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        ifreq up = {};
+        std::strcpy(up.ifr_name, "lo");
+        up.ifr_flags = IFF_UP;
+        ifreq second = {};
+        std::strcpy(second.ifr_name, "lo:1");
+        auto& address = reinterpret_cast<sockaddr_in&>(second.ifr_addr);
+        address.sin_family = AF_INET;
+        inet_pton(AF_INET, kSecond, &address.sin_addr);
+        EXPECT_EQ(ioctl(fd, SIOCSIFFLAGS, &up), 0) << errno;
+        EXPECT_EQ(ioctl(fd, SIOCSIFADDR, &second), 0) << errno;
+        close(fd);
+    }
+};
+
+TEST_F(SecondAddressTest, WithoutATokenThisMachineAloneListsTheKeys) {
+    if (!inNamespace()) return goThere();
+    takeSecondAddress();
+    const auto statusAt = [](const ServerThread& server, const std::string& host,
+                             const std::string& path) {
+        return statusOf(HttpMethod::kGet,
+                        "http://" + host + ":" + std::to_string(server.port()) + path);
+    };
+    {
+        const ServerThread server(MetadataServer::Options{}, 0, {}, {}, "0.0.0.0");
+        EXPECT_EQ(statusAt(server, "127.0.0.1", "/keys"), 200);
+        EXPECT_EQ(statusAt(server, kSecond, "/keys"), 403);
+        EXPECT_EQ(statusAt(server, kSecond, "/keys?prefix=mooncake"), 403);
+        EXPECT_EQ(statusAt(server, kSecond, "/health"), 200);
+        EXPECT_EQ(statusAt(server, kSecond, "/metadata?key=a"), 404);
+        std::string text;
+        statusOf(HttpMethod::kGet, server.url("/metrics"), "", &text);
+        EXPECT_THAT(text, HasSubstr("refused_total{cause=\"keys\"} 2"));
+    }
+    // The client's word does not count.
+    const ServerThread server(MetadataServer::Options{}, 0, {}, {}, "0.0.0.0");
+    DeadlineSocket socket;
+    ASSERT_TRUE(socket.connect({kSecond, static_cast<uint16_t>(server.port())}, soon()).ok());
+    ASSERT_TRUE(socket
+                    .send("GET /keys HTTP/1.1\r\nX-Forwarded-For: 127.0.0.1\r\n"
+                          "REMOTE_ADDR: 127.0.0.1\r\nConnection: close\r\n\r\n",
+                          soon())
+                    .ok());
+    EXPECT_THAT(receiveAll(&socket), HasSubstr(" 403 "));
 }
 
 TEST(MetadataServerTest, CountsWhatItDoes) {

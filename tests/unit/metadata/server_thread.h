@@ -16,7 +16,8 @@ class ServerThread {
     explicit ServerThread(const KeyValueStore::Limits& limits = {}, int port = 0)
         : ServerThread(MetadataServer::Options{.store = limits}, port) {}
     explicit ServerThread(const MetadataServer::Options& options, int port = 0,
-                          const AccessList::Tokens& tokens = {}, const ServerTls& tls = {})
+                          const AccessList::Tokens& tokens = {}, const ServerTls& tls = {},
+                          const std::string& host = "127.0.0.1")
         : server_(options) {
         std::string error;
         server_.setTokens(tokens);
@@ -25,7 +26,7 @@ class ServerThread {
             EXPECT_TRUE(context) << error;
             server_.setTls(context);
         }
-        EXPECT_TRUE(server_.bind("127.0.0.1", port, &error)) << error;
+        EXPECT_TRUE(server_.bind(host, port, &error)) << error;
         thread_ = std::thread([this] { EXPECT_TRUE(server_.serve()); });
     }
     ~ServerThread() {
