@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -308,6 +309,66 @@ TEST(Exports, ADiscardTakesNoSpaceFromAPartOfAFile) {
     RecordProperty("discard", std::strerror(code));
     EXPECT_EQ(blocksOf(file), before);
     initiator.end();
+    EXPECT_EQ(server.stop(), 0);
+}
+
+// docs/operations.md says what a whole file loses by it.
+TEST(Exports, ADiscardTakesSpaceFromAWholeFile) {
+    MetadataServer metadata;
+    constexpr size_t kWhole = kSize + 7 * 4096;
+    const std::string file = testFolder() + "/whole";
+    std::ofstream(file, std::ios::binary) << std::string(kWhole, 'w');
+    Server server(metadata.url(), "[file " + file + "]\nid = 1\n");
+    ASSERT_TRUE(server.serves("1 of 1"));
+    Node initiator(metadata, "initiator");
+    const SegmentID segment = initiator.engine().openSegment("server");
+    AlignedBuffer buffer(4096);
+    ASSERT_TRUE(initiator.read(segment, 1, 0, buffer.data(), 4096));
+    const std::string device = importedDevice(kWhole);
+    ASSERT_NE(device, "");
+    const int64_t before = blocksOf(file);
+    ASSERT_EQ(onRange(device, BLKDISCARD, kSize), 0);
+    EXPECT_LT(blocksOf(file), before);
+    ASSERT_TRUE(initiator.read(segment, 1, kSize, buffer.data(), 4096));
+    EXPECT_EQ(buffer.data()[0], 'w') << "what was not discarded stays";
+    EXPECT_TRUE(initiator.write(segment, 1, 0, buffer.data(), 4096));
+    EXPECT_EQ(readDirect(file, 0, 4096), std::vector<uint8_t>(4096, 'w'));
+    initiator.end();
+    EXPECT_EQ(server.stop(), 0);
+}
+
+// The kernel of an initiator reads partition tables in what it imports (docs/security.md); the
+// file's own bytes are reached all the same.
+TEST(Exports, APartitionTableInAFileIsTheKernelsToRead) {
+    MetadataServer metadata;
+    constexpr size_t kDisk = 4 * kSize + 9 * 4096;
+    const std::string file = testFolder() + "/disk-image";
+    std::string content(kDisk, 'd');
+    // An MBR with one partition of type 0x83: 64 sectors from the 64th on.
+    std::fill_n(content.begin(), 512, '\0');
+    content[446 + 4] = '\x83';
+    content[446 + 8] = content[446 + 12] = '\x40';
+    content[510] = '\x55';
+    content[511] = '\xaa';
+    std::ofstream(file, std::ios::binary) << content;
+    Server server(metadata.url(), "[file " + file + "]\nid = 1\n");
+    ASSERT_TRUE(server.serves("1 of 1"));
+    Node initiator(metadata, "initiator");
+    const SegmentID segment = initiator.engine().openSegment("server");
+    AlignedBuffer buffer(kDisk);
+    ASSERT_TRUE(initiator.read(segment, 1, 0, buffer.data(), kDisk));
+    EXPECT_EQ(std::memcmp(buffer.data(), content.data(), kDisk), 0);
+    const std::string device = importedDevice(kDisk);
+    ASSERT_NE(device, "");
+    const std::string partition = device + "p1";
+    EXPECT_TRUE(eventually([&] { return fs::exists(partition); })) << partition;
+    // Over what the partition is.
+    std::memset(buffer.data(), 'e', 32768);
+    EXPECT_TRUE(initiator.write(segment, 1, 32768, buffer.data(), 32768));
+    EXPECT_EQ(readDirect(file, 32768, 32768), std::vector<uint8_t>(32768, 'e'));
+    EXPECT_EQ(readDirect(file, 65536, 4096), std::vector<uint8_t>(4096, 'd'));
+    initiator.end();
+    EXPECT_TRUE(eventually([&] { return !fs::exists(partition); }));
     EXPECT_EQ(server.stop(), 0);
 }
 

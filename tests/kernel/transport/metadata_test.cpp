@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes without a metadata server, nodes whose server dies, and a program in C.
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <thread>
 
 #include "cluster.h"
+#include "forked_child.h"
+#include "target_process.h"
 
 namespace {
 
@@ -89,6 +97,40 @@ TEST(Metadata, AProgramInCReadsAndWrites) {
     EXPECT_EQ(program.wait(), 0) << program.output();
     const auto bytes = readDirect(path, 0, 65536);
     for (size_t i = 0; i < bytes.size(); ++i) ASSERT_EQ(bytes[i], i * 31 % 251) << i;
+}
+
+// Who asks all the time for a target that has ended in order is told so now and then, and not each
+// time: some lines at first, a few a minute afterwards.
+TEST(Metadata, ATargetThatIsAwayCostsFewLines) {
+    constexpr std::chrono::seconds kAway{20};
+    const std::string path = makeTestFile("away"), log = testFolder() + "/away.log";
+    MetadataServer server;
+    TargetProcess target(server, path, "4420");
+    ASSERT_TRUE(target.ready());
+    ForkedChild program([&](const ForkedChild::Say& say) {
+        if (freopen(log.c_str(), "w", stderr) == nullptr) return 1;
+        Node initiator(server, "initiator");
+        const SegmentID segment = initiator.engine().openSegment("target");
+        AlignedBuffer buffer(4096);
+        say(initiator.read(segment, 1, 0, buffer.data(), 4096) ? "reads" : "fails");
+        while (initiator.read(segment, 1, 0, buffer.data(), 4096)) {
+        }
+        uint64_t failed = 0;
+        for (const auto begin = std::chrono::steady_clock::now();
+             std::chrono::steady_clock::now() < begin + kAway; ++failed) {
+            if (initiator.read(segment, 1, 0, buffer.data(), 4096)) return 2;
+        }
+        say(std::to_string(failed));
+        return 0;
+    });
+    ASSERT_EQ(program.line(), "reads");
+    target.signal(SIGTERM);
+    EXPECT_EQ(target.wait(), 0);
+    EXPECT_GE(atoi(program.line().c_str()), 3) << "it was asked for again and again";
+    EXPECT_EQ(program.wait(), 0);
+    std::ifstream in(log);
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 40) << text;
 }
 
 }  // namespace
