@@ -25,9 +25,9 @@ void write(const std::string& file, const std::string& value) {
 
 }  // namespace
 
-PlainTarget::PlainTarget(TransportAddress address)
+PlainTarget::PlainTarget(TransportAddress address, const std::string& nqn)
     : address_(std::move(address)),
-      nqn_(mooncake::nvmeof_generic::newSubsystemNqn()),
+      nqn_(nqn.empty() ? mooncake::nvmeof_generic::newSubsystemNqn() : nqn),
       subsystem_(kRoot + "subsystems/" + nqn_) {
     fs::create_directory(subsystem_);
     write(subsystem_ + "/attr_allow_any_host", "1");

@@ -16,7 +16,8 @@ using mooncake::nvmeof_generic::TransportAddress;
 class PlainTarget {
  public:
     /// Begins to listen; any host may connect.
-    explicit PlainTarget(TransportAddress address);
+    /// @param nqn  empty: a new one
+    explicit PlainTarget(TransportAddress address, const std::string& nqn = "");
     ~PlainTarget();
     PlainTarget(const PlainTarget&) = delete;
     PlainTarget& operator=(const PlainTarget&) = delete;
