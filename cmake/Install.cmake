@@ -7,12 +7,7 @@ set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 set(header_folder ${CMAKE_INSTALL_INCLUDEDIR}/mooncake)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/TransferEngine)
 
-# The plugin's own headers stay out, since programs reach it through the engine alone, but for what its getStats() needs.
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${header_folder}
-        FILES_MATCHING PATTERN "*.h" PATTERN "nvmeof_generic_transport" EXCLUDE)
-install(FILES ${PROJECT_SOURCE_DIR}/include/transport/nvmeof_generic_transport/nvmeof_transport.h
-              ${PROJECT_SOURCE_DIR}/include/transport/nvmeof_generic_transport/transport_stats.h
-        DESTINATION ${header_folder}/transport/nvmeof_generic_transport)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${header_folder} FILES_MATCHING PATTERN "*.h")
 install(TARGETS transfer_engine EXPORT TransferEngineTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development)
 

@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "planning_tree.h"
-#include "target/orphans.h"
+#include "transport/nvmeof_generic_transport/target/orphans.h"
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {

@@ -11,12 +11,12 @@
 #include <cstdio>
 #include <sstream>
 
-#include "target/claim.h"
-#include "target/export_record.h"
-#include "target/nvmet_tree.h"
-#include "target/port.h"
 #include "text_file.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
+#include "transport/nvmeof_generic_transport/target/claim.h"
+#include "transport/nvmeof_generic_transport/target/export_record.h"
+#include "transport/nvmeof_generic_transport/target/nvmet_tree.h"
+#include "transport/nvmeof_generic_transport/target/port.h"
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {

@@ -11,9 +11,9 @@
 
 #include "host_proof.h"
 #include "roots.h"
-#include "target/owner.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
+#include "transport/nvmeof_generic_transport/target/owner.h"
 
 namespace mooncake::nvmeof_generic::admin {
 

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "check_parts.h"
-#include "initiator/host_identity.h"
 #include "text_file.h"
+#include "transport/nvmeof_generic_transport/initiator/host_identity.h"
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {

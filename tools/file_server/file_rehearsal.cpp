@@ -12,9 +12,9 @@
 #include "local_file.h"
 #include "number_plan.h"
 #include "rehearsal.h"
-#include "target/file_space.h"
-#include "target/judged_file.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/target/file_space.h"
+#include "transport/nvmeof_generic_transport/target/judged_file.h"
 
 namespace mooncake::file_server {
 

@@ -10,11 +10,11 @@
 #include "access_options.h"
 #include "environment.h"
 #include "host_proof.h"
-#include "target/access_plan.h"
-#include "target/endpoint.h"
-#include "target/listen_check.h"
-#include "target/nvmet_tree.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/target/access_plan.h"
+#include "transport/nvmeof_generic_transport/target/endpoint.h"
+#include "transport/nvmeof_generic_transport/target/listen_check.h"
+#include "transport/nvmeof_generic_transport/target/nvmet_tree.h"
 
 namespace mooncake::file_server {
 

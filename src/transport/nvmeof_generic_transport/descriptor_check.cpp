@@ -13,9 +13,9 @@
 #include <utility>
 
 #include "machine_identity.h"
-#include "segment/paced_lines.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/segment/paced_lines.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "network_list.h"
-#include "segment/remote_descriptor.h"
 #include "transfer_metadata.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/segment/remote_descriptor.h"
 
 namespace mooncake::nvmeof_generic {
 

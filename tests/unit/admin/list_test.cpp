@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "admin_fixture.h"
-#include "target/owner.h"
+#include "transport/nvmeof_generic_transport/target/owner.h"
 
 namespace mooncake::nvmeof_generic::admin {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/read_section.h"
+#include "transport/nvmeof_generic_transport/common/read_section.h"
 
 #include <gtest/gtest.h>
 

@@ -38,7 +38,7 @@ if [[ ! -d $folder ]] && ! fetch; then
 fi
 echo "libnvme $(< "$folder/version")"
 # The headers of the other release come first; those that the build uses are not found then.
-"$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wshadow -Werror -H -I "$source/include" \
+"$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wshadow -Werror -H -I "$source/src" \
     -isystem "$folder/usr/include" \
     "$source/src/transport/nvmeof_generic_transport/initiator/libnvme_fabrics.cpp" 2> "$folder/headers.$$" || {
     grep -vE '^\.+ ' "$folder/headers.$$" >&2

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/read_section.h"
+#include "transport/nvmeof_generic_transport/common/read_section.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-#include "common/thread_number.h"
+#include "transport/nvmeof_generic_transport/common/thread_number.h"
 
 namespace mooncake::nvmeof_generic {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/thread_number.h"
+#include "transport/nvmeof_generic_transport/common/thread_number.h"
 
 #include <pthread.h>
 

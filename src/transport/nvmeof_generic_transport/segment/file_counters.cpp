@@ -5,7 +5,7 @@
 #include <bit>
 #include <new>
 
-#include "common/thread_number.h"
+#include "transport/nvmeof_generic_transport/common/thread_number.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

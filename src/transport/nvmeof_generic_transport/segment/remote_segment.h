@@ -17,7 +17,6 @@
 #include <thread>
 #include <vector>
 
-#include "common/read_section.h"
 #include "connection_watch.h"
 #include "file_pins.h"
 #include "flat_table.h"
@@ -29,6 +28,7 @@
 #include "segment_counters.h"
 #include "segment_state.h"
 #include "shared_namespace.h"
+#include "transport/nvmeof_generic_transport/common/read_section.h"
 #include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "common/read_section.h"
+#include "transport/nvmeof_generic_transport/common/read_section.h"
 #include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
