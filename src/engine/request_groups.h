@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "line_allocator.h"
 #include "transport/transport.h"
 
 namespace mooncake {
@@ -40,8 +41,8 @@ class RequestGroups {
 
  private:
     struct Memory {
-        std::vector<Group> groups;
-        std::vector<uint32_t> group_of;  // each request
+        std::vector<Group, LineAllocator<Group>> groups;
+        std::vector<uint32_t, LineAllocator<uint32_t>> group_of;  // each request
         bool lent = false;
     };
     Memory& borrow();

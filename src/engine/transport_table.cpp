@@ -13,7 +13,7 @@ constexpr size_t kFewestPlaces = 16;
 
 void TransportTable::Snapshot::add(const Route& route) {
     if (2 * (used_ + 1) > routes_.size()) {
-        std::vector<Route> before(2 * routes_.size());
+        decltype(routes_) before(2 * routes_.size());
         before.swap(routes_);
         used_ = 0;
         for (const Route& old : before) {

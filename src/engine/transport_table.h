@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "line_allocator.h"
 #include "read_section.h"
 #include "transport/progress_source.h"
 #include "transport/transport.h"
@@ -21,7 +22,7 @@ namespace mooncake {
 class TransportTable {
  public:
     // Never changed once it is published.
-    class Snapshot : public Retired {
+    class alignas(64) Snapshot : public Retired {
      public:
         // Null where the segment has not been looked up yet.
         Transport* find(Transport::SegmentID segment) const {
@@ -51,7 +52,8 @@ class TransportTable {
         }
         void add(const Route& route);
 
-        std::vector<Route> routes_;  // a power of two, at most half of it in use
+        std::vector<Route, LineAllocator<Route>>
+            routes_;  // a power of two, at most half of it in use
         size_t used_ = 0;
         uint64_t version_ = 0;  // of the metadata that the routes come from
         std::vector<ProgressSource*> sources_;

@@ -8,7 +8,7 @@
 namespace mooncake::probe {
 
 void oneRequest(const Arguments& arguments) {
-    Target target(makeFiles(arguments.folder, 2));
+    Target target(makeFiles(arguments.folder, 3));
     Initiator initiator;
     TransferEngine& engine = initiator.engine;
     const SegmentHandle segment = initiator.open(target.name);
@@ -43,6 +43,12 @@ void oneRequest(const Arguments& arguments) {
             turn.notify_all();
             for (int now = 0; (now = turn.load()) != 2;) turn.wait(now);
         };
+        // Between two steps there is time enough for an idle pool's threads to go to sleep, and a
+        // request after that wakes them. Somebody else keeps them awake, as under load.
+        std::jthread awake([&](const std::stop_token& stop) {
+            Read read(engine, segment, target.files[2]);
+            while (!stop.stop_requested()) read.run(0);
+        });
         std::jthread first(thread, 0), second(thread, 1);
     }
 }

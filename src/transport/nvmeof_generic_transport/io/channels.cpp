@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channels.h"
 
+#include <algorithm>
 #include <new>
+#include <thread>
 #include <utility>
+
+#include "transport/nvmeof_generic_transport/common/thread.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -74,12 +78,39 @@ Channels::~Channels() {
         while (*link != this) link = &(*link)->nextPool_;
         *link = nextPool_;
     }
-    forEach([this](Channel& channel) {
-        channel.close(aio_);
-        // Records go home before their memory does.
-        channel.memory().release();
-    });
+    closeAll();
+    // Records go home before their memory does.
+    forEach([](Channel& channel) { channel.memory().release(); });
     forEach([](Channel& channel) { delete &channel; });
+}
+
+// Side by side: io_destroy waits for an RCU grace period, some 25 ms (free_ioctx_users in
+// fs/aio.c), and one does for all that wait at that time.
+void Channels::closeAll() noexcept {
+    const uint32_t count = count_.load(std::memory_order_acquire);
+    std::atomic<uint32_t> next{0};
+    const auto closeSome = [&] {
+        for (uint32_t i = 0; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
+            channels_[i].load(std::memory_order_relaxed)->close(aio_);
+        }
+    };
+    std::array<std::thread, kMostClosers> closers;
+    uint32_t open = 0;
+    forEach([&open](const Channel& channel) { open += channel.isOpen(); });
+    const uint32_t wanted = std::min(open, kMostClosers);
+    try {
+        for (uint32_t i = 1; i < wanted; ++i) {
+            auto started = startThread("nvmeof-close", closeSome);
+            if (!started.ok()) break;
+            closers[i] = started.take();
+        }
+    } catch (const std::bad_alloc&) {
+        // Those that there are, and this one, close them all.
+    }
+    closeSome();
+    for (std::thread& closer : closers) {
+        if (closer.joinable()) closer.join();
+    }
 }
 
 Channel* Channels::mine() {

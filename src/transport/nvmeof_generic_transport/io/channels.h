@@ -59,10 +59,13 @@ class Channels {
     static constexpr uint32_t kMost = 2048;
     /// The one whose memory is everybody's.
     static constexpr uint16_t kCommon = 0;
+    /// Threads that close channels at the end.
+    static constexpr uint32_t kMostClosers = 64;
 
     Channel* find(const void* owner);
     Channel* make(const void* owner, bool workers);
     void release(const void* owner);
+    void closeAll() noexcept;
 
     const uint64_t id_;
     Channels* nextPool_ = nullptr;  // of all pools

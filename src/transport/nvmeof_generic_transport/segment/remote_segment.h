@@ -77,7 +77,7 @@ struct FileRoute {
 };
 
 /// By file number.
-struct FileRoutes : Retirable, FlatTable<FileRoute> {
+struct alignas(64) FileRoutes : Retirable, FlatTable<FileRoute> {
     using FlatTable::FlatTable;
 };
 

@@ -67,7 +67,7 @@ class RemoteSegments : public NamespaceClient {
 
  private:
     using Segments = std::map<uint64_t, std::unique_ptr<RemoteSegment>>;
-    struct Table : Retirable, FlatTable<RemoteSegment*> {
+    struct alignas(64) Table : Retirable, FlatTable<RemoteSegment*> {
         using FlatTable::FlatTable;
     };
 
