@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -20,13 +21,23 @@ thread_local int given = 0;  // before it is refused
 thread_local int refused = 0;
 }  // namespace
 
-void* operator new(size_t size) {
+void* operator new(size_t size, std::align_val_t alignment) {
     if (refusing && given-- <= 0) {
         ++refused;
         throw std::bad_alloc();
     }
-    if (void* memory = std::malloc(size)) return memory;
+    const auto to = static_cast<size_t>(alignment);
+    if (void* memory = std::aligned_alloc(to, (size + to - 1) / to * to)) return memory;
     throw std::bad_alloc();
+}
+void* operator new(size_t size) {
+    return operator new(size, std::align_val_t(alignof(std::max_align_t)));
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, size_t, std::align_val_t) noexcept {
+    std::free(memory);
 }
 void operator delete(void* memory) noexcept {
     std::free(memory);
