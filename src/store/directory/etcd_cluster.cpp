@@ -231,6 +231,20 @@ Result<> EtcdCluster::untilDone(Deadline deadline, const Attempt& attempt) {
 Result<std::vector<rpc::TxnResponse>> EtcdCluster::transact(
     const std::vector<rpc::TxnRequest>& requests, Deadline deadline) {
     std::vector<rpc::TxnResponse> responses(requests.size());
+    std::vector<const rpc::TxnRequest*> asked;
+    std::vector<rpc::TxnResponse*> answers;
+    for (size_t i = 0; i < requests.size(); ++i) {
+        asked.push_back(&requests[i]);
+        answers.push_back(&responses[i]);
+    }
+    if (auto done = transact(asked, answers, deadline); !done) {
+        return tl::unexpected<Error>(done.error());
+    }
+    return responses;
+}
+
+Result<> EtcdCluster::transact(const std::vector<const rpc::TxnRequest*>& requests,
+                               const std::vector<rpc::TxnResponse*>& responses, Deadline deadline) {
     std::vector<size_t> left(requests.size());
     for (size_t i = 0; i < left.size(); ++i) left[i] = requests.size() - 1 - i;
 
@@ -256,8 +270,8 @@ Result<std::vector<rpc::TxnResponse>> EtcdCluster::transact(
             call->index = left.back();
             left.pop_back();
             call->reader =
-                servers_[server].kv->AsyncTxn(&call->context, requests[call->index], &queue);
-            call->reader->Finish(&responses[call->index], &call->status, call.get());
+                servers_[server].kv->AsyncTxn(&call->context, *requests[call->index], &queue);
+            call->reader->Finish(responses[call->index], &call->status, call.get());
             calls.push_back(std::move(call));
         }
         counters_->add(&DirectoryStatistics::round_trips, calls.size());
@@ -270,18 +284,16 @@ Result<std::vector<rpc::TxnResponse>> EtcdCluster::transact(
         for (const auto& call : calls) {
             if (call->status.ok()) continue;
             left.push_back(call->index);
-            responses[call->index].Clear();
+            responses[call->index]->Clear();
             // What cannot be mended is told first.
             if (worst.ok() || judge(call->status) == Next::kFail) worst = call->status;
         }
         return worst;
     };
     while (!left.empty()) {
-        if (auto done = untilDone(deadline, wave); !done) {
-            return tl::unexpected<Error>(done.error());
-        }
+        if (auto done = untilDone(deadline, wave); !done) return done;
     }
-    return responses;
+    return {};
 }
 
 Result<rpc::TxnResponse> EtcdCluster::transact(const rpc::TxnRequest& request, Deadline deadline) {

@@ -35,6 +35,9 @@ class EtcdCluster {
     // All at once; the answers are in the order of the requests, which may be carried out in any.
     Result<std::vector<rpc::TxnResponse>> transact(const std::vector<rpc::TxnRequest>& requests,
                                                    Deadline deadline);
+    // The same, with answers of the caller's, one for each request, which may lie in an arena.
+    Result<> transact(const std::vector<const rpc::TxnRequest*>& requests,
+                      const std::vector<rpc::TxnResponse*>& responses, Deadline deadline);
     // A lease that is there already is one that an earlier try has made.
     Result<int64_t> grantLease(int64_t id, int64_t seconds, Deadline deadline);
     Result<> revokeLease(int64_t id, Deadline deadline);

@@ -32,9 +32,11 @@ class SqliteEntries : public EntryRecords {
  private:
     using Kind = SqliteDatabase::Kind;
 
-    Result<> readSome(const std::vector<std::string>& keys, std::span<size_t> which,
-                      const Found& found, Deadline deadline);
-
+    struct Place {
+        uint64_t hash;
+        size_t at;  // among the keys
+    };
+    Result<> readShare(std::span<const Place> places, const Found& found, Deadline deadline);
     // Writes keys one after the other, in transactions that are short.
     // @param step  (SqliteRun*, size_t) -> void
     template <class Step>

@@ -10,11 +10,13 @@ namespace {
 
 // "MCst": tells this file from every other SQLite database.
 constexpr uint64_t kApplication = 0x4d437374;
-constexpr uint64_t kVersion = 1;
+constexpr uint64_t kVersion = 2;
 
-// Objects first: their table is all that is large. Without a row number, the key stands once.
+// Objects first: their tables are all that is large. `hash` is XXH3's 64 bits over the key; the
+// keys themselves are there to be listed.
 constexpr const char* kTables[] = {
-    "CREATE TABLE object(key BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE entry(hash INTEGER PRIMARY KEY, entry BLOB NOT NULL)",
+    "CREATE TABLE object(key BLOB PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE store(one INTEGER PRIMARY KEY, id BLOB NOT NULL, sequence INTEGER NOT NULL)",
     // `ends` in nanoseconds since that boot
     "CREATE TABLE client(id INTEGER PRIMARY KEY, node BLOB NOT NULL, boot BLOB NOT NULL, "
@@ -73,13 +75,13 @@ Result<Uuid> openSchema(SqliteConnection* connection, Deadline deadline) {
         id = Uuid::random();
         for (const char* table : kTables) run.run(table);
         run.run("PRAGMA application_id=1296266100");
-        run.run("PRAGMA user_version=1");
+        run.run("PRAGMA user_version=2");
         run.run("INSERT INTO store VALUES(1, ?, 1)",
                 std::string_view(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()));
         if (auto done = run.commit(); !done) return tl::unexpected<Error>(done.error());
         return id;
     }
-    static_assert(kApplication == 1296266100 && kVersion == 1);
+    static_assert(kApplication == 1296266100 && kVersion == 2);
     if (application != kApplication) {
         return failed(Failure::kUnsupported,
                       "the file is an SQLite database of something else; name another one for the "

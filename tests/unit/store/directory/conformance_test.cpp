@@ -298,6 +298,8 @@ TEST_P(DirectoryTest, AnEntryIsSetOnceAndStays) {
                 ElementsAre(true, false, true));
     EXPECT_THAT(*one.directory->remove({"none", key}, soon()), ElementsAre(false, true));
     EXPECT_FALSE(other.get(key));
+    EXPECT_THAT(*other.directory->exists({key}, nullptr, soon()), ElementsAre(false));
+    EXPECT_TRUE(other.directory->list("", "", 10, soon())->objects.empty());
     EXPECT_EQ(other.put(key, entryIn(theirs)), ChangeOutcome::kDone);
     const auto numbers = one.directory->statistics();
     EXPECT_EQ(numbers.changed, 2u);

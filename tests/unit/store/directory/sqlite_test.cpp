@@ -44,10 +44,10 @@ TEST_F(SqliteTest, OthersDatabasesAreNotTouched) {
 
 TEST_F(SqliteTest, OtherVersionsAreNotGuessed) {
     ASSERT_DONE(open());
-    execute("PRAGMA user_version=2");
+    execute("PRAGMA user_version=3");
     const auto newer = open();
     EXPECT_FAILS(newer, Failure::kUnsupported);
-    EXPECT_THAT(newer.error().message, HasSubstr("version 2"));
+    EXPECT_THAT(newer.error().message, HasSubstr("version 3"));
 }
 
 TEST_F(SqliteTest, WhatIsNoDatabaseIsSaidToBe) {
@@ -103,11 +103,10 @@ TEST_F(SqliteTest, DamagedEntriesAreMissesAndGetReplaced) {
     Node one(backend->address());
     const Region region = one.take();
     ASSERT_EQ(one.put("good", entryIn(region)), ChangeOutcome::kDone);
+    execute("CREATE TABLE good AS SELECT * FROM entry");
     ASSERT_EQ(one.put("bad", entryIn(region, 4096)), ChangeOutcome::kDone);
     // Under the wrong key: its bytes are whole.
-    execute(
-        "UPDATE object SET entry = (SELECT entry FROM object WHERE key = CAST('good' AS BLOB)) "
-        "WHERE key = CAST('bad' AS BLOB)");
+    execute("UPDATE entry SET entry = (SELECT entry FROM good)");
     EXPECT_FALSE(one.get("bad"));
     EXPECT_TRUE(one.get("good"));
     EXPECT_EQ(one.directory->statistics().damaged, 1u);
