@@ -18,9 +18,10 @@ function(add_unit_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
   target_compile_options(${name} PRIVATE ${kTestOptions})
   target_precompile_headers(${name} REUSE_FROM test_headers)
+  # Without the second option a forked child that starts a thread is ended.
   gtest_discover_tests(${name} TEST_PREFIX "unit." DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS unit TIMEOUT 120
-                       ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp")
+                       ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp:die_after_fork=0")
 endfunction()
 
 # add_kernel_test(name SOURCES ... KERNELS 6.1 6.12 [LIBRARIES ...] [PROGRAMS p ...] [FILES f ...] [DISKS MiB ...]

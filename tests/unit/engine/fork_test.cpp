@@ -42,12 +42,6 @@ int inChild(const std::function<int()>& work, void (*end)(int) = _exit) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-#ifdef __SANITIZE_THREAD__
-constexpr bool kNoThreadsInChildren = true;
-#else
-constexpr bool kNoThreadsInChildren = false;
-#endif
-
 class ForkTest : public ::testing::Test {
  protected:
     ForkTest() {
@@ -184,7 +178,6 @@ TEST_F(ForkTest, EveryCallInAChildIsRefused) {
 }
 
 TEST_F(ForkTest, AChildMakesAnEngineOfItsOwn) {
-    if (kNoThreadsInChildren) GTEST_SKIP() << "ThreadSanitizer ends children that start threads";
     EXPECT_EQ(inChild([&] {
                   engine_.reset();
                   FixtureControl control;
@@ -203,7 +196,6 @@ TEST_F(ForkTest, AChildMakesAnEngineOfItsOwn) {
 
 // One that was only made, not initialised, is nobody's yet.
 TEST_F(ForkTest, AChildInitialisesWhatTheParentHasNot) {
-    if (kNoThreadsInChildren) GTEST_SKIP() << "ThreadSanitizer ends children that start threads";
     TransferEngine later;
     EXPECT_EQ(inChild([&] { return later.init(server_.url(), "child"); }), 0);
     EXPECT_EQ(later.init(server_.url(), "later"), 0);
