@@ -292,12 +292,24 @@ TEST(Exports, AReadOnlyFileStaysAsItIs) {
     EXPECT_TRUE(eventually([&] { return boundLoopDevices() == loops; }));
 }
 
+// What the udev rules of the packages go by, which keep everybody else off such devices.
+int loopId(const std::string& loop) {
+    ChildProcess program({"nvmeof_generic_loop_id", "/dev/" + loop});
+    return program.wait();
+}
+
 TEST(Exports, ADiscardTakesNoSpaceFromAPartOfAFile) {
     MetadataServer metadata;
     const std::string file = testFolder() + "/part";
     makeFile(file, 2 * kSize);
+    const auto loops = boundLoopDevices();
+    for (const std::string& other : loops) EXPECT_EQ(loopId(other), 1) << other;
     Server server(metadata.url(), "[file " + file + "]\nid = 1\nsize = 1028K\n");
     ASSERT_TRUE(server.serves("1 of 1"));
+    for (const std::string& loop : boundLoopDevices()) {
+        EXPECT_EQ(loopId(loop), loops.contains(loop) ? 1 : 0) << loop;
+    }
+    EXPECT_GT(boundLoopDevices().size(), loops.size());
     Node initiator(metadata, "initiator");
     const SegmentID segment = initiator.engine().openSegment("server");
     AlignedBuffer buffer(4096);
@@ -360,6 +372,11 @@ TEST(Exports, APartitionTableInAFileIsTheKernelsToRead) {
     EXPECT_EQ(std::memcmp(buffer.data(), content.data(), kDisk), 0);
     const std::string device = importedDevice(kDisk);
     ASSERT_NE(device, "");
+    // By this model the udev rules know it, and its partitions.
+    const std::string name = fs::path(device).filename();
+    std::string model;
+    std::getline(std::ifstream("/sys/class/block/" + name + "/device/model"), model);
+    EXPECT_EQ(model.substr(0, model.find_last_not_of(' ') + 1), "Mooncake file segment");
     const std::string partition = device + "p1";
     EXPECT_TRUE(eventually([&] { return fs::exists(partition); })) << partition;
     // Over what the partition is.
