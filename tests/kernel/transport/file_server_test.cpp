@@ -327,6 +327,10 @@ TEST(FileServer, ManyFilesAreAFewPublications) {
     ASSERT_NE(server.waitForLine("serving 40 of 40 files"), "") << server.output();
     const int after_start = taken();
     EXPECT_EQ(after_start, 2) << "an address, and the segment with its files";
+    const auto descriptors =
+        std::filesystem::directory_iterator("/proc/" + std::to_string(server.pid()) + "/fd");
+    EXPECT_LT(std::distance(begin(descriptors), end(descriptors)), kFiles)
+        << "the usual limit of 1024 is for 1024 files, too";
     configure("");
     server.signal(SIGHUP);
     ASSERT_NE(server.waitForLine("40 taken back, 0 failed"), "") << server.output();
