@@ -95,8 +95,8 @@ struct MountOptions {
 class QueryResult {
  public:
     const std::vector<Replica::Descriptor> replicas;
-    // Until when Mooncake's store would keep the object. Here nothing depends on it, since every get
-    // compares a checksum: it is always in the future.
+    // Until when Mooncake's store would keep the object. Here nothing depends on it, since every
+    // get compares a checksum: it is always in the future.
     const std::chrono::steady_clock::time_point lease_timeout;
     // Bytes. An addition.
     const uint64_t size;
@@ -207,12 +207,13 @@ class Client {
     tl::expected<std::unordered_map<std::string, std::vector<Replica::Descriptor>>, ErrorCode>
     QueryByRegex(const std::string& regex);
 
-    // Stores the object. A key that is there already: OK, and nothing changes, unless all its copies
-    // are on files that were given up. The object can be read by everybody when the call returns. In
-    // a full pool others are evicted for it. NO_AVAILABLE_HANDLE where nothing can be: no node
-    // mounts a file, or all is hard pinned. WRITE_FAIL where the nodes that were tried fail, after
-    // other nodes were tried, too. After RPC_TIMEOUT and RPC_FAIL the object is there, or not, or
-    // will be soon; the same put again is right. The memory must not change during the call.
+    // Stores the object. A key that is there already: OK, and nothing changes, unless all its
+    // copies are on files that were given up. The object can be read by everybody when the call
+    // returns. In a full pool others are evicted for it. NO_AVAILABLE_HANDLE where nothing can be:
+    // no node mounts a file, or all is hard pinned. WRITE_FAIL where the nodes that were tried
+    // fail, after other nodes were tried, too. After RPC_TIMEOUT and RPC_FAIL the object is there,
+    // or not, or will be soon; the same put again is right. The memory must not change during the
+    // call.
     tl::expected<void, ErrorCode> Put(const ObjectKey& key, std::vector<Slice>& slices,
                                       const ReplicateConfig& config);
     // As many lists as keys. Each object by itself, in one submission and one commit. Of a key that
@@ -243,13 +244,13 @@ class Client {
     tl::expected<void, ErrorCode> MountSegment(const void* buffer, size_t size);
     tl::expected<void, ErrorCode> UnmountSegment(const void* buffer, size_t size);
 
-    // Adds a file or block device to the store, until it is unmounted: all nodes put and get objects
-    // there. One that was mounted before brings its objects back. One that holds anything else is
-    // refused, see MountOptions. 9 MiB or more.
-    // INVALID_PARAMS: there is no such file, it is mounted by this client already, is too small,
-    // cannot be opened for writing, or holds something else. SEGMENT_ALREADY_EXISTS: another client
-    // that is alive has mounted it, or it is another store's. INVALID_VERSION, FILE_READ_FAIL: its
-    // superblock is another version's, or damaged. INTERNAL_ERROR: the engine does not export it.
+    // Adds a file or block device to the store, until it is unmounted: all nodes put and get
+    // objects there. One that was mounted before brings its objects back. One that holds anything
+    // else is refused, see MountOptions. 9 MiB or more. INVALID_PARAMS: there is no such file, it
+    // is mounted by this client already, is too small, cannot be opened for writing, or holds
+    // something else. SEGMENT_ALREADY_EXISTS: another client that is alive has mounted it, or it is
+    // another store's. INVALID_VERSION, FILE_READ_FAIL: its superblock is another version's, or
+    // damaged. INTERNAL_ERROR: the engine does not export it.
     tl::expected<void, ErrorCode> MountFileSegment(const std::string& path);
     tl::expected<void, ErrorCode> MountFileSegment(const std::string& path,
                                                    const MountOptions& options);

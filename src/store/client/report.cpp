@@ -42,7 +42,8 @@ ErrorCode codeOf(Failure failure) {
 
 tl::unexpected<ErrorCode> report(ErrorCode code, const std::string& message) {
     ofThread() = message;
-    LOG(WARNING) << "store: " << message;
+    // A full pool says the same of each object.
+    LOG_EVERY_T(WARNING, 0.1) << "store: " << message;
     return tl::unexpected(code);
 }
 

@@ -7,10 +7,10 @@ RegionRun::RegionRun(std::shared_ptr<RegionFill> fill, const Uuid& file, RegionI
                      Generation generation)
     : fill_(std::move(fill)), file_(file), region_(region), generation_(generation) {}
 
-std::optional<RegionRun::Part> RegionRun::add(const TableRecord& record) {
+std::optional<RegionRun::Part> RegionRun::add(const TableRecord& record, uint64_t wanted) {
     const bool has_page = !pages_.empty() && pages_.back().hasRoomFor(record.key);
     const uint32_t page_blocks = has_page ? 0 : PageBuilder::blocksFor(record.key);
-    const auto piece = fill_->take(record.size - record.object_offset, page_blocks);
+    const auto piece = fill_->take(wanted, page_blocks);
     if (!piece) return std::nullopt;
     if (!has_page) {
         const PagePlace place{file_, region_, generation_, piece->page_block, page_blocks};

@@ -32,7 +32,11 @@ class RegionRun {
     // Takes room for the part of an object that begins at `record.object_offset`, as much of it as
     // RegionFill gives, and notes it in a page. `record` says all but block, length and checksum.
     // Nothing where the region is at its end: the object goes on in another one.
-    std::optional<Part> add(const TableRecord& record);
+    std::optional<Part> add(const TableRecord& record) {
+        return add(record, record.size - record.object_offset);
+    }
+    // The same of at most `wanted` bytes.
+    std::optional<Part> add(const TableRecord& record, uint64_t wanted);
 
     void setChecksum(const Part& part, const Checksum128& checksum);
     // The bytes of the pages are what is to be written, until the run is destroyed.

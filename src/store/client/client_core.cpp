@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client_core.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "metrics_text.h"
+#include "node_name.h"
+#include "report.h"
+#include "scratch_file.h"
+
+namespace mooncake::store {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How often the housekeeping threads look, and how long one look may take.
+constexpr milliseconds kHousePeriod(200);
+constexpr milliseconds kReservePeriod(250);
+constexpr milliseconds kOrphanPeriod(2000);
+constexpr milliseconds kWatchPeriod(200);
+constexpr milliseconds kLookLimit(20000);
+// A region that nobody has written to for so long is sealed, so that it can be evicted.
+constexpr milliseconds kIdle(60000);
+// For the end: what cannot be told by then is found out by the others when the lease has ended.
+constexpr milliseconds kCloseLimit(10000);
+
+Deadline in(milliseconds time) {
+    return steady_clock::now() + time;
+}
+
+// With P2PHANDSHAKE the port may have been left to the engine.
+std::string nameOf(const ClientOptions& options, TransferEngine& engine) {
+    const bool is_p2p = options.metadata_server == P2PHANDSHAKE;
+    const std::string published = is_p2p ? engine.getLocalIpAndPort() : "";
+    return published.empty() ? options.local_hostname : published;
+}
+
+Result<std::shared_ptr<TransferEngine>> makeEngine(const ClientOptions& options) {
+    auto engine = std::make_shared<TransferEngine>();
+    if (engine->init(options.metadata_server, options.local_hostname) != 0) {
+        return failed(Failure::kInternal, "the engine does not join '" + options.metadata_server +
+                                              "' as '" + options.local_hostname +
+                                              "'; the log above says why");
+    }
+    std::string address = options.protocol_args;
+    void* args[] = {address.data()};
+    if (engine->installTransport(options.protocol, address.empty() ? nullptr : args) == nullptr) {
+        return failed(Failure::kInternal, "the transport '" + options.protocol + "' with '" +
+                                              options.protocol_args +
+                                              "' is not installed; the log above says why");
+    }
+    return engine;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<ClientCore>> ClientCore::start(const ClientOptions& options) {
+    if (options.lease < milliseconds(2000)) {
+        return failed(Failure::kInvalid, "a lease of " + std::to_string(options.lease.count()) +
+                                             " ms is too short; it takes 2000 or more");
+    }
+    DirectoryOptions directory_options;
+    directory_options.lease = options.lease;
+    auto directory = Directory::open(options.directory, directory_options, in(options.timeout));
+    if (!directory) return tl::unexpected(directory.error());
+    std::shared_ptr<TransferEngine> engine = options.engine;
+    if (!engine) {
+        auto made = makeEngine(options);
+        if (!made) return tl::unexpected(made.error());
+        engine = std::move(*made);
+    }
+    std::shared_ptr<ClientCore> core(
+        new ClientCore(options, std::move(engine), std::move(*directory)));
+    if (auto joined = core->ensureMember(core->deadline()); !joined) {
+        return tl::unexpected(joined.error());
+    }
+    if (auto known = core->files_.refresh(core->deadline()); !known) {
+        return tl::unexpected(known.error());
+    }
+    core->threads_.emplace_back([core = core.get()] { core->watchFiles(); });
+    core->threads_.emplace_back([core = core.get()] { core->keepHouse(); });
+    core->threads_.emplace_back([core = core.get()] { core->makeReserves(); });
+    return core;
+}
+
+ClientCore::ClientCore(const ClientOptions& options, std::shared_ptr<TransferEngine> engine,
+                       std::unique_ptr<Directory> directory)
+    : options_(options),
+      node_(options.node.empty() ? nodeOf(nameOf(options, *engine)) : options.node),
+      engine_(std::move(engine)),
+      owns_engine_(!options.engine),
+      directory_(std::move(directory)),
+      ways_(engine_),
+      files_(*directory_, ways_, node_),
+      data_(*engine_,
+            {options.staging_bytes, DataOptions().window_bytes, DataOptions().window_requests}),
+      cache_(options.cached_entries),
+      open_(*directory_, counters_),
+      mover_(*directory_, files_, data_, open_, cache_, counters_),
+      evictor_(*directory_, *engine_, files_, cache_, mover_, counters_, options.io_bound),
+      mounted_(*directory_, *engine_, files_, open_, node_, options.lease),
+      parts_{*directory_, *engine_,
+             files_,      data_,
+             cache_,      touched_,
+             open_,       evictor_,
+             counters_,   [this](Deadline deadline) {
+                 return ensureMember(deadline); }} {}
+
+ClientCore::~ClientCore() {
+    close();
+}
+
+void ClientCore::close() {
+    const std::lock_guard closing(closing_);
+    if (is_closed_) return;
+    is_closed_ = true;
+    gate_.close();
+    {
+        const std::lock_guard lock(mutex_);
+        is_stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    const Deadline limit = in(kCloseLimit);
+    mounted_.unmountAll(limit);
+    open_.sealAll(0, limit);
+    if (const auto touched = touched_.take(); !touched.empty()) {
+        (void)directory_->touch(touched, limit);
+    }
+    (void)directory_->leave(limit);
+    cache_.clear();
+    if (owns_engine_) (void)engine_->freeEngine();
+}
+
+// --- Membership
+
+Result<> ClientCore::ensureMember(Deadline deadline) {
+    if (directory_->lease().holds() && is_announced_) return {};
+    const std::lock_guard joining(joining_);
+    const Lease lease = directory_->lease();
+    if (lease.client != 0 && !lease.holds()) {
+        // Nobody has said that it has ended: it may still be renewed.
+        return failed(Failure::kUnavailable,
+                      "the directory has not confirmed the lease of client " +
+                          std::to_string(lease.client) + "; see whether it answers");
+    }
+    if (lease.client == 0) {
+        is_announced_ = false;
+        const auto joined = directory_->join(node_, deadline);
+        if (!joined) return tl::unexpected(joined.error());
+    }
+    if (!is_announced_) {
+        if (auto announced = mounted_.announce(deadline); !announced) return announced;
+        is_announced_ = true;
+    }
+    return {};
+}
+
+// --- Objects
+
+void ClientCore::get(std::span<GetCall::Item> items) {
+    const auto begin = steady_clock::now();
+    GetCall(parts_, begin + options_.timeout).run(items);
+    get_times_.add(steady_clock::now() - begin);
+}
+
+void ClientCore::put(std::span<PutCall::Item> items, const ReplicateConfig& config, bool replaces) {
+    const auto begin = steady_clock::now();
+    PutCall(parts_, config, replaces, begin + options_.timeout).run(items);
+    put_times_.add(steady_clock::now() - begin);
+}
+
+std::vector<mooncake::Replica::Descriptor> ClientCore::describe(const ObjectEntry& entry) const {
+    const auto files = files_.files();
+    std::vector<mooncake::Replica::Descriptor> descriptors;
+    for (const Replica& replica : entry.replicas) {
+        mooncake::Replica::Descriptor& descriptor = descriptors.emplace_back();
+        descriptor.status = ReplicaStatus::COMPLETE;
+        for (const Extent& extent : replica) {
+            descriptor.extents.push_back({extent.region.file, extent.region.index,
+                                          extent.generation, extent.offset, extent.length});
+            if (!isReadable(*files, extent)) descriptor.status = ReplicaStatus::FAILED;
+        }
+        const auto file = files->find(replica.front().region.file);
+        if (file != files->end() && file->second.info.mount) {
+            descriptor.segment = file->second.info.mount->segment;
+        }
+    }
+    return descriptors;
+}
+
+std::vector<tl::expected<QueryResult, ErrorCode>> ClientCore::query(
+    const std::vector<std::string>& keys) {
+    std::vector<tl::expected<QueryResult, ErrorCode>> results;
+    auto entries = directory_->lookup(keys, deadline());
+    if (!entries) {
+        const auto code = report(entries.error());
+        for (size_t i = 0; i < keys.size(); ++i) results.emplace_back(code);
+        return results;
+    }
+    for (size_t i = 0; i < keys.size(); ++i) {
+        auto& entry = (*entries)[i];
+        if (!entry) {
+            results.emplace_back(tl::unexpected(ErrorCode::OBJECT_NOT_FOUND));
+            continue;
+        }
+        auto descriptors = describe(*entry);
+        const uint64_t size = entry->size;
+        auto shared = std::make_shared<const ObjectEntry>(std::move(*entry));
+        cache_.put(keys[i], shared);
+        results.emplace_back(QueryResult(std::move(descriptors), size, std::move(shared)));
+    }
+    return results;
+}
+
+Result<std::unordered_map<std::string, std::vector<mooncake::Replica::Descriptor>>>
+ClientCore::queryMatching(const std::regex& regex) {
+    constexpr size_t kPage = 1000;
+    std::unordered_map<std::string, std::vector<mooncake::Replica::Descriptor>> found;
+    const Deadline limit = deadline();
+    std::string from;
+    do {
+        auto page = directory_->list("", from, kPage, limit);
+        if (!page) return tl::unexpected(page.error());
+        for (const auto& [key, entry] : page->objects) {
+            if (std::regex_search(key, regex)) found.emplace(key, describe(entry));
+        }
+        from = std::move(page->next);
+    } while (!from.empty());
+    return found;
+}
+
+// A file that is not known yet is a new one.
+bool ClientCore::isReadable(const FileMap& files, const Extent& extent) const {
+    const auto file = files.find(extent.region.file);
+    return file == files.end() || file->second.isServed();
+}
+
+Result<std::vector<bool>> ClientCore::exists(const std::vector<std::string>& keys) {
+    if (files_.allServed()) return directory_->exists(keys, nullptr, deadline());
+    const auto files = files_.files();
+    return directory_->exists(
+        keys, [&](const Extent& extent) { return isReadable(*files, extent); }, deadline());
+}
+
+Result<std::vector<bool>> ClientCore::remove(const std::vector<std::string>& keys) {
+    for (const std::string& key : keys) cache_.drop(key);
+    return directory_->remove(keys, deadline());
+}
+
+Result<uint64_t> ClientCore::removeMatching(const std::function<bool(std::string_view)>& matches) {
+    cache_.clear();
+    return directory_->removeMatching(
+        "", [&](std::string_view key, const ObjectEntry&) { return matches(key); }, deadline());
+}
+
+// --- Space
+
+Result<> ClientCore::mount(const std::string& path, bool overwrite) {
+    const Deadline limit = deadline();
+    if (auto member = ensureMember(limit); !member) return member;
+    auto mounted = mounted_.mount(path, {overwrite, false}, limit);
+    if (mounted) wake_.notify_all();
+    return mounted;
+}
+
+Result<std::string> ClientCore::mountScratch(const std::string& folder, uint64_t size) {
+    const Deadline limit = deadline();
+    if (auto member = ensureMember(limit); !member) return tl::unexpected(member.error());
+    auto path = makeScratchFile(folder, size);
+    if (!path) return path;
+    if (auto mounted = mounted_.mount(*path, {true, true}, limit); !mounted) {
+        ::unlink(path->c_str());
+        return tl::unexpected(mounted.error());
+    }
+    wake_.notify_all();
+    return path;
+}
+
+Result<> ClientCore::unmount(const std::string& path) {
+    return mounted_.unmount(path, deadline());
+}
+
+// --- What is going on
+
+Result<> ClientCore::health() {
+    if (auto answered = directory_->ping(deadline()); !answered) return answered;
+    return ensureMember(deadline());
+}
+
+ClientStatistics ClientCore::statistics() const {
+    ClientStatistics numbers = counters_.read();
+    const DataCounts data = data_.counts();
+    const DirectoryStatistics directory = directory_->statistics();
+    numbers.staged_bytes = data.staged_bytes;
+    numbers.direct_bytes = data.direct_bytes;
+    numbers.leases_lost = directory.leases_lost;
+    numbers.directory_round_trips = directory.round_trips;
+    return numbers;
+}
+
+std::string ClientCore::metricsText() const {
+    std::string text = mooncake::store::metricsText(statistics());
+    appendDurations(&text, "mooncake_store_get_seconds", "Durations of calls that get, seconds.",
+                    get_times_);
+    appendDurations(&text, "mooncake_store_put_seconds", "Durations of calls that put, seconds.",
+                    put_times_);
+    appendFiles(&text, *files_.files());
+    return text;
+}
+
+std::string ClientCore::summary() const {
+    return summaryText(statistics(), *files_.files());
+}
+
+// --- Threads
+
+// Calls step() now and then, until the end.
+template <class Step>
+void ClientCore::repeat(const char* what, milliseconds pause, const Step& step) {
+    for (;;) {
+        try {
+            step();
+        } catch (const std::exception& error) {
+            LOG_EVERY_T(ERROR, 1) << "store: " << what << ": " << error.what();
+        }
+        std::unique_lock lock(mutex_);
+        if (wake_.wait_for(lock, pause, [this] { return is_stopping_; })) return;
+    }
+}
+
+void ClientCore::watchFiles() {
+    std::unique_ptr<DirectoryWatch> watch;
+    repeat("watching the files", milliseconds(1), [&] {
+        const auto report_error = [&](const Error& error) {
+            LOG_EVERY_T(WARNING, 5) << "store: watching the files: " << error.message;
+            std::unique_lock lock(mutex_);
+            wake_.wait_for(lock, kWatchPeriod, [this] { return is_stopping_; });
+        };
+        if (!watch) {
+            auto begun = directory_->watch(in(kWatchPeriod));
+            if (!begun) return report_error(begun.error());
+            watch = std::move(*begun);
+        }
+        const auto changes = watch->next(in(kWatchPeriod));
+        if (!changes) return report_error(changes.error());
+        files_.apply(*changes);
+    });
+}
+
+void ClientCore::keepHouse() {
+    auto touched_at = steady_clock::now();
+    repeat("keeping house", kHousePeriod, [&] {
+        const Deadline limit = in(kLookLimit);
+        if (auto member = ensureMember(limit); !member) {
+            LOG_EVERY_T(WARNING, 5) << "store: " << member.error().message;
+            return;
+        }
+        open_.retireIdle(kIdle);
+        open_.sealRetired(limit);
+        if (steady_clock::now() < touched_at + options_.touch_interval) return;
+        touched_at = steady_clock::now();
+        const auto touched = touched_.take();
+        if (!touched.empty()) (void)directory_->touch(touched, limit);
+    });
+}
+
+void ClientCore::makeReserves() {
+    auto looked_at = steady_clock::time_point();
+    repeat("making room", kReservePeriod, [&] {
+        const Deadline limit = in(kLookLimit);
+        if (!directory_->lease().holds() || !files_.refreshClean(limit)) return;
+        const bool is_time = steady_clock::now() >= looked_at + kOrphanPeriod;
+        if (is_time) looked_at = steady_clock::now();
+        const auto files = files_.files();
+        for (const FileNumber number : mounted_.numbers()) {
+            const auto file = files->find(number);
+            if (file == files->end()) continue;
+            const uint32_t reserve = cleanReserve(file->second.geometry.regions);
+            if (!is_time && file->second.load->clean.load() >= reserve) continue;
+            if (auto done = evictor_.lookAfter(file->second, limit); !done) {
+                LOG_EVERY_T(WARNING, 5)
+                    << "store: making room in file " << number << ": " << done.error().message;
+            }
+        }
+    });
+}
+
+}  // namespace mooncake::store

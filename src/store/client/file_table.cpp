@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "file_table.h"
+
+#include <algorithm>
+
+#include "stale_entry.h"
+
+namespace mooncake::store {
+
+FileTable::FileTable(Directory& directory, Ways& ways, std::string node)
+    : directory_(directory),
+      ways_(ways),
+      node_(std::move(node)),
+      files_(std::make_shared<FileMap>()) {}
+
+std::shared_ptr<const FileMap> FileTable::files() const {
+    const std::lock_guard lock(mutex_);
+    return files_;
+}
+
+void FileTable::publishLocked(FileMap files) {
+    all_served_ = std::all_of(files.begin(), files.end(),
+                              [](const auto& file) { return file.second.isServed(); });
+    files_ = std::make_shared<const FileMap>(std::move(files));
+}
+
+void FileTable::fill(KnownFile* file) const {
+    const FileInfo& info = file->info;
+    file->geometry = {static_cast<uint32_t>(info.description.region_size),
+                      info.description.regions};
+    file->is_gone = isGone(info) && !own_.contains(info.number);
+    const auto own = own_.find(info.number);
+    file->own = own == own_.end() ? std::nullopt : std::optional(own->second);
+    file->is_near = file->own || (info.mount && info.mount->node == node_);
+    if (!file->load) file->load = std::make_shared<FileLoad>();
+}
+
+Result<> FileTable::refresh(Deadline deadline) {
+    auto all = directory_.files(deadline);
+    if (!all) return tl::unexpected(all.error());
+    Changes changes;
+    changes.complete = true;
+    changes.files = std::move(*all);
+    apply(changes);
+    return {};
+}
+
+void FileTable::apply(const Changes& changes) {
+    if (changes.files.empty() && !changes.complete) return;
+    const std::lock_guard lock(mutex_);
+    FileMap files = changes.complete ? FileMap() : *files_;
+    for (const FileInfo& info : changes.files) {
+        KnownFile file;
+        if (const auto before = files_->find(info.number); before != files_->end()) {
+            file.load = before->second.load;
+        } else {
+            file.load = std::make_shared<FileLoad>();
+            file.load->clean = info.description.regions;
+        }
+        file.info = info;
+        fill(&file);
+        files[info.number] = std::move(file);
+    }
+    publishLocked(std::move(files));
+}
+
+Result<> FileTable::refreshClean(Deadline deadline) {
+    const auto free = directory_.freeRegions(deadline);
+    if (!free) return tl::unexpected(free.error());
+    const auto known = files();
+    for (const FreeRegions& one : *free) {
+        if (const auto at = known->find(one.file); at != known->end()) {
+            at->second.load->clean = one.clean;
+        }
+    }
+    return {};
+}
+
+void FileTable::setOwn(FileNumber file, std::optional<FileBufferID> number) {
+    const std::lock_guard lock(mutex_);
+    if (number) {
+        own_[file] = *number;
+    } else {
+        own_.erase(file);
+    }
+    FileMap files = *files_;
+    if (const auto at = files.find(file); at != files.end()) fill(&at->second);
+    publishLocked(std::move(files));
+}
+
+std::optional<Way> FileTable::wayTo(const KnownFile& file) {
+    if (file.own) return Way{LOCAL_SEGMENT_ID, *file.own};
+    if (!file.isServed()) return std::nullopt;
+    return ways_.find(file.info.number, *file.info.mount);
+}
+
+}  // namespace mooncake::store

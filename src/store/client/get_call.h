@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Getting a batch of objects.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <tl/expected.hpp>
+#include <unordered_map>
+#include <vector>
+
+#include "client_parts.h"
+#include "mooncake_store/types.h"
+
+namespace mooncake::store {
+
+// Of one call; one thread. Reads what the entries say, all objects in one submission, and compares.
+// Where the bytes are not right the entry is looked up anew: one that has changed is read once
+// more, one that has gone is a miss. One that is the same has a bad copy, which is taken out of it.
+// After that, and where a node does not answer, the next copy is read.
+class GetCall {
+ public:
+    struct Item {
+        const std::string* key = nullptr;
+        std::span<const Slice> slices;
+        // What is known of the object, or null: it is looked up then.
+        EntryPtr entry = nullptr;
+        // What came of it: the object's size in bytes.
+        tl::expected<uint64_t, ErrorCode> result = tl::unexpected(ErrorCode::INTERNAL_ERROR);
+    };
+
+    GetCall(ClientParts& parts, Deadline deadline) : parts_(parts), deadline_(deadline) {}
+
+    void run(std::span<Item> items);
+
+ private:
+    // One object that is asked for.
+    struct Work {
+        Item* item;
+        uint64_t room;            // bytes of the slices
+        std::vector<char> tried;  // copies that are of no use
+        size_t copy = 0;          // that is read
+        bool is_suspect = false;  // its bytes are not those of the entry
+        unsigned look_ups = 0;    // in this call
+        unsigned returns = 0;     // of nodes, elsewhere
+        bool has_ended = false;
+        // What was seen of copies that are of no use.
+        bool was_damaged = false;
+        bool was_evicted = false;
+        bool was_silent = false;
+        std::optional<ErrorCode> directory_error;
+        std::vector<ExtentIo> extents;
+    };
+
+    void start(Item& item);
+    // Takes what the directory says.
+    void lookUp(const std::vector<Work*>& works);
+    void takeEntry(Work& work, std::optional<ObjectEntry> entry);
+    void judgeSuspect(Work& work);
+    // The copy to read, with its extents; false where there is none.
+    bool choose(Work& work);
+    bool prepare(Work& work, size_t copy);
+    void read(const std::vector<Work*>& works);
+    void afterErrors(const std::vector<Work*>& works);
+    void conclude(Work& work);
+
+    bool leadsToFile(FileNumber file);
+    bool isEvicted(const Replica& replica);
+    void takeOut(const Work& work);
+    const KnownFile* find(FileNumber file);
+
+    void hit(Work& work);
+    void end(Work& work, ErrorCode code, uint64_t ClientStatistics::*cause);
+
+    ClientParts& parts_;
+    const Deadline deadline_;
+    std::shared_ptr<const FileMap> files_;
+    bool has_refreshed_ = false;
+    std::vector<Work> works_;
+    std::map<FileNumber, bool> leads_there_;
+    std::map<FileNumber, std::unordered_map<RegionIndex, Generation>> generations_;
+    std::vector<RegionId> touched_;
+};
+
+}  // namespace mooncake::store

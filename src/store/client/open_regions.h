@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The regions that this client is filling.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "client_counters.h"
+#include "directory.h"
+#include "file_table.h"
+#include "region_fill.h"
+
+namespace mooncake::store {
+
+// A region that this client may write to.
+struct OpenRegion {
+    OpenRegion(const Region& taken, const KnownFile& in)
+        : region(taken),
+          uuid(in.info.description.uuid),
+          fill(std::make_shared<RegionFill>(in.geometry.region_bytes)) {}
+
+    const Region region;
+    const Uuid uuid;  // of its file
+    const std::shared_ptr<RegionFill> fill;
+    // What has been committed.
+    std::atomic<uint64_t> bytes{0};
+    std::atomic<uint64_t> objects{0};
+
+    // Under the mutex of OpenRegions.
+    unsigned users = 0;
+    bool is_retired = false;  // it is given to nobody any more
+    std::chrono::steady_clock::time_point last_used;
+};
+
+// One open region of a file for each kind of pin, which threads share: so objects that are evicted
+// together lie together. A region that is retired is sealed when its last user has left, since
+// entries are committed only while it is open.
+//
+// Thread rule: any thread.
+class OpenRegions {
+ public:
+    // Keeps the region open while it lives.
+    class Use {
+     public:
+        Use() = default;
+        Use(OpenRegions* regions, std::shared_ptr<OpenRegion> region)
+            : regions_(regions), region_(std::move(region)) {}
+        Use(Use&&) noexcept = default;
+        Use& operator=(Use&& other) noexcept {
+            std::swap(regions_, other.regions_);
+            std::swap(region_, other.region_);
+            return *this;
+        }
+        ~Use() {
+            if (region_) regions_->leave(*region_);
+        }
+        OpenRegion* operator->() const { return region_.get(); }
+        OpenRegion& operator*() const { return *region_; }
+
+     private:
+        OpenRegions* regions_ = nullptr;
+        std::shared_ptr<OpenRegion> region_;
+    };
+
+    OpenRegions(Directory& directory, ClientCounters& counters)
+        : directory_(directory), counters_(counters) {}
+
+    // A region of the file for objects with these pins; one is taken where none is open.
+    // @return kNoSpace where none is clean, kLeaseLost where this is no client any more
+    Result<Use> use(const KnownFile& file, uint8_t pins, Deadline deadline);
+    // Nothing more fits into it.
+    void retire(OpenRegion& region);
+    // The directory says that it is not this client's any more.
+    void forget(OpenRegion& region);
+
+    // Seals what was retired and has no users.
+    void sealRetired(Deadline deadline);
+    // Retires what nobody has used for so long.
+    void retireIdle(std::chrono::milliseconds idle);
+    // Those of one file, or of all (0): nothing is open any more. Nobody may use them.
+    void sealAll(FileNumber file, Deadline deadline);
+
+ private:
+    using Slot = std::pair<FileNumber, uint8_t>;
+
+    void leave(OpenRegion& region);
+    void retireLocked(OpenRegion& region);
+    bool ownsLocked(const OpenRegion& region) const;
+    void seal(const std::vector<std::shared_ptr<OpenRegion>>& regions, Deadline deadline);
+
+    Directory& directory_;
+    ClientCounters& counters_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::map<Slot, std::shared_ptr<OpenRegion>> open_;
+    std::map<Slot, bool> taking_;  // somebody is taking one
+    std::vector<std::shared_ptr<OpenRegion>> retired_;
+};
+
+}  // namespace mooncake::store

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "put_call.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "membership.h"
+#include "random_id.h"
+#include "report.h"
+#include "stale_entry.h"
+
+namespace mooncake::store {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Of one attempt: the pages of so many fit into one region.
+constexpr size_t kMostObjects = 2048;
+constexpr uint64_t kMostBytes = uint64_t{1} << 30;
+constexpr unsigned kAttempts = 3;
+// How long a put waits for regions that other calls are about to seal, where nothing else can be
+// evicted, and how often it looks.
+constexpr std::chrono::seconds kPatience(2);
+constexpr std::chrono::milliseconds kLook(5);
+
+uint64_t nowMs() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                     std::chrono::system_clock::now().time_since_epoch())
+                                     .count());
+}
+
+std::string whatIsWrong(const PutCall::Item& item, const ReplicateConfig& config) {
+    if (const auto checked = checkKey(*item.key); !checked) return checked.error().message;
+    if (config.replica_num == 0 || config.replica_num > kMaxReplicas) {
+        return std::to_string(config.replica_num) + " copies are asked for; 1 to " +
+               std::to_string(kMaxReplicas) + " can be";
+    }
+    uint64_t size = 0;
+    for (const Slice& slice : item.slices) {
+        if (slice.ptr == nullptr && slice.size != 0) {
+            return "a slice of " + std::to_string(slice.size) + " bytes is at address 0";
+        }
+        size += slice.size;
+    }
+    return size == 0 ? "an object has 1 byte or more, and the slices have none" : "";
+}
+
+}  // namespace
+
+PutCall::PutCall(ClientParts& parts, const ReplicateConfig& config, bool replaces,
+                 Deadline deadline)
+    : parts_(parts),
+      config_(config),
+      replaces_(replaces),
+      deadline_(deadline),
+      flags_(static_cast<uint8_t>((config.with_soft_pin ? kSoftPin : 0) |
+                                  (config.with_hard_pin ? kHardPin : 0))) {}
+
+void PutCall::run(std::span<Item> items) {
+    start(items);
+    if (!replaces_) leaveOutExisting();
+    std::vector<Work*> pending;
+    for (Work& work : works_) {
+        if (!work.has_ended) pending.push_back(&work);
+    }
+    for (unsigned attempts = 0; attempts < kAttempts && !pending.empty(); ++attempts) {
+        if (attempts != 0) parts_.counters.add(&ClientStatistics::retried_puts, pending.size());
+        for (size_t at = 0; at < pending.size();) at += attempt(Works(pending).subspan(at));
+        std::erase_if(pending, [](const Work* work) { return work->has_ended; });
+        if (steady_clock::now() >= deadline_) break;
+    }
+    for (Work* const work : pending) failed(*work, work->failure);
+    for (Item& item : items) {
+        const auto last = last_of_key_.find(*item.key);
+        if (last != last_of_key_.end()) item.result = items[last->second].result;
+    }
+}
+
+void PutCall::start(std::span<Item> items) {
+    for (size_t i = 0; i < items.size(); ++i) {
+        if (const auto why = whatIsWrong(items[i], config_); !why.empty()) {
+            items[i].result = report(ErrorCode::INVALID_PARAMS, why);
+        } else {
+            last_of_key_[*items[i].key] = i;
+        }
+    }
+    works_.reserve(last_of_key_.size());
+    for (size_t i = 0; i < items.size(); ++i) {
+        const auto last = last_of_key_.find(*items[i].key);
+        if (last == last_of_key_.end() || last->second != i) continue;
+        Work work{};
+        work.item = &items[i];
+        for (const Slice& slice : items[i].slices) work.size += slice.size;
+        works_.push_back(std::move(work));
+    }
+    parts_.counters.add(&ClientStatistics::puts, works_.size());
+}
+
+// No byte is written for a key that is there.
+void PutCall::leaveOutExisting() {
+    if (works_.empty()) return;
+    std::vector<std::string> keys;
+    for (const Work& work : works_) keys.push_back(*work.item->key);
+    const auto files = parts_.files.files();
+    const bool any_gone = std::any_of(files->begin(), files->end(),
+                                      [](const auto& file) { return file.second.is_gone; });
+    Directory::ExtentFilter filter;
+    if (any_gone) {
+        filter = [&](const Extent& extent) {
+            const auto file = files->find(extent.region.file);
+            return file == files->end() || !file->second.is_gone;
+        };
+    }
+    const auto there = parts_.directory.exists(keys, filter, deadline_);
+    if (!there) {
+        const auto code = report(there.error());
+        for (Work& work : works_) failed(work, code.value());
+        return;
+    }
+    for (size_t i = 0; i < works_.size(); ++i) {
+        if ((*there)[i]) existed(works_[i]);
+    }
+}
+
+size_t PutCall::attempt(Works works) {
+    if (const auto member = parts_.ensure_member(deadline_); !member) {
+        const auto code = report(member.error());
+        for (Work* work : works) failed(*work, code.value());
+        return works.size();
+    }
+    Placer placer(parts_.files.files(), config_, randomId());
+    for (const FileNumber file : broken_) placer.exclude(file);
+    RegionWriter writer(parts_.open, parts_.files, parts_.data);
+    size_t count = 0;
+    uint64_t bytes = 0;
+    for (; count < works.size() && count < kMostObjects && bytes < kMostBytes; ++count) {
+        Work& work = *works[count];
+        // What this call itself has written can be evicted only when it is committed.
+        if (!layOut(writer, placer, work, count == 0) && count != 0) break;
+        bytes += work.size;
+    }
+    writer.write(writeUntil(parts_.directory, deadline_));
+    commit(writer, works.first(count));
+    return count;
+}
+
+// @param may_wait  whether to wait for room, and to end the object where there is none
+// @return whether it has room for one copy at least, or has ended
+bool PutCall::layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_wait) {
+    work.copies.clear();
+    const auto patience = std::min(deadline_, steady_clock::now() + kPatience);
+    for (;;) {
+        if (work.put_id == 0) work.put_id = randomId();
+        std::vector<const KnownFile*> used;
+        Error error{Failure::kNoSpace, "no node of the store mounts a file"};
+        const auto chosen = placer.choose(work.size);
+        if (chosen.empty() && !broken_.empty()) {
+            work.failure = ErrorCode::WRITE_FAIL;
+            return true;
+        }
+        for (size_t i = 0; i < chosen.size(); ++i) {
+            const KnownFile* const file =
+                placer.isNodeOfOne(*chosen[i], used) ? placer.another(used, work.size) : chosen[i];
+            if (file == nullptr) break;
+            TableRecord record;
+            record.key = *work.item->key;
+            record.put_id = work.put_id;
+            record.size = work.size;
+            record.flags = flags_;
+            record.time_ms = nowMs();
+            record.replica = static_cast<uint32_t>(i);
+            const size_t copy = writer.begin(record, work.size, work.item->slices);
+            if (auto room = layOutCopy(writer, placer, copy, file, &used); room) {
+                work.copies.push_back(copy);
+                work.entry.time_ms = record.time_ms;
+            } else {
+                writer.abandon(copy);
+                error = room.error();
+            }
+        }
+        if (!work.copies.empty()) return true;
+        if (!may_wait) return false;
+        if (error.failure != Failure::kNoSpace || chosen.empty() ||
+            steady_clock::now() >= patience) {
+            work.failure = report(error).value();
+            if (error.failure == Failure::kNoSpace) failed(work, work.failure);
+            return true;
+        }
+        std::this_thread::sleep_for(kLook);
+        placer.clearExcluded();
+        for (const FileNumber file : broken_) placer.exclude(file);
+    }
+}
+
+// Room for a whole copy: in this file; where that is full of what must stay, in others of nodes
+// that have no copy.
+Result<> PutCall::layOutCopy(RegionWriter& writer, Placer& placer, size_t copy,
+                             const KnownFile* file, std::vector<const KnownFile*>* used) {
+    for (;;) {
+        auto grown = writer.grow(copy, *file, deadline_);
+        if (!grown && grown.error().failure == Failure::kNoSpace) {
+            parts_.open.sealRetired(deadline_);
+            if (parts_.evictor.makeRoom(*file, deadline_)) {
+                if (steady_clock::now() < deadline_) continue;
+            }
+        }
+        if (grown) {
+            used->push_back(file);
+            return {};
+        }
+        if (grown.error().failure == Failure::kLeaseLost) return grown;
+        placer.exclude(file->info.number);
+        if (grown.error().failure == Failure::kUnavailable) broken_.insert(file->info.number);
+        file = placer.another(*used, 0);
+        if (file == nullptr) return grown;
+    }
+}
+
+// The entry of what was written.
+void PutCall::gather(RegionWriter& writer, Work& work) {
+    work.entry.size = work.size;
+    work.entry.flags = flags_;
+    work.entry.replicas.clear();
+    std::vector<size_t> written;
+    for (const size_t copy : work.copies) {
+        if (writer.isWritten(copy)) {
+            work.entry.replicas.push_back(writer.extents(copy));
+            written.push_back(copy);
+            continue;
+        }
+        for (const Extent& extent : writer.extents(copy)) broken_.insert(extent.region.file);
+    }
+    work.copies = std::move(written);
+}
+
+void PutCall::commit(RegionWriter& writer, Works works) {
+    std::vector<Work*> committed;
+    std::vector<Change> changes;
+    for (Work* const work : works) {
+        if (work->has_ended) continue;
+        gather(writer, *work);
+        if (work->entry.replicas.empty()) continue;
+        committed.push_back(work);
+        changes.push_back({*work->item->key,
+                           work->entry,
+                           replaces_ ? Change::When::kAlways : Change::When::kAbsent,
+                           {}});
+    }
+    if (changes.empty()) return;
+    const auto outcomes = parts_.directory.commit(changes, deadline_);
+    if (!outcomes) return findOut(writer, committed, outcomes.error());
+    for (size_t i = 0; i < committed.size(); ++i) {
+        switch ((*outcomes)[i]) {
+            case ChangeOutcome::kDone:
+                stored(writer, *committed[i]);
+                break;
+            case ChangeOutcome::kExists:
+            case ChangeOutcome::kChanged:
+                existed(*committed[i]);
+                break;
+            case ChangeOutcome::kRegionLost:
+                for (const size_t copy : committed[i]->copies) writer.lost(copy);
+                committed[i]->failure = ErrorCode::LEASE_EXPIRED;
+                break;
+        }
+    }
+}
+
+// Its answer was lost: what is there tells.
+void PutCall::findOut(RegionWriter& writer, const std::vector<Work*>& works, const Error& error) {
+    const auto code = report(error);
+    if (error.failure == Failure::kLeaseLost) {
+        for (Work* const work : works) {
+            for (const size_t copy : work->copies) writer.lost(copy);
+            work->failure = code.value();
+        }
+        return;
+    }
+    std::vector<std::string> keys;
+    for (const Work* work : works) keys.push_back(*work->item->key);
+    // The call's own time may be over.
+    const auto limit = std::max(deadline_, steady_clock::now() + std::chrono::seconds(1));
+    const auto entries = parts_.directory.lookup(keys, limit);
+    for (size_t i = 0; i < works.size(); ++i) {
+        const auto entry = entries ? (*entries)[i] : std::nullopt;
+        if (entry && *entry == works[i]->entry) {
+            stored(writer, *works[i]);
+        } else if (entry && !replaces_) {
+            existed(*works[i]);
+        } else {
+            // It may still happen: its bytes stay where they are.
+            failed(*works[i], code.value());
+        }
+    }
+}
+
+void PutCall::stored(RegionWriter& writer, Work& work) {
+    for (const size_t copy : work.copies) writer.committed(copy);
+    parts_.cache.put(*work.item->key, std::make_shared<const ObjectEntry>(std::move(work.entry)));
+    parts_.counters.add(&ClientStatistics::stored);
+    parts_.counters.add(&ClientStatistics::put_bytes, work.size);
+    work.item->result = {};
+    work.has_ended = true;
+}
+
+void PutCall::existed(Work& work) {
+    parts_.counters.add(&ClientStatistics::existing);
+    work.item->result = {};
+    work.has_ended = true;
+}
+
+void PutCall::failed(Work& work, ErrorCode code) {
+    parts_.counters.add(&ClientStatistics::put_failures);
+    work.item->result = tl::unexpected(code);
+    work.has_ended = true;
+}
+
+}  // namespace mooncake::store
