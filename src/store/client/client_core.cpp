@@ -156,6 +156,7 @@ Result<> ClientCore::ensureMember(Deadline deadline) {
     }
     if (!is_announced_) {
         if (auto announced = mounted_.announce(deadline); !announced) return announced;
+        if (auto known = files_.refresh(deadline); !known) return known;
         is_announced_ = true;
     }
     return {};

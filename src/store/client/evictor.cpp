@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 #include "engine_file.h"
 #include "placement.h"
@@ -53,13 +54,19 @@ Result<> Evictor::lookAfter(const KnownFile& file, Deadline deadline) {
     if (!finished) return tl::unexpected(finished.error());
     const auto evicted = evict(*now, evictionsDue(now->facts, 0), deadline);
     if (!evicted) return tl::unexpected(evicted.error());
+    if (*evicted == 0) return {};
+    // There is room now, and what moves there makes as much.
+    for (const Victim& victim : std::exchange(now->postponed, {})) {
+        const auto moved = evictOne(*now, victim, deadline);
+        if (!moved) return tl::unexpected(moved.error());
+    }
     return {};
 }
 
 Result<Evictor::Look> Evictor::look(const KnownFile& file, State& state, Deadline deadline) {
     const auto taken = directory_.regions(file.info.number, deadline);
     if (!taken) return tl::unexpected(taken.error());
-    Look now{file, state, {}, {}};
+    Look now{file, state, {}, {}, {}};
     now.facts.resize(file.geometry.regions);
     for (RegionIndex i = 0; i < file.geometry.regions; ++i) {
         now.facts[i].index = i;
@@ -187,6 +194,7 @@ Result<bool> Evictor::evictOne(Look& look, const Victim& victim, Deadline deadli
         if (left->hard != 0) {
             // Not now; and the next one may need no room.
             facts.sealed = false;
+            look.postponed.push_back(victim);
             return false;
         }
     }

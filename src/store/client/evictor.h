@@ -64,6 +64,7 @@ class Evictor {
         State& state;
         std::unordered_map<RegionIndex, Region> regions;
         std::vector<RegionFacts> facts;
+        std::vector<Victim> postponed;  // there was no room for their pinned objects
     };
 
     // One's turn at a file. Without a state: another thread had it, and has ended.

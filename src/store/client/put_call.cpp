@@ -201,9 +201,9 @@ Result<> PutCall::layOutCopy(RegionWriter& writer, Placer& placer, size_t copy,
         auto grown = writer.grow(copy, *file, deadline_);
         if (!grown && grown.error().failure == Failure::kNoSpace) {
             parts_.open.sealRetired(deadline_);
-            if (parts_.evictor.makeRoom(*file, deadline_)) {
-                if (steady_clock::now() < deadline_) continue;
-            }
+            auto made = parts_.evictor.makeRoom(*file, deadline_);
+            if (made && steady_clock::now() < deadline_) continue;
+            if (!made) grown = std::move(made);
         }
         if (grown) {
             used->push_back(file);

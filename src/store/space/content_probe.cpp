@@ -2,14 +2,33 @@
 #include "content_probe.h"
 
 #include <blkid/blkid.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <memory>
+#include <string>
 
 namespace mooncake::store {
 namespace {
 
 struct FreeProbe {
     void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
+};
+
+// libblkid reads at any offset, which direct I/O does not allow.
+class Buffered {
+ public:
+    explicit Buffered(int fd)
+        : fd_(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC)) {}
+    ~Buffered() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    Buffered(const Buffered&) = delete;
+    Buffered& operator=(const Buffered&) = delete;
+    int get() const { return fd_; }
+
+ private:
+    const int fd_;
 };
 
 std::string valueOf(blkid_probe probe, const char* name) {
@@ -20,8 +39,9 @@ std::string valueOf(blkid_probe probe, const char* name) {
 }  // namespace
 
 Result<std::string> probeContent(int fd) {
+    const Buffered file(fd);
     const std::unique_ptr<struct blkid_struct_probe, FreeProbe> probe(blkid_new_probe());
-    if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0) {
+    if (!probe || blkid_probe_set_device(probe.get(), file.get(), 0, 0) != 0) {
         return failed(Failure::kUnavailable, "libblkid cannot look at the file");
     }
     blkid_probe_enable_superblocks(probe.get(), 1);

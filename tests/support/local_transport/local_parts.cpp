@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for target and initiator where there is no nvmet: a "remote" file is the local one,
 // opened directly. Everything between the engine's interface and io_submit is the real thing, so
-// that it can be measured against fio on the very same file. One process only (loopback).
+// that it can be measured against fio on the very same file. One process only (loopback), or those
+// that have the same folder in MC_LOCAL_TRANSPORT_FOLDER; what one of them exported stays there
+// when it is killed.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +29,26 @@ constexpr uint32_t kBlockSize = 4096;
 std::mutex registryMutex;
 std::map<std::pair<std::string, uint32_t>, std::string> registry;
 
+// Where other processes find a file, empty without a folder that they share.
+std::string linkTo(const std::string& nqn, uint32_t nsid) {
+    const char* const folder = getenv("MC_LOCAL_TRANSPORT_FOLDER");
+    if (folder == nullptr) return "";
+    std::string name = nqn;
+    for (char& c : name) {
+        if (c == '/' || c == ':') c = '_';
+    }
+    return std::string(folder) + "/export-" + name + "-" + std::to_string(nsid);
+}
+
+std::string pathOf(const std::string& nqn, uint32_t nsid) {
+    {
+        const std::lock_guard lock(registryMutex);
+        const auto found = registry.find({nqn, nsid});
+        if (found != registry.end()) return found->second;
+    }
+    return linkTo(nqn, nsid);
+}
+
 class LocalTarget final : public Target {
  public:
     explicit LocalTarget(TransportAddress address)
@@ -40,6 +63,9 @@ class LocalTarget final : public Target {
         if (!file.valid()) return makeError(errno, "open " + path);
         const std::lock_guard lock(registryMutex);
         registry[{nqn_, nsid}] = path;
+        if (const std::string link = linkTo(nqn_, nsid); !link.empty()) {
+            if (symlink(path.c_str(), link.c_str()) != 0) return makeError(errno, "link " + link);
+        }
         sizes_[nsid] = size / kBlockSize * kBlockSize;
         return ExportedFile{nsid, path, sizes_[nsid], kBlockSize, ""};
     }
@@ -48,6 +74,7 @@ class LocalTarget final : public Target {
     Result<> removeFile(uint32_t nsid) override {
         const std::lock_guard lock(registryMutex);
         registry.erase({nqn_, nsid});
+        if (const std::string link = linkTo(nqn_, nsid); !link.empty()) unlink(link.c_str());
         sizes_.erase(nsid);
         return {};
     }
@@ -104,11 +131,7 @@ class LocalInitiator final : public Initiator {
     Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
                                           uint64_t size, int openFlags,
                                           std::chrono::steady_clock::time_point) override {
-        std::string path;
-        {
-            const std::lock_guard lock(registryMutex);
-            path = registry[{connection.subsystemNqn(), nsid}];
-        }
+        const std::string path = pathOf(connection.subsystemNqn(), nsid);
         UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC | openFlags));
         if (!file.valid()) return makeError(errno, "open " + path);
         return RemoteNamespace{std::move(file), path, size, kBlockSize};

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -146,6 +147,16 @@ std::shared_ptr<Client> StoreTest::nodeWithFile(const std::string& name, size_t 
     EXPECT_EQ(mount(*client, folder.file(name, kHeader + regions * kRegion)), ErrorCode::OK)
         << Client::LastError();
     return client;
+}
+
+void endLease(const std::string& directory, uint64_t client) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(directory.c_str(), &database), SQLITE_OK);
+    sqlite3_busy_timeout(database, 60000);
+    const std::string statement = "DELETE FROM client WHERE id = " + std::to_string(client);
+    EXPECT_EQ(sqlite3_exec(database, statement.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+    EXPECT_EQ(sqlite3_changes(database), 1);
+    sqlite3_close(database);
 }
 
 uint64_t placeOf(const Replica::Extent& extent) {

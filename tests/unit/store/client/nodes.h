@@ -17,6 +17,8 @@
 namespace mooncake::test {
 
 constexpr size_t kMiB = 1 << 20;
+// What store_child puts.
+constexpr size_t kChildBytes = 200000;
 // Nothing that ends at all takes this long.
 constexpr std::chrono::seconds kForever{60};
 
@@ -79,6 +81,9 @@ class StoreTest : public testing::Test {
     const Folder folder;
     const std::string directory;
 };
+
+// Has the directory forget a client, as if its lease had ended.
+void endLease(const std::string& directory, uint64_t client);
 
 // Where the bytes of an extent lie in its file, of regions of 4 MiB.
 uint64_t placeOf(const Replica::Extent& extent);

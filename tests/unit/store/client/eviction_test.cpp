@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts into a pool that is full.
+#include <atomic>
+
+#include "directory.h"
+#include "nodes.h"
+
+namespace mooncake::test {
+namespace {
+
+constexpr size_t kSize = 500000;
+
+class EvictionTest : public StoreTest {
+ protected:
+    static std::string key(const std::string& prefix, int i) { return prefix + std::to_string(i); }
+    // @return how many were not stored
+    static int flood(Client& client, const std::string& prefix, int count, size_t size = kSize) {
+        int failed = 0;
+        for (int i = 0; i < count; ++i) {
+            failed += put(client, key(prefix, i), size) != ErrorCode::OK;
+        }
+        return failed;
+    }
+    static int readable(Client& client, const std::string& prefix, int count, size_t size = kSize) {
+        int found = 0;
+        for (int i = 0; i < count; ++i) {
+            const ErrorCode code = get(client, key(prefix, i), size);
+            EXPECT_TRUE(code == ErrorCode::OK || code == ErrorCode::OBJECT_NOT_FOUND) << code;
+            found += code == ErrorCode::OK;
+        }
+        return found;
+    }
+};
+
+TEST_F(EvictionTest, AFullPoolTakesEveryPut) {
+    const auto one = nodeWithFile("one", 8);
+    const auto two = node("two");
+    ASSERT_TRUE(knowsFiles(*two, 1));
+    std::atomic<int> failed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back(
+            [&, t] { failed += flood(t % 2 == 0 ? *one : *two, std::to_string(t) + "/", 60); });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(failed, 0) << Client::LastError();
+    int found = 0;
+    for (int t = 0; t < 4; ++t) {
+        const int mine = readable(*one, std::to_string(t) + "/", 60);
+        EXPECT_EQ(mine, readable(*two, std::to_string(t) + "/", 60));
+        found += mine;
+        // What was put last is there.
+        EXPECT_EQ(get(*one, std::to_string(t) + "/59", kSize), ErrorCode::OK);
+    }
+    EXPECT_GE(found, 8);
+    EXPECT_LE(found, 64);
+    const auto a = one->Statistics(), b = two->Statistics();
+    EXPECT_GT(a.regions_evicted + b.regions_evicted, 0u);
+    EXPECT_GT(a.objects_evicted + b.objects_evicted, 0u);
+    EXPECT_EQ(a.checksum_failures + b.checksum_failures, 0u);
+    EXPECT_EQ(a.put_failures + b.put_failures, 0u);
+}
+
+// Who remembers where an object was reads other bytes there, and sees that they are others.
+TEST_F(EvictionTest, AStaleEntryIsAMiss) {
+    const auto one = nodeWithFile("one", 8);
+    const auto reader = node("reader");
+    ASSERT_TRUE(knowsFiles(*reader, 1));
+    ASSERT_EQ(put(*one, "old", kSize), ErrorCode::OK);
+    ASSERT_EQ(get(*reader, "old", kSize), ErrorCode::OK);
+    ASSERT_EQ(flood(*one, "new", 200), 0) << Client::LastError();
+    EXPECT_EQ(get(*reader, "old", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    const auto numbers = reader->Statistics();
+    EXPECT_EQ(numbers.misses_evicted, 1u);
+    EXPECT_EQ(numbers.cache_hits, 1u);
+    EXPECT_EQ(numbers.checksum_failures, 0u);
+    // The same key, put again, is another object.
+    ASSERT_EQ(put(*one, "old", kSize + 1), ErrorCode::OK);
+    EXPECT_EQ(get(*reader, "old", kSize + 1), ErrorCode::OK);
+}
+
+TEST_F(EvictionTest, WhatWasReadLateStaysLonger) {
+    ClientOptions options = nodeOptions(directory, "one");
+    options.touch_interval = std::chrono::milliseconds(1);
+    const auto one = join(options);
+    ASSERT_EQ(mount(*one, folder.file("one", 33 * kMiB)), ErrorCode::OK);
+    const auto limit = [] { return std::chrono::steady_clock::now() + kForever; };
+    const auto look = store::Directory::open(directory, {}, limit());
+    ASSERT_TRUE(look);
+    ASSERT_EQ(flood(*one, "read", 8), 0);
+    ASSERT_EQ(flood(*one, "unread", 8), 0);
+    const auto region = one->Query("read0")->replicas.at(0).extents.at(0).region;
+    const auto isNewest = [&] {
+        const auto regions = (*look)->regions(1, limit());
+        uint64_t newest = 0, of_it = 0;
+        for (const auto& each : *regions) {
+            if (each.state == store::RegionState::kSealed) {
+                newest = std::max(newest, each.last_used);
+            }
+            if (each.id.index == region) of_it = each.last_used;
+        }
+        return of_it == newest;
+    };
+    for (int round = 0; round < 12; ++round) {
+        ASSERT_EQ(flood(*one, "round" + std::to_string(round) + "/", 8), 0);
+        ASSERT_EQ(get(*one, "read0", kSize), ErrorCode::OK) << round;
+        ASSERT_TRUE(eventually([&] {
+            (void)get(*one, "read0", kSize);
+            return isNewest();
+        }));
+    }
+    EXPECT_EQ(get(*one, "unread0", kSize), ErrorCode::OBJECT_NOT_FOUND);
+}
+
+TEST_F(EvictionTest, HardPinsStayAndSoftPinsGoLast) {
+    const auto one = nodeWithFile("one", 16);
+    ReplicateConfig hard, soft;
+    hard.with_hard_pin = true;
+    soft.with_soft_pin = true;
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_EQ(put(*one, key("hard", i), kSize, hard), ErrorCode::OK);
+        ASSERT_EQ(put(*one, key("soft", i), kSize, soft), ErrorCode::OK);
+    }
+    ASSERT_EQ(flood(*one, "a", 200), 0);
+    EXPECT_EQ(readable(*one, "hard", 8), 8);
+    EXPECT_EQ(readable(*one, "soft", 8), 8);
+    EXPECT_LT(readable(*one, "a", 200), 120);
+    // With nothing else left, they make room.
+    for (int i = 8; i < 200; ++i) {
+        ASSERT_EQ(put(*one, key("soft", i), kSize, soft), ErrorCode::OK) << i;
+    }
+    EXPECT_EQ(get(*one, "soft0", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_EQ(readable(*one, "hard", 8), 8);
+}
+
+// A few of them do not keep a region.
+TEST_F(EvictionTest, PinnedObjectsMoveOutOfTheWay) {
+    ReplicateConfig hard;
+    hard.with_hard_pin = true;
+    std::string path = folder.file("one", 33 * kMiB);
+    {
+        const auto first = node("first");
+        ASSERT_EQ(mount(*first, path), ErrorCode::OK);
+        ASSERT_EQ(put(*first, "pinned", 100000, hard), ErrorCode::OK);
+        ASSERT_EQ(put(*first, "pinned too", 5000, hard), ErrorCode::OK);
+    }
+    const auto one = node();
+    ASSERT_EQ(mount(*one, path), ErrorCode::OK);
+    const auto before = one->Query("pinned")->replicas.at(0).extents.at(0);
+    int round = 0;
+    ASSERT_TRUE(eventually([&] {
+        EXPECT_EQ(flood(*one, std::to_string(++round) + "/", 20), 0) << Client::LastError();
+        return one->Statistics().objects_moved >= 2;
+    }));
+    const auto after = one->Query("pinned")->replicas.at(0).extents.at(0);
+    EXPECT_NE(std::make_pair(before.region, before.generation),
+              std::make_pair(after.region, after.generation));
+    EXPECT_EQ(get(*one, "pinned", 100000), ErrorCode::OK);
+    EXPECT_EQ(get(*one, "pinned too", 5000), ErrorCode::OK);
+    EXPECT_TRUE(contents(path, placeOf(after), 100000) == contentOf("pinned", 100000));
+}
+
+TEST_F(EvictionTest, APoolThatIsFullOfPinsSaysSo) {
+    const auto one = nodeWithFile("one", 4);
+    ReplicateConfig hard;
+    hard.with_hard_pin = true;
+    ErrorCode last = ErrorCode::OK;
+    for (int i = 0; i < 40 && last == ErrorCode::OK; ++i) {
+        last = put(*one, key("hard", i), kSize, hard);
+    }
+    EXPECT_EQ(last, ErrorCode::NO_AVAILABLE_HANDLE);
+    EXPECT_THAT(Client::LastError(), ::testing::HasSubstr("pinned"));
+    EXPECT_EQ(get(*one, "hard0", kSize), ErrorCode::OK);
+    EXPECT_GT(one->RemoveAll().value(), 10);
+    EXPECT_EQ(flood(*one, "a", 60), 0);
+}
+
+// Of an object that is larger than a region, and of a batch that is larger than the pool.
+TEST_F(EvictionTest, LargeThingsMakeRoomToo) {
+    const auto one = nodeWithFile("one", 8);
+    for (int i = 0; i < 6; ++i) {
+        ASSERT_EQ(put(*one, key("large", i), 11 * kMiB), ErrorCode::OK) << Client::LastError();
+        EXPECT_EQ(get(*one, key("large", i), 11 * kMiB), ErrorCode::OK);
+    }
+    std::vector<std::string> keys, memory;
+    std::vector<std::vector<Slice>> slices;
+    for (int i = 0; i < 64; ++i) {
+        keys.push_back(key("batch", i));
+        memory.push_back(contentOf(keys.back(), kMiB));
+    }
+    for (auto& bytes : memory) slices.push_back({{bytes.data(), bytes.size()}});
+    for (const auto& result : one->BatchPut(keys, slices, {})) {
+        EXPECT_TRUE(result) << result.error() << Client::LastError();
+    }
+    EXPECT_EQ(get(*one, "batch63", kMiB), ErrorCode::OK);
+    EXPECT_EQ(put(*one, "larger than all", 40 * kMiB), ErrorCode::NO_AVAILABLE_HANDLE);
+    EXPECT_EQ(put(*one, "after it", kMiB), ErrorCode::OK);
+}
+
+}  // namespace
+}  // namespace mooncake::test
