@@ -43,7 +43,7 @@ BouncePool::~BouncePool() {
 }
 
 bool BouncePool::acquire(BounceAccount& account, uint32_t count, uint32_t* chunks) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (take(account, count, chunks)) return true;
     if (!account.waiting) {
         account.waiting = true;
@@ -55,7 +55,7 @@ bool BouncePool::acquire(BounceAccount& account, uint32_t count, uint32_t* chunk
 }
 
 bool BouncePool::tryAcquire(BounceAccount& account, uint32_t count, uint32_t* chunks) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return waiting_ == nullptr && take(account, count, chunks);
 }
 
@@ -70,7 +70,7 @@ bool BouncePool::take(BounceAccount& account, uint32_t count, uint32_t* chunks) 
 }
 
 BounceAccount* BouncePool::release(BounceAccount& account, uint32_t count, const uint32_t* chunks) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     free_.insert(free_.end(), chunks, chunks + count);
     account.used -= count;
     BounceAccount* all = waiting_;
@@ -81,7 +81,7 @@ BounceAccount* BouncePool::release(BounceAccount& account, uint32_t count, const
 }
 
 bool BouncePool::forget(BounceAccount& account) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!account.waiting) return false;
     BounceAccount** link = &waiting_;
     while (*link != &account) link = &(*link)->next;
@@ -92,7 +92,7 @@ bool BouncePool::forget(BounceAccount& account) {
 }
 
 size_t BouncePool::freeChunks() const {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return free_.size();
 }
 

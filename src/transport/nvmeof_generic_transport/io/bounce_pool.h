@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -73,12 +73,13 @@ class BouncePool {
     const size_t mappedBytes_;
     char* const base_;
     const size_t total_;
-    bool take(BounceAccount& account, uint32_t count, uint32_t* chunks);
+    bool take(BounceAccount& account, uint32_t count, uint32_t* chunks) MC_REQUIRES(mutex_);
 
-    mutable std::mutex mutex_;
-    std::vector<uint32_t> free_;  // last out first in: the memory that is still in the cache
-    BounceAccount* waiting_ = nullptr;
-    BounceAccount** waitingEnd_ = &waiting_;
+    mutable Mutex mutex_;
+    // Last out first in: the memory that is still in the cache.
+    std::vector<uint32_t> free_ MC_GUARDED_BY(mutex_);
+    BounceAccount* waiting_ MC_GUARDED_BY(mutex_) = nullptr;
+    BounceAccount** waitingEnd_ MC_GUARDED_BY(mutex_) = &waiting_;
 };
 
 }  // namespace mooncake::nvmeof_generic::io

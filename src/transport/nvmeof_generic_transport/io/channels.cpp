@@ -35,21 +35,19 @@ struct ThreadChannels {
 };
 thread_local constinit ThreadChannels thisThread{};
 
-// The pools that exist, for threads that end. Without destructors: threads may end after static
-// objects have, and this library may be unloaded.
-constinit std::mutex poolsMutex;
-constinit Channels* firstPool = nullptr;
-
 std::atomic<uint64_t> lastPool{0};
 
 }  // namespace
+
+constinit Mutex Channels::poolsMutex;
+constinit Channels* Channels::firstPool = nullptr;
 
 /// Gives the thread's channels back when it ends.
 struct ThreadEnd {
     ~ThreadEnd() {
         thisThread.gone = true;
-        std::lock_guard lock(poolsMutex);
-        for (Channels* each = firstPool; each != nullptr; each = each->nextPool_) {
+        const MutexLock lock(Channels::poolsMutex);
+        for (Channels* each = Channels::firstPool; each != nullptr; each = each->nextPool_) {
             each->release(&thisThread);
         }
     }
@@ -67,13 +65,13 @@ Channels::Channels(AioSyscalls& aio)
     channels_[kCommon].store(new Channel(kCommon, false), std::memory_order_relaxed);
     channels_[kCommon].load()->owner = this;
     count_.store(1, std::memory_order_release);
-    std::lock_guard lock(poolsMutex);
+    const MutexLock lock(poolsMutex);
     nextPool_ = std::exchange(firstPool, this);
 }
 
 Channels::~Channels() {
     {
-        std::lock_guard lock(poolsMutex);
+        const MutexLock lock(poolsMutex);
         Channels** link = &firstPool;
         while (*link != this) link = &(*link)->nextPool_;
         *link = nextPool_;
@@ -120,7 +118,7 @@ Channel* Channels::mine() {
     if (thisThread.gone) return nullptr;
     Channel* channel = nullptr;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         channel = find(&thisThread);
         if (channel == nullptr) channel = find(nullptr);
         if (channel == nullptr) channel = make(nullptr, false);
@@ -133,7 +131,7 @@ Channel* Channels::mine() {
 }
 
 Channel* Channels::add() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Channel* const channel = make(nullptr, true);
     // Nobody's, and not to be had, until bind().
     if (channel != nullptr) channel->owner = channel;
@@ -142,28 +140,28 @@ Channel* Channels::add() {
 
 void Channels::bind(Channel* channel) {
     if (channel != nullptr) {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         channel->owner = &thisThread;
     }
     thisThread.remember(id_, channel);
 }
 
 Request* Channels::allocateCommon() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Request* const request = at(kCommon).memory().allocateRequest();
     if (request != nullptr) request->channel = kCommon;
     return request;
 }
 
 void Channels::trim() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     forEach([](Channel& channel) {
         if (channel.owner == nullptr && !channel.hasOutstanding()) channel.memory().release();
     });
     at(kCommon).memory().trim();
 }
 
-Channel* Channels::find(const void* owner) {
+Channel* Channels::find(const void* owner) const {
     Channel* found = nullptr;
     forEach([&](Channel& channel) {
         if (found == nullptr && channel.owner == owner) found = &channel;
@@ -183,7 +181,7 @@ Channel* Channels::make(const void* owner, bool workers) {
 }
 
 void Channels::release(const void* owner) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     forEach([&](Channel& channel) {
         if (channel.owner != owner) return;
         channel.owner = nullptr;

@@ -6,9 +6,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 
 #include "channel.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -62,15 +62,20 @@ class Channels {
     /// Threads that close channels at the end.
     static constexpr uint32_t kMostClosers = 64;
 
-    Channel* find(const void* owner);
-    Channel* make(const void* owner, bool workers);
+    Channel* find(const void* owner) const MC_REQUIRES(mutex_);
+    Channel* make(const void* owner, bool workers) MC_REQUIRES(mutex_);
     void release(const void* owner);
     void closeAll() noexcept;
 
+    // The pools that exist, for threads that end. Without destructors: threads may end after static
+    // objects have, and this library may be unloaded.
+    static Mutex poolsMutex;
+    static Channels* firstPool MC_GUARDED_BY(poolsMutex);
+
     const uint64_t id_;
-    Channels* nextPool_ = nullptr;  // of all pools
+    Channels* nextPool_ MC_GUARDED_BY(poolsMutex) = nullptr;
     AioSyscalls& aio_;
-    std::mutex mutex_;  // of owners, and of the common memory
+    Mutex mutex_;  // of owners, and of the common memory
     std::array<std::atomic<Channel*>, kMost> channels_{};
     std::atomic<uint32_t> count_{0};
 };

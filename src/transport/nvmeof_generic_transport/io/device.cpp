@@ -47,17 +47,24 @@ Device::~Device() {
     assert(inFlight_.count() == 0 && !hasQueued());
 }
 
-/// Changes the backlog, and announces the device if something can be done then.
-template <class Change>
-void Device::change(const Change& change) {
-    Readiness ready;
-    {
-        std::lock_guard lock(mutex_);
-        change();
-        ready = evaluate();
+/// While it exists the backlog may be changed; then the device is announced if something can be
+/// done. It may be gone afterwards.
+class MC_SCOPED_CAPABILITY Device::Change {
+ public:
+    explicit Change(Device& device) MC_ACQUIRE(device.mutex_) : device_(device) {
+        device_.mutex_.lock();
     }
-    announce(ready);
-}
+    ~Change() MC_RELEASE() {
+        const Readiness ready = device_.evaluate();
+        device_.mutex_.unlock();
+        if (ready) device_.announce(ready);
+    }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+
+ private:
+    Device& device_;
+};
 
 void Device::announce(Readiness ready) {
     if (ready) dispatcher_.push(*this, *ready);
@@ -65,7 +72,8 @@ void Device::announce(Readiness ready) {
 
 void Device::giveBack(InFlight::Places places) {
     if (places.count == 0 || inFlight_.release(places, false, false)) return;
-    change([&] { inFlight_.release(places, false, true); });
+    const Change change(*this);
+    inFlight_.release(places, false, true);
 }
 
 bool Device::start(Operation& operation) {
@@ -82,7 +90,7 @@ bool Device::start(Operation& operation) {
 Enqueued Device::enqueue(Operation* planned, RequestQueue& requests, bool offer) {
     Readiness ready;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         if (state_ != State::kOpen) return Enqueued::kShut;
         if (planned != nullptr) planned_.push(planned);
         queue_.append(std::move(requests));
@@ -94,7 +102,8 @@ Enqueued Device::enqueue(Operation* planned, RequestQueue& requests, bool offer)
 }
 
 void Device::enqueueStarted(OperationQueue&& operations) {
-    change([&] { again_.append(std::move(operations)); });
+    const Change change(*this);
+    again_.append(std::move(operations));
 }
 
 void Device::wouldHaveBlocked(int64_t error) {
@@ -140,7 +149,7 @@ bool Device::finish(Completions& completions, Channel* mine, bool offer) {
     }
     Readiness ready;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         for (; given < kinds; ++given) inFlight_.release(places[given], true, true);
         again_.append(std::move(completions.again));
         retries_.append(std::move(completions.retries));
@@ -155,7 +164,7 @@ bool Device::finish(Completions& completions, Channel* mine, bool offer) {
 
 Duty Device::take(size_t freeSlots, Channel& mine, Batch& batch) {
     batch.clear();
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ready_ = false;
     if (state_ != State::kOpen) {
         if (canCancel()) {
@@ -163,7 +172,7 @@ Duty Device::take(size_t freeSlots, Channel& mine, Batch& batch) {
             return Duty::kCancel;
         }
         if (state_ == State::kClosed || !isOver()) return Duty::kNone;
-        state_ = State::kClosed;
+        become(State::kClosed);
         return Duty::kClose;
     }
     if (paused_ || !canStart()) return Duty::kNone;
@@ -194,7 +203,7 @@ Duty Device::take(size_t freeSlots, Channel& mine, Batch& batch) {
 bool Device::takeAll(size_t freeSlots, Channel& mine, Batch& batch) {
     batch.clear();
     if (leavesToWorkers()) return false;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (state_ != State::kOpen || paused_ || submitters_ > 0 || !canStart()) return false;
     fill(freeSlots, mine, batch);
     if (batch.count == 0 || hasQueued()) {
@@ -209,24 +218,24 @@ bool Device::takeAll(size_t freeSlots, Channel& mine, Batch& batch) {
 }
 
 void Device::endTurn(const Batch& batch, size_t submitted, Turn turn) {
-    change([&] {
-        putFirst(batch, submitted);
-        --submitters_;
-        if (turn == Turn::kBlocked) {
-            const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
-            if (tick >= slowUntil_) {
-                LOG(WARNING) << name_
-                             << ": the kernel blocked while it took I/O; a thread of its own "
-                                "submits for this device until that has stopped";
-            }
-            slowUntil_ = tick + kSlowTicks;
+    const Change change(*this);
+    putFirst(batch, submitted);
+    --submitters_;
+    if (turn == Turn::kBlocked) {
+        const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
+        if (tick >= slowUntil_) {
+            LOG(WARNING) << name_
+                         << ": the kernel blocked while it took I/O; a thread of its own submits "
+                            "for this device until that has stopped";
         }
-        if (turn == Turn::kPaused) paused_ = true;
-    });
+        slowUntil_ = tick + kSlowTicks;
+    }
+    if (turn == Turn::kPaused) paused_ = true;
 }
 
 void Device::resume() {
-    change([this] { paused_ = false; });
+    const Change change(*this);
+    paused_ = false;
 }
 
 void Device::writeEnded() noexcept {
@@ -234,30 +243,29 @@ void Device::writeEnded() noexcept {
     // stays; the pool stays until the thread has left.
     Dispatcher& dispatcher = dispatcher_;
     dispatcher.enter();
-    change([this] {
+    {
+        const Change change(*this);
         if (held_ == Held::kByWrite) held_ = Held::kNot;
-    });
+    }
     dispatcher.leave();
 }
 
 void Device::bounceFreed() {
-    change([this] {
-        if (held_ == Held::kByBounce) held_ = Held::kNot;
-    });
+    const Change change(*this);
+    if (held_ == Held::kByBounce) held_ = Held::kNot;
 }
 
 void Device::shut() {
-    change([this] {
-        if (state_ == State::kOpen) state_ = State::kShut;
-        // Who has just been taken from the list of those who wait will be told.
-        const bool forgotten = (held_ == Held::kByBounce && bounce_.forget(bounceAccount_)) ||
-                               (held_ == Held::kByWrite && guard_->forget(*this));
-        if (forgotten) held_ = Held::kNot;
-    });
+    const Change change(*this);
+    if (state_ == State::kOpen) become(State::kShut);
+    // Who has just been taken from the list of those who wait will be told.
+    const bool forgotten = (held_ == Held::kByBounce && bounce_.forget(bounceAccount_)) ||
+                           (held_ == Held::kByWrite && guard_->forget(*this));
+    if (forgotten) held_ = Held::kNot;
 }
 
 void Device::takeQueued(RequestQueue& requests, OperationQueue& operations) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     requests.append(std::move(queue_));
     requests.append(std::move(retries_));
     operations.append(std::move(again_));
@@ -266,24 +274,24 @@ void Device::takeQueued(RequestQueue& requests, OperationQueue& operations) {
 
 void Device::close() {
     std::shared_ptr<const UniqueFd> closing;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closing.swap(fd_);
 }
 
 IoDevice::Activity Device::activity() const {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return {inFlight_.count() + (hasQueued() ? 1U : 0U), ended_};
 }
 
 IoDevice::Sample Device::sample() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const InFlight::Age age = inFlight_.step();
     if (age.moved) ++ended_;
     return {{inFlight_.count() + (hasQueued() ? 1U : 0U), ended_}, age.oldest};
 }
 
 std::shared_ptr<const UniqueFd> Device::descriptor() const {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return fd_;
 }
 
@@ -340,11 +348,17 @@ void Device::fill(size_t freeSlots, Channel& mine, Batch& batch) {
     inFlight_.lock(hasQueued());
 }
 
+void Device::become(State next) {
+    assert((state_ == State::kOpen && next == State::kShut) ||
+           (state_ == State::kShut && next == State::kClosed));
+    state_ = next;
+}
+
 /// What has not been submitted of a batch comes first next time.
 void Device::putFirst(const Batch& batch, size_t from) {
     OperationQueue first;
     for (size_t i = from; i < batch.count; ++i) {
-        batch.operations[i]->state = OperationState::kStarted;
+        batch.operations[i]->takeBack();
         first.push(batch.operations[i]);
     }
     first.append(std::move(again_));

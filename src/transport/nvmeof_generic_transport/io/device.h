@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -18,6 +17,7 @@
 #include "operation.h"
 #include "planner.h"
 #include "request.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 #include "write_guard.h"
 
@@ -166,19 +166,19 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
 
     void writeEnded() noexcept override;
 
-    template <class Change>
-    void change(const Change& change);
-    void announce(Readiness ready);
-    Readiness evaluate();
-    bool hasQueued() const;
-    bool canStart() const;
-    bool canCancel() const;
-    bool isOver() const;
-    void fill(size_t freeSlots, Channel& mine, Batch& batch);
-    void putFirst(const Batch& batch, size_t from);
-    Operation* startNext(Channel& mine);
-    bool startLocked(Operation& operation);
-    void freeChunks(Operation& operation);
+    class Change;
+    void announce(Readiness ready) MC_EXCLUDES(mutex_);
+    Readiness evaluate() MC_REQUIRES(mutex_);
+    bool hasQueued() const MC_REQUIRES(mutex_);
+    bool canStart() const MC_REQUIRES(mutex_);
+    bool canCancel() const MC_REQUIRES(mutex_);
+    bool isOver() const MC_REQUIRES(mutex_);
+    void become(State next) MC_REQUIRES(mutex_);
+    void fill(size_t freeSlots, Channel& mine, Batch& batch) MC_REQUIRES(mutex_);
+    void putFirst(const Batch& batch, size_t from) MC_REQUIRES(mutex_);
+    Operation* startNext(Channel& mine) MC_REQUIRES(mutex_);
+    bool startLocked(Operation& operation) MC_REQUIRES(mutex_);
+    void freeChunks(Operation& operation) MC_EXCLUDES(mutex_);
 
     const std::string name_;
     const uint64_t size_;
@@ -197,22 +197,22 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     // What all threads that use the device write.
     alignas(64) InFlight inFlight_;
 
-    alignas(64) mutable std::mutex mutex_;
-    std::shared_ptr<const UniqueFd> fd_;
-    BounceAccount bounceAccount_;
-    OperationQueue again_;    // started, before everything else
-    OperationQueue planned_;  // not started
-    RequestQueue retries_;    // before the queue, and not joined
-    RequestQueue queue_;
-    uint64_t ended_ = 0;       // how often sample() has seen that something had
-    uint32_t submitters_ = 0;  // workers that have a turn
-    uint64_t turnTick_ = 0;    // when the last of them got it
-    uint64_t slowUntil_ = 0;   // tick
-    Held held_ = Held::kNot;   // the first of planned_ waits, and will be told
-    State state_ = State::kOpen;
-    bool starved_ = false;  // no memory for an operation
-    bool ready_ = false;    // announced, not taken yet
-    bool paused_ = false;
+    alignas(64) mutable Mutex mutex_;
+    std::shared_ptr<const UniqueFd> fd_ MC_GUARDED_BY(mutex_);
+    BounceAccount bounceAccount_;                   // the BouncePool's
+    OperationQueue again_ MC_GUARDED_BY(mutex_);    // started, before everything else
+    OperationQueue planned_ MC_GUARDED_BY(mutex_);  // not started
+    RequestQueue retries_ MC_GUARDED_BY(mutex_);    // before the queue, and not joined
+    RequestQueue queue_ MC_GUARDED_BY(mutex_);
+    uint64_t ended_ MC_GUARDED_BY(mutex_) = 0;  // how often sample() has seen that something had
+    uint32_t submitters_ MC_GUARDED_BY(mutex_) = 0;  // workers that have a turn
+    uint64_t turnTick_ MC_GUARDED_BY(mutex_) = 0;    // when the last of them got it
+    uint64_t slowUntil_ MC_GUARDED_BY(mutex_) = 0;   // tick
+    Held held_ MC_GUARDED_BY(mutex_) = Held::kNot;   // the first of planned_ waits, to be told
+    State state_ MC_GUARDED_BY(mutex_) = State::kOpen;
+    bool starved_ MC_GUARDED_BY(mutex_) = false;  // no memory for an operation
+    bool ready_ MC_GUARDED_BY(mutex_) = false;    // announced, not taken yet
+    bool paused_ MC_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
 #include "device.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -26,9 +25,9 @@ class DeviceRegistry {
     bool waitUntilEmpty(std::chrono::milliseconds time);
 
  private:
-    mutable std::mutex mutex_;
-    std::condition_variable empty_;
-    std::unordered_map<const Device*, std::shared_ptr<Device>> devices_;
+    mutable Mutex mutex_;
+    CondVar empty_;
+    std::unordered_map<const Device*, std::shared_ptr<Device>> devices_ MC_GUARDED_BY(mutex_);
 };
 
 }  // namespace mooncake::nvmeof_generic::io

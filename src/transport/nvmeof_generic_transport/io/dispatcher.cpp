@@ -8,7 +8,7 @@
 namespace mooncake::nvmeof_generic::io {
 
 void Dispatcher::add(Seat& seat) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     seats_.push_back(&seat);
 }
 
@@ -19,7 +19,7 @@ void Dispatcher::setStuck(Lane lane, uint32_t count) {
 void Dispatcher::push(Device& device, Lane lane) {
     Seat* sleeper = nullptr;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         append(device, lane);
         sleeper = sleeperFor(lane);
         if (sleeper != nullptr) noteAwake(*sleeper);
@@ -28,7 +28,7 @@ void Dispatcher::push(Device& device, Lane lane) {
 }
 
 Dispatcher::Seat* Dispatcher::offer(Device& device) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Seat* sleeper = sleeperFor(Lane::kCommon);
     if (sleeper == nullptr) append(device, Lane::kCommon);
     return sleeper;
@@ -36,7 +36,7 @@ Dispatcher::Seat* Dispatcher::offer(Device& device) {
 
 Device* Dispatcher::pop(const Seat& seat) {
     if (!hasReady(seat)) return nullptr;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const size_t i = index(seat.lane);
     Device* device = head_[i];
     if (device != nullptr) {
@@ -48,7 +48,7 @@ Device* Dispatcher::pop(const Seat& seat) {
 }
 
 bool Dispatcher::sleep(Seat& seat) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stopping()) return false;
     if (head_[index(seat.lane)] != nullptr && works(seat)) return false;
     seat.asleep.store(true, std::memory_order_relaxed);
@@ -57,14 +57,14 @@ bool Dispatcher::sleep(Seat& seat) {
 
 void Dispatcher::wakeUp(Seat& seat) {
     if (!seat.asleep.load(std::memory_order_relaxed)) return;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (seat.asleep.load(std::memory_order_relaxed)) noteAwake(seat);
 }
 
 void Dispatcher::setActive(uint32_t count) {
     Seat* sleeper = nullptr;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         conditions_.activeWorkers.store(count, std::memory_order_relaxed);
         for (Seat* seat : seats_) {
             const bool last = seat->lane == Lane::kCommon && works(*seat);
@@ -79,7 +79,7 @@ void Dispatcher::rouse() {
     for (int i = 0; i < kLanes; ++i) {
         Seat* sleeper = nullptr;
         {
-            std::lock_guard lock(mutex_);
+            const MutexLock lock(mutex_);
             if (head_[i] == nullptr) continue;
             for (Seat* seat : seats_) {
                 if (seat->lane == static_cast<Lane>(i) && works(*seat) &&
@@ -97,41 +97,41 @@ void Dispatcher::rouse() {
 void Dispatcher::stop() {
     std::vector<Seat*> seats;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         stopping_.store(true, std::memory_order_release);
         monitorParked_.store(false, std::memory_order_relaxed);
         seats = seats_;
     }
-    activity_.notify_all();
+    activity_.notifyAll();
     for (Seat* seat : seats) {
         while (aio_.wake(seat->channel.context().context) != 0) std::this_thread::yield();
     }
 }
 
 bool Dispatcher::isQuiet(uint64_t seen) const {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return isQuietLocked(seen);
 }
 
 void Dispatcher::waitForActivity(uint64_t seen, const std::function<bool()>& callersIdle) {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!isQuietLocked(seen) || stopping()) return;
     // One of the two sees the other: this one the I/O, or the caller that nobody looks after it.
     monitorParked_.store(true, std::memory_order_seq_cst);
     if (!callersIdle()) monitorParked_.store(false, std::memory_order_relaxed);
-    activity_.wait(lock, [this] { return !monitorParked_.load(std::memory_order_relaxed); });
+    while (monitorParked_.load(std::memory_order_relaxed)) activity_.wait(mutex_);
 }
 
 void Dispatcher::noteCaller() {
     if (!monitorParked_.load(std::memory_order_seq_cst)) return;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     unparkMonitor();
 }
 
 void Dispatcher::unparkMonitor() {
     if (!monitorParked_.load(std::memory_order_relaxed)) return;
     monitorParked_.store(false, std::memory_order_relaxed);
-    activity_.notify_all();
+    activity_.notifyAll();
 }
 
 void Dispatcher::append(Device& device, Lane lane) {
@@ -149,8 +149,10 @@ bool Dispatcher::isQuietLocked(uint64_t seen) const {
 }
 
 void Dispatcher::waitFor(std::chrono::milliseconds time) {
-    std::unique_lock lock(mutex_);
-    activity_.wait_for(lock, time, [this] { return stopping(); });
+    const auto until = std::chrono::steady_clock::now() + time;
+    const MutexLock lock(mutex_);
+    while (!stopping() && activity_.waitUntil(mutex_, until)) {
+    }
 }
 
 /// The first worker to wake for a lane, or null while one is awake.
@@ -175,7 +177,7 @@ void Dispatcher::wake(Seat* seat) {
     // The context keeps room for this one (openContext()): only a kernel short of memory refuses.
     // Then the monitor wakes the worker a little later (rouse()).
     if (aio_.wake(seat->channel.context().context) == 0) return;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     seat->asleep.store(true, std::memory_order_relaxed);
 }
 

@@ -5,16 +5,15 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <vector>
 
 #include "aio_syscalls.h"
 #include "channel.h"
 #include "conditions.h"
 #include "device.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -109,26 +108,26 @@ class Dispatcher {
         return !seat.stuck.load(std::memory_order_relaxed) &&
                seat.index < wanted + stuck_[index(seat.lane)].load(std::memory_order_relaxed);
     }
-    void append(Device& device, Lane lane);
-    bool isQuietLocked(uint64_t seen) const;
-    Seat* sleeperFor(Lane lane);
-    void noteAwake(Seat& seat);
-    void unparkMonitor();
+    void append(Device& device, Lane lane) MC_REQUIRES(mutex_);
+    bool isQuietLocked(uint64_t seen) const MC_REQUIRES(mutex_);
+    Seat* sleeperFor(Lane lane) MC_REQUIRES(mutex_);
+    void noteAwake(Seat& seat) MC_REQUIRES(mutex_);
+    void unparkMonitor() MC_REQUIRES(mutex_);
     void wake(Seat* seat);
 
     AioSyscalls& aio_;
     Conditions& conditions_;
-    mutable std::mutex mutex_;
-    std::array<Device*, kLanes> head_{};
-    std::array<Device*, kLanes> tail_{};
+    mutable Mutex mutex_;
+    std::array<Device*, kLanes> head_ MC_GUARDED_BY(mutex_){};
+    std::array<Device*, kLanes> tail_ MC_GUARDED_BY(mutex_){};
     std::array<std::atomic<uint32_t>, kLanes> readyCount_{};
     std::array<std::atomic<uint32_t>, kLanes> stuck_{};
-    std::vector<Seat*> seats_;
+    std::vector<Seat*> seats_ MC_GUARDED_BY(mutex_);
     std::atomic<uint64_t> wakeUps_{0};
     std::atomic<uint32_t> visitors_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> monitorParked_{false};  // changed under the mutex
-    std::condition_variable activity_;
+    CondVar activity_;
 };
 
 }  // namespace mooncake::nvmeof_generic::io

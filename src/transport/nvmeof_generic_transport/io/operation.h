@@ -72,6 +72,11 @@ struct Operation {
         static_cast<void>(from);
         state = to;
     }
+    /// The kernel has not taken it.
+    void takeBack() {
+        assert(state != OperationState::kPlanned);
+        state = OperationState::kStarted;
+    }
     /// As a fresh one, but for the memory that it keeps.
     void clear() {
         done = 0;

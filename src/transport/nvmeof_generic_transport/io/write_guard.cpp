@@ -6,7 +6,7 @@
 namespace mooncake::nvmeof_generic::io {
 
 bool WriteGuard::begin(Operation& write, Waiter* waiter) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (isInTheWay(write)) {
         if (waiter != nullptr && !std::exchange(waiter->waiting_, true)) {
             waiter->next_ = std::exchange(waiters_, waiter);
@@ -24,7 +24,7 @@ bool WriteGuard::begin(Operation& write, Waiter* waiter) {
 void WriteGuard::end(Operation& write) {
     Waiter* told = nullptr;
     {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         (write.previousWrite != nullptr ? write.previousWrite->nextWrite : writes_) =
             write.nextWrite;
         if (write.nextWrite != nullptr) write.nextWrite->previousWrite = write.previousWrite;
@@ -40,7 +40,7 @@ void WriteGuard::end(Operation& write) {
 }
 
 bool WriteGuard::forget(Waiter& waiter) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!waiter.waiting_) return false;
     Waiter** link = &waiters_;
     while (*link != &waiter) link = &(*link)->next_;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 
 #include "operation.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -50,12 +50,12 @@ class WriteGuard {
     bool forget(Waiter& waiter);
 
  private:
-    bool isInTheWay(const Operation& write) const;
+    bool isInTheWay(const Operation& write) const MC_REQUIRES(mutex_);
 
-    std::mutex mutex_;
-    Operation* writes_ = nullptr;  // in flight
-    uint32_t merges_ = 0;          // of them
-    Waiter* waiters_ = nullptr;
+    Mutex mutex_;
+    Operation* writes_ MC_GUARDED_BY(mutex_) = nullptr;  // in flight
+    uint32_t merges_ MC_GUARDED_BY(mutex_) = 0;          // of them
+    Waiter* waiters_ MC_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace mooncake::nvmeof_generic::io
