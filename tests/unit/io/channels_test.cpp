@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads beside each other: each has a channel of its own, and is woken by its own requests.
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
@@ -75,6 +77,41 @@ TEST_F(ChannelsTest, TwoPoolsOfOneThread) {
         EXPECT_TRUE(first->wait(1h));
         EXPECT_TRUE(pool_->wait(1h));
     }
+}
+
+// Nor does what a thread has found out for one: a program that ignores SIGPIPE may change its mind.
+TEST_F(ChannelsTest, EachPoolKeepsSigpipeFromTheProgram) {
+    static std::atomic<int> came{0};
+    const auto handler = [](int) { ++came; };
+    for (int round = 0; round < 20; ++round) {
+        signal(SIGPIPE, SIG_IGN);
+        aio_ = std::make_shared<FakeAio>();
+        makePolled();
+        const auto first = std::move(pool_);
+        const auto firstAio = std::exchange(aio_, std::make_shared<FakeAio>());
+        aio_->onNowait = [](const std::vector<FakeAio::Io>& asked) {
+            EXPECT_EQ(pthread_kill(pthread_self(), SIGPIPE), 0);
+            return static_cast<int>(asked.size());
+        };
+        make();
+        pool_->enablePolling();
+        auto recorder = std::make_shared<Recorder>(1);
+        const auto device =
+            first->addDevice({openFor(*first, file_.path()), file_.path(), kSize, kBlock, recorder})
+                .take();
+        auto others = std::make_shared<Recorder>(1);
+        const auto other = add(file_, others);
+        Memory memory(2 * kBlock);
+        const IoRequest here{IoOp::kRead, memory.data(), 0, kBlock, recorder->context(0)};
+        first->submit(device, &here, 1);
+        while (!recorder->ended(0)) first->poll();
+        signal(SIGPIPE, handler);
+        submit(other, readOf(*others, memory, 0));
+        while (!others->ended(0)) pool_->poll();
+        pool_.reset();
+    }
+    signal(SIGPIPE, SIG_DFL);
+    EXPECT_EQ(came, 0);
 }
 
 // Each thread sleeps until its own request ends, however many there are.

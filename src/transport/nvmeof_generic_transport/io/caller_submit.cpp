@@ -21,18 +21,6 @@ constexpr uint32_t kEntries = 512;
 constexpr uint32_t kFewEntries = 128;
 constexpr uint16_t kChannelsWithMany = 32;
 
-/// NoBrokenPipe::isNeeded(), asked once in a round of the monitor: a program seldom changes its
-/// mind, and the system call costs a tenth of what a small I/O costs in this library.
-bool brokenPipeMatters(uint64_t tick) {
-    struct Answer {
-        uint64_t tick = 0;
-        bool needed = true;
-    };
-    thread_local constinit Answer last;
-    if (last.tick != tick) last = {tick, NoBrokenPipe::isNeeded()};
-    return last.needed;
-}
-
 /// Gives a submission back when the call is over.
 struct Lending {
     explicit Lending(Channel* of)
@@ -63,7 +51,7 @@ class CallerSubmit::Call {
 
     void add(const IoItem* items, size_t count);
     void flush() {
-        if (submission_ != nullptr) parent_.flush(mine_->context(), true, *submission_);
+        if (submission_ != nullptr) parent_.flush(*mine_, mine_->context(), *submission_);
     }
 
  private:
@@ -220,7 +208,7 @@ void CallerSubmit::serve(Device& device, Channel& mine) {
         !device.takeAll(context->freeSlots(), mine, lending.submission->batch)) {
         return dispatcher_.push(device, Lane::kCommon);
     }
-    flush(*context, context == &mine.context(), *lending.submission);
+    flush(mine, *context, *lending.submission);
     // What the kernel has not taken is in the backlog already.
     device.endTurn({}, 0, Turn::kWell);
 }
@@ -231,8 +219,9 @@ bool CallerSubmit::comesBack(const Channel* mine) const {
 
 /// Hands the batch to the kernel; what it does not take goes to the workers, who find out what is
 /// wrong with it. The batch is empty then.
-/// @param owner  whether the context is the calling thread's
-void CallerSubmit::flush(AioContext& context, bool owner, Submission& submission) {
+/// @param context  the calling thread's own, or a sleeping worker's
+void CallerSubmit::flush(Channel& mine, AioContext& context, Submission& submission) {
+    const bool owner = &context == &mine.context();
     Batch& batch = submission.batch;
     const size_t count = batch.count;
     if (count == 0) return;
@@ -242,7 +231,7 @@ void CallerSubmit::flush(AioContext& context, bool owner, Submission& submission
             Device& device = *batch.operations[i]->device;
             OperationQueue started;
             for (; i < to && batch.operations[i]->device == &device; ++i) {
-                batch.operations[i]->state = OperationState::kStarted;
+                batch.operations[i]->takeBack();
                 started.push(batch.operations[i]);
             }
             device.enqueueStarted(std::move(started));
@@ -251,7 +240,7 @@ void CallerSubmit::flush(AioContext& context, bool owner, Submission& submission
     size_t at = 0;
     {
         const NoBrokenPipe guard(
-            brokenPipeMatters(conditions_.tick.load(std::memory_order_relaxed)));
+            mine.brokenPipeMatters(conditions_.tick.load(std::memory_order_relaxed)));
         while (at < count) {
             const auto left = static_cast<uint32_t>(count - at);
             // Sequentially consistent: see Dispatcher::noteCaller().

@@ -54,7 +54,7 @@ class CallerSubmit final : public DeviceServer {
 
     bool isSmall(const IoItem* items, size_t count) const;
     bool comesBack(const Channel* mine) const;
-    void flush(AioContext& context, bool owner, Submission& submission);
+    void flush(Channel& mine, AioContext& context, Submission& submission);
 
     AioSyscalls& aio_;
     const Conditions& conditions_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channel.h"
 
+#include "transport/nvmeof_generic_transport/common/signals.h"
+
 namespace mooncake::nvmeof_generic::io {
 
 Result<> Channel::tryOpen(AioSyscalls& aio, uint32_t entries) {
@@ -17,6 +19,14 @@ bool Channel::open(AioSyscalls& aio, uint32_t entries) {
 
 void Channel::close(AioSyscalls& aio) {
     if (open_.exchange(false)) aio.destroy(context_.context);
+}
+
+bool Channel::brokenPipeMatters(uint64_t tick) {
+    if (pipeTick_ != tick) {
+        pipeTick_ = tick;
+        pipeMatters_ = NoBrokenPipe::isNeeded();
+    }
+    return pipeMatters_;
 }
 
 void Channel::noteEndedElsewhere(AioSyscalls& aio) {

@@ -10,6 +10,7 @@
 #include "aio_syscalls.h"
 #include "channel_memory.h"
 #include "control_blocks.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -19,8 +20,8 @@ namespace mooncake::nvmeof_generic::io {
 ///
 /// "Owner" is the thread that the channel belongs to at the moment. Members without another word
 /// are the owner's. Whoever reaps, be it the owner or another thread because the owner does not
-/// come back, first gets the right to: tryReap().
-class alignas(64) Channel {
+/// come back, first gets the right to: tryReap(). To clang's analysis the channel is that right.
+class MC_CAPABILITY("right to reap") alignas(64) Channel {
  public:
     Channel(uint16_t number, bool workers) : number_(number), workers_(workers) {}
     Channel(const Channel&) = delete;
@@ -54,8 +55,10 @@ class alignas(64) Channel {
     void giveBackSubmission() { lent_ = false; }
 
     // Who reaps. Thread-safe.
-    bool tryReap() { return !reaping_.exchange(true, std::memory_order_acquire); }
-    void endReap() { reaping_.store(false, std::memory_order_release); }
+    bool tryReap() MC_TRY_ACQUIRE(true) {
+        return !reaping_.exchange(true, std::memory_order_acquire);
+    }
+    void endReap() MC_RELEASE() { reaping_.store(false, std::memory_order_release); }
 
     // Whether the owner comes back for what has ended. Thread-safe.
     /// The owner has come.
@@ -73,6 +76,11 @@ class alignas(64) Channel {
     /// The owner has left something lying: workers are to do what it submits, until it comes back.
     void handOver() { handedOver_.store(true, std::memory_order_relaxed); }
     bool isHandedOver() const { return handedOver_.load(std::memory_order_relaxed); }
+
+    /// Whether a submission has to keep SIGPIPE from the owner: NoBrokenPipe::isNeeded(), asked
+    /// once in a round of the monitor, since a program seldom changes its mind, and the system call
+    /// costs a tenth of what a small I/O costs in this library.
+    bool brokenPipeMatters(uint64_t tick);
 
     /// Gives the channel to another owner. Under the mutex of Channels.
     void giveTo(const void* newOwner) {
@@ -96,9 +104,9 @@ class alignas(64) Channel {
         seen_ = ended;
         return news;
     }
-    /// Sleeps until something of the context has completed, or noteEndedElsewhere(). With the right
-    /// to reap. @return as AioSyscalls::wait()
-    int sleep(AioSyscalls& aio, long most, io_event* events, timespec* limit);
+    /// Sleeps until something of the context has completed, or noteEndedElsewhere().
+    /// @return as AioSyscalls::wait()
+    int sleep(AioSyscalls& aio, long most, io_event* events, timespec* limit) MC_REQUIRES(this);
 
     // For Channels: whose it is; changed under its mutex.
     std::atomic<const void*> owner{nullptr};
@@ -113,6 +121,8 @@ class alignas(64) Channel {
     const bool workers_;
     bool lent_ = false;
     bool refused_ = false;
+    bool pipeMatters_ = true;
+    uint64_t pipeTick_ = 0;  // when that was asked
     std::atomic<bool> open_{false};
     std::atomic<bool> handedOver_{false};
     std::atomic<uint64_t> attended_{0};
