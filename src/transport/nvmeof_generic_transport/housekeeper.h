@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
 #include "transport/nvmeof_generic_transport/common/thread.h"
+#include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -19,16 +19,17 @@ namespace mooncake::nvmeof_generic {
 class Housekeeper {
  public:
     using Clock = std::chrono::steady_clock;
-    /// Does what is due. @return when it wants to be called next; time_point::max(): when asked
+    /// Does what is due. @return when it wants to be called next; time_point::max(): when asked.
+    /// Where it throws std::bad_alloc it is called again a little later.
     using Work = std::function<Clock::time_point(Clock::time_point now)>;
 
     explicit Housekeeper(Work work) : work_(std::move(work)) {}
     ~Housekeeper() {
         {
-            std::lock_guard lock(mutex_);
+            const MutexLock lock(mutex_);
             stopping_ = true;
         }
-        wake_.notify_one();
+        wake_.notifyOne();
         if (thread_.joinable()) thread_.join();
     }
     Housekeeper(const Housekeeper&) = delete;
@@ -46,39 +47,48 @@ class Housekeeper {
     /// what is planned.
     void callAt(Clock::time_point when) {
         {
-            std::lock_guard lock(mutex_);
+            const MutexLock lock(mutex_);
             if (when >= next_) return;
             next_ = when;
         }
-        wake_.notify_one();
+        wake_.notifyOne();
     }
 
  private:
+    static constexpr std::chrono::milliseconds kWithoutMemory{20};
+
     void run() {
-        std::unique_lock lock(mutex_);
+        const MutexLock lock(mutex_);
         while (!stopping_) {
             const auto now = Clock::now();
             if (next_ > now) {
                 if (next_ == Clock::time_point::max()) {
-                    wake_.wait(lock);
+                    wake_.wait(mutex_);
                 } else {
-                    wake_.wait_until(lock, next_);
+                    wake_.waitUntil(mutex_, next_);
                 }
                 continue;
             }
             next_ = Clock::time_point::max();
-            lock.unlock();
-            const auto wanted = work_(now);
-            lock.lock();
+            const auto wanted = doWork(now);
             next_ = std::min(next_, wanted);
         }
     }
 
+    Clock::time_point doWork(Clock::time_point now) MC_REQUIRES(mutex_) {
+        const MutexUnlock unlock(mutex_);
+        try {
+            return work_(now);
+        } catch (const std::bad_alloc&) {
+            return now + kWithoutMemory;
+        }
+    }
+
     const Work work_;
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    bool stopping_ = false;
-    Clock::time_point next_ = Clock::time_point::max();
+    Mutex mutex_;
+    CondVar wake_;
+    bool stopping_ MC_GUARDED_BY(mutex_) = false;
+    Clock::time_point next_ MC_GUARDED_BY(mutex_) = Clock::time_point::max();
     std::thread thread_;
 };
 

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -65,6 +67,24 @@ TEST(Housekeeper, AnEarlierTimeComesFirst) {
     housekeeper.callAt(Clock::now() + 2h);
     housekeeper.callAt(Clock::now());
     EXPECT_TRUE(calls.reach(2));
+}
+
+// Nobody else ends what is late.
+TEST(Housekeeper, WithoutMemoryItTriesAgain) {
+    Calls calls;
+    std::atomic<bool> memory{false};
+    Housekeeper housekeeper([&, work = calls.work()](Clock::time_point now) {
+        const auto next = work(now);
+        if (!memory) throw std::bad_alloc();
+        return next;
+    });
+    ASSERT_TRUE(housekeeper.start().ok());
+    housekeeper.callAt(Clock::now());
+    ASSERT_TRUE(calls.reach(3));
+    memory = true;
+    const int before = calls.count();
+    housekeeper.callAt(Clock::now());
+    EXPECT_TRUE(calls.reach(before + 1));
 }
 
 TEST(Housekeeper, EndsWhileItSleeps) {

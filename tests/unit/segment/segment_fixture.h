@@ -311,6 +311,7 @@ class RemoteSegmentTest : public ::testing::Test, protected RequestOwner {
             return known ? known->keepHouse(now) : Time::max();
         });
         ASSERT_TRUE(housekeeper->start().ok());
+        expiries.reserve(1 << 16);
         context.callAt = [this](Time when) {
             {
                 std::lock_guard lock(mutex);

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <cerrno>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -22,6 +24,8 @@ Result<std::thread> startThread(const std::string& name, std::function<void()> b
                          "raise the limit of threads that is reached: pids.max of the cgroup "
                          "(TasksMax of a systemd unit, --pids-limit of a container), ulimit -u, "
                          "or kernel.threads-max");
+    } catch (const std::bad_alloc&) {
+        return Error{ENOMEM, {}};
     }
 }
 

@@ -12,7 +12,7 @@ namespace mooncake::nvmeof_generic {
 /// Starts a thread that receives no signals: they are for the threads of the program. Never throws
 /// for want of a thread, which std::thread does.
 /// @param name  for debuggers, 15 characters at most
-/// @return EAGAIN, or what pthread_create says, with the limits that may be reached
+/// @return EAGAIN, or what pthread_create says, with the limits that may be reached; ENOMEM
 Result<std::thread> startThread(const std::string& name, std::function<void()> body);
 
 }  // namespace mooncake::nvmeof_generic

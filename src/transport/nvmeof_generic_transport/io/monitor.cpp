@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <utility>
+#include <new>
 
 #include "transport/nvmeof_generic_transport/common/thread.h"
 
@@ -57,9 +57,13 @@ void Monitor::run() {
         dispatcher.waitFor(length);
         conditions_.tick.fetch_add(1, std::memory_order_relaxed);
         const auto swept = services_.progress.sweep();
-        lookForStuck(Lane::kCommon);
-        lookForStuck(Lane::kSlow);
-        adjustActive();
+        try {
+            lookForStuck(Lane::kCommon);
+            lookForStuck(Lane::kSlow);
+            adjustActive();
+        } catch (const std::bad_alloc&) {
+            // It goes on with the workers that there are.
+        }
         dispatcher.rouse();
 
         length = swept == Progress::Sweep::kIdle ? tuning_.tick : tuning_.shortTick;
@@ -131,10 +135,10 @@ Result<> Monitor::make(Lane which, uint32_t entries) {
     if (spare_ == nullptr) spare_ = services_.channels.add();
     if (spare_ == nullptr) return makeError(ENOMEM, "a channel for an I/O worker");
     if (Result<> opened = spare_->tryOpen(services_.aio, entries); !opened.ok()) return opened;
-    Channel& channel = *std::exchange(spare_, nullptr);
     Lanes& workers = lane(which);
-    workers.push_back({std::make_unique<Worker>(services_, channel, which,
-                                                static_cast<uint32_t>(workers.size()))});
+    const auto index = static_cast<uint32_t>(workers.size());
+    workers.push_back({std::make_unique<Worker>(services_, *spare_, which, index)});
+    spare_ = nullptr;
     return {};
 }
 
