@@ -201,6 +201,7 @@ int FakeAio::wait(io_context_t handle, long most, io_event* events, timespec* li
 }
 
 int FakeAio::wake(io_context_t handle) {
+    if (const int error = onWake ? onWake() : 0; error != 0) return error;
     std::lock_guard lock(mutex_);
     ++wakes_;
     auto& context = *reinterpret_cast<Context*>(handle);

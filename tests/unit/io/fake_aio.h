@@ -47,6 +47,8 @@ class FakeAio : public AioSyscalls {
     std::function<bool(const Io&)> isHeld;
     /// @return 0 or -errno
     std::function<int(unsigned entries)> onSetup;
+    /// Before a wake(). @return 0 or -errno, with which nobody is woken
+    std::function<int()> onWake;
 
     /// Completes what is held and has the descriptor (-1: any), and holds it no longer.
     void release(int fd = -1);

@@ -118,6 +118,22 @@ TEST_F(PoolLimits, AContextKeepsAPlaceForWaking) {
     for (const auto& recorder : recorders) ASSERT_TRUE(recorder->waitForAll());
 }
 
+// The kernel may be short of memory when a worker is to be woken.
+TEST_F(PoolLimits, AWorkerThatCannotBeWokenIsWokenLater) {
+    const auto failures = std::make_shared<std::atomic<int>>(0);
+    aio_->onWake = [failures] { return failures->fetch_sub(1) > 0 ? -EAGAIN : 0; };
+    make();
+    constexpr size_t kCount = 20;  // more than a thread submits itself
+    auto recorder = std::make_shared<Recorder>(kCount);
+    const auto device = add(file_, recorder);
+    Memory memory(kCount * kBlock);
+    ASSERT_TRUE(aio_->waitUntil([&] { return aio_->resting() == 1; }));
+    *failures = 5;
+    readBlocks(device, *recorder, memory, kCount, 2);
+    EXPECT_TRUE(recorder->waitForAll());
+    EXPECT_LE(*failures, 0);
+}
+
 // ... and what the kernel does not take uses none of them.
 TEST_F(PoolLimits, WhatIsNotTakenLeavesItsPlace) {
     std::atomic<bool> partly{true};
