@@ -2,10 +2,12 @@
 // The transport by itself, on local files instead of nvmet and NVMe-oF.
 #include "transport/nvmeof_generic_transport/nvmeof_transport.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +15,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "memory_storage.h"
@@ -21,6 +24,10 @@ namespace {
 
 // Allocations of this thread that succeed before one fails; below 0: none fails.
 thread_local int allocationsLeft = -1;
+
+// A file system that hangs in rename(), for all threads but the first one.
+std::atomic<bool> renameHangs{false};
+std::atomic<int> hung{0};
 
 void* allocate(std::size_t size, std::size_t alignment) {
     if (allocationsLeft >= 0 && allocationsLeft-- == 0) return nullptr;
@@ -54,6 +61,14 @@ void operator delete(void* memory, std::align_val_t) noexcept {
 }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
     std::free(memory);
+}
+
+int rename(const char* from, const char* to) noexcept {
+    if (renameHangs && gettid() != getpid()) {
+        ++hung;
+        renameHangs.wait(true);
+    }
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 namespace mooncake {
@@ -155,6 +170,55 @@ TEST_F(TransportTest, AFailedTaskHasTransferredNothing) {
     const auto status = run(request(Transport::TransferRequest::READ, memory.data(), 0, kFileSize));
     EXPECT_EQ(status.s, Transport::FAILED);
     EXPECT_EQ(status.transferred_bytes, 0u);
+}
+
+// Requests whose segment does not answer end in time although the counters cannot be written.
+TEST(TransportStatsFile, HoldsNobodyUp) {
+    const std::string file =
+        ::testing::TempDir() + "/transport_stats_file." + std::to_string(getpid());
+    setenv("MC_NVMEOF_GENERIC_STATS_FILE", file.c_str(), 1);
+    setenv("MC_NVMEOF_GENERIC_STATS_INTERVAL", "1", 1);
+    setenv("MC_NVMEOF_GENERIC_LOCAL_ACCESS", "nvmeof", 1);
+    setenv("MC_NVMEOF_GENERIC_CONNECT_TIMEOUT", "1", 1);
+    setenv("LOCAL_TRANSPORT_NETWORK", "down", 1);
+    renameHangs = true;
+    {
+        auto metadata = std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>());
+        OpenTransport transport;
+        std::string name = "node";
+        char address[] = "trtype=tcp adrfam=ipv4 traddr=127.0.0.1 trsvcid=4420";
+        void* args[] = {address};
+        ASSERT_EQ(transport.installWithArgs(name, metadata, args), 0);
+        const auto limit = std::chrono::steady_clock::now() + kLimit;
+        while (hung == 0) {
+            ASSERT_LT(std::chrono::steady_clock::now(), limit) << "the counters are not written";
+            std::this_thread::sleep_for(1ms);
+        }
+        char byte = 0;
+        Transport::TransferRequest request{};
+        request.opcode = Transport::TransferRequest::READ;
+        request.source = &byte;
+        request.length = 1;
+        request.file_id = 1;
+        const auto batch = transport.allocateBatchID(1);
+        ASSERT_TRUE(transport.submitTransfer(batch, {request}).ok());
+        Transport::TransferStatus status{};
+        do {
+            ASSERT_TRUE(transport.getTransferStatus(batch, 0, status).ok());
+            std::this_thread::sleep_for(1ms);
+        } while (status.s == Transport::WAITING && std::chrono::steady_clock::now() < limit);
+        EXPECT_EQ(status.s, Transport::FAILED);
+        EXPECT_EQ(hung, 1);
+        renameHangs = false;
+        renameHangs.notify_all();
+        EXPECT_TRUE(transport.freeBatchID(batch).ok());
+    }
+    for (const char* variable : {"MC_NVMEOF_GENERIC_STATS_FILE", "MC_NVMEOF_GENERIC_STATS_INTERVAL",
+                                 "MC_NVMEOF_GENERIC_LOCAL_ACCESS",
+                                 "MC_NVMEOF_GENERIC_CONNECT_TIMEOUT", "LOCAL_TRANSPORT_NETWORK"}) {
+        unsetenv(variable);
+    }
+    std::filesystem::remove(file);
 }
 
 // Wherever memory ends in the middle of a call: all of it is submitted, or nothing.
