@@ -10,7 +10,7 @@
 #include <set>
 #include <utility>
 
-#include "target/endpoint.h"
+#include "transport/nvmeof_generic_transport/target/endpoint.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

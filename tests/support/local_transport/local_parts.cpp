@@ -3,7 +3,8 @@
 // opened directly. Everything between the engine's interface and io_submit is the real thing, so
 // that it can be measured against fio on the very same file. One process only (loopback), or those
 // that have the same folder in MC_LOCAL_TRANSPORT_FOLDER; what one of them exported stays there
-// when it is killed.
+// when it is killed. With LOCAL_TRANSPORT_NETWORK=down in the environment nobody gets a connection;
+// a target opens its own files all the same.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "transport/nvmeof_generic_transport/common/nqn.h"
@@ -25,9 +27,15 @@ namespace {
 
 constexpr uint32_t kBlockSize = 4096;
 
-// The files of this process's targets, by subsystem NQN and nsid.
+struct ServedFile {
+    std::string path;
+    uint64_t size;
+    bool readOnly;
+};
+
+// Those of this process's targets, by subsystem NQN and nsid.
 std::mutex registryMutex;
-std::map<std::pair<std::string, uint32_t>, std::string> registry;
+std::map<std::pair<std::string, uint32_t>, ServedFile> registry;
 
 // Where other processes find a file, empty without a folder that they share.
 std::string linkTo(const std::string& nqn, uint32_t nsid) {
@@ -44,7 +52,7 @@ std::string pathOf(const std::string& nqn, uint32_t nsid) {
     {
         const std::lock_guard lock(registryMutex);
         const auto found = registry.find({nqn, nsid});
-        if (found != registry.end()) return found->second;
+        if (found != registry.end()) return found->second.path;
     }
     return linkTo(nqn, nsid);
 }
@@ -61,13 +69,13 @@ class LocalTarget final : public Target {
                                  const FileRules& rules) override {
         const UniqueFd file(open(path.c_str(), (rules.readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC));
         if (!file.valid()) return makeError(errno, "open " + path);
+        const uint64_t whole = size / kBlockSize * kBlockSize;
         const std::lock_guard lock(registryMutex);
-        registry[{nqn_, nsid}] = path;
+        registry[{nqn_, nsid}] = {path, whole, rules.readOnly};
         if (const std::string link = linkTo(nqn_, nsid); !link.empty()) {
             if (symlink(path.c_str(), link.c_str()) != 0) return makeError(errno, "link " + link);
         }
-        sizes_[nsid] = size / kBlockSize * kBlockSize;
-        return ExportedFile{nsid, path, sizes_[nsid], kBlockSize, ""};
+        return ExportedFile{nsid, path, whole, kBlockSize, ""};
     }
     void cutOff() override {}
 
@@ -75,14 +83,16 @@ class LocalTarget final : public Target {
         const std::lock_guard lock(registryMutex);
         registry.erase({nqn_, nsid});
         if (const std::string link = linkTo(nqn_, nsid); !link.empty()) unlink(link.c_str());
-        sizes_.erase(nsid);
         return {};
     }
     TargetCounts counts() override {
         const std::lock_guard lock(registryMutex);
         TargetCounts counts;
-        counts.files = sizes_.size();
-        for (const auto& [nsid, size] : sizes_) counts.bytes += size;
+        for (const auto& [where, file] : registry) {
+            if (where.first != nqn_) continue;
+            ++counts.files;
+            counts.bytes += file.size;
+        }
         counts.anyHost = true;
         return counts;
     }
@@ -93,10 +103,20 @@ class LocalTarget final : public Target {
         return registry.contains({nqn_, nsid});
     }
 
+    Result<LocalFile> openLocally(uint32_t nsid, int openFlags) override {
+        const std::lock_guard lock(registryMutex);
+        const auto found = registry.find({nqn_, nsid});
+        if (found == registry.end()) return makeError(ENOENT, "no such file");
+        const auto& [path, size, readOnly] = found->second;
+        const int access = readOnly ? O_RDONLY : O_RDWR;
+        UniqueFd file(open(path.c_str(), access | O_CLOEXEC | openFlags));
+        if (!file.valid()) return makeError(errno, "open " + path);
+        return LocalFile{std::move(file), path, size, kBlockSize, readOnly};
+    }
+
  private:
     const std::string nqn_;
     const TransportAddress address_;
-    std::map<uint32_t, uint64_t> sizes_;  // under registryMutex
 };
 
 class LocalConnection final : public Connection {
@@ -117,6 +137,10 @@ class LocalInitiator final : public Initiator {
  public:
     Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
                                                 const std::string& subsystemNqn) override {
+        const char* network = std::getenv("LOCAL_TRANSPORT_NETWORK");
+        if (network != nullptr && std::string_view(network) == "down") {
+            return makeError(ECONNREFUSED, "the network is down");
+        }
         const std::lock_guard lock(mutex_);
         std::weak_ptr<Connection>& known = connections_[subsystemNqn];
         // Another one would mean to a segment that the first is lost, and its open files with it.

@@ -68,6 +68,13 @@ TEST_F(UnalignedWritesTest, ByTwoNamesOfOneNode) {
     EXPECT_EQ(lost({node, segment}, {node, other}), 0U);
 }
 
+// One opens the file directly, the other by the network.
+TEST_F(UnalignedWritesTest, ByTheNodeThatHasTheFileAndByAnother) {
+    Node other;
+    EXPECT_EQ(lost({target_, target_.open(target_.name())}, {other, other.open(target_.name())}),
+              0U);
+}
+
 TEST_F(UnalignedWritesTest, ByTwoEnginesOfAProcess) {
     Node one, other;
     const Way first{one, one.open(target_.name())};

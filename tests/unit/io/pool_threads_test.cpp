@@ -185,7 +185,7 @@ TEST(PoolThreads, RefusesBadDevices) {
     refused("large block", good, kSize, 128 << 10, recorder);
     refused("odd block", good, kSize, 4097, recorder);
     refused("no listener", good, kSize, 4096, nullptr);
-    refused("read-only", O_RDONLY | pool->openFlags(), kSize, 4096, recorder);
+    refused("write-only", O_WRONLY | pool->openFlags(), kSize, 4096, recorder);
     refused("not direct", O_RDWR, kSize, 4096, recorder);
 }
 

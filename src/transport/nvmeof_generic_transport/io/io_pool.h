@@ -64,7 +64,8 @@ class IoListener {
 
 /// What to run I/O on.
 struct IoDeviceSpec {
-    UniqueFd fd;         ///< opened read-write with openFlags(); owned by the pool from now on
+    UniqueFd fd;  ///< opened with openFlags(), read-write, or read-only where nothing is written;
+                  ///< owned by the pool from now on
     std::string name;    ///< for log lines and errors
     uint64_t size;       ///< bytes a request may touch, counted from 0; a multiple of blockSize
     uint32_t blockSize;  ///< logical block size in bytes, a power of two from 512 to 65536
@@ -130,8 +131,8 @@ class IoPool {
     /// from a listener, and not while another thread still uses the pool.
     virtual ~IoPool() = default;
 
-    /// The flags (beyond O_RDWR | O_CLOEXEC) with which a device must be opened: O_DIRECT in every
-    /// mode, see DirectIo.
+    /// The flags (beyond O_RDWR or O_RDONLY, and O_CLOEXEC) with which a device must be opened:
+    /// O_DIRECT in every mode, see DirectIo.
     virtual int openFlags() const = 0;
 
     /// Takes a device in. Thread-safe. Openings of one block device must share a WriteGuard.

@@ -10,7 +10,6 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -76,7 +75,7 @@ class Pool final : public IoPool {
     Result<std::shared_ptr<IoDevice>> addDevice(IoDeviceSpec spec) override {
         if (Result<> checked = check(spec); !checked.ok()) return checked.error();
         {
-            std::lock_guard lock(startMutex_);
+            const MutexLock lock(startMutex_);
             if (!started_) {
                 if (Result<> started = monitor_.start(); !started.ok()) return started.error();
                 started_ = true;
@@ -127,8 +126,8 @@ class Pool final : public IoPool {
         }
         if (spec.listener == nullptr) return bad("no listener", "");
         const int flags = fcntl(spec.fd.get(), F_GETFL);
-        if (flags < 0 || (flags & O_ACCMODE) != O_RDWR || (flags & O_DIRECT) == 0) {
-            return bad("its descriptor", "open it with O_RDWR and IoPool::openFlags()");
+        if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY || (flags & O_DIRECT) == 0) {
+            return bad("its descriptor", "open it for reading, with IoPool::openFlags()");
         }
         return {};
     }
@@ -151,8 +150,8 @@ class Pool final : public IoPool {
     DeviceRegistry registry_;
     WorkerServices services_;
     Monitor monitor_;  // its threads use all of the above
-    std::mutex startMutex_;
-    bool started_ = false;
+    Mutex startMutex_;
+    bool started_ MC_GUARDED_BY(startMutex_) = false;
 };
 
 }  // namespace
