@@ -273,6 +273,18 @@ TEST(ForkP2pTest, AChildDoesNotKeepThePort) {
     waitpid(child, nullptr, 0);
 }
 
+// A name that answers is told apart from one where nobody listens by what it says of itself.
+void expectAnswers(TransferMetadata& metadata, const std::string& name) {
+    auto desc = std::make_shared<TransferMetadata::SegmentDesc>();
+    desc->name = name;
+    desc->protocol = "nvmeof_generic";
+    ASSERT_EQ(metadata.addLocalSegment(LOCAL_SEGMENT_ID, name, std::move(desc)), 0);
+    ASSERT_EQ(metadata.updateLocalSegmentDesc(), 0);
+    TransferEngine other;
+    ASSERT_EQ(other.init(P2PHANDSHAKE, "127.0.0.1"), 0);
+    EXPECT_NE(other.openSegment(name), TransferMetadata::kInvalidSegmentID);
+}
+
 TEST(ForkP2pTest, AChildDoesNotStopTheListener) {
     auto engine = std::make_unique<TransferEngine>();
     ASSERT_EQ(engine->init(P2PHANDSHAKE, "127.0.0.1"), 0);
@@ -282,16 +294,21 @@ TEST(ForkP2pTest, AChildDoesNotStopTheListener) {
                   return 0;
               }),
               0);
-    // A name that answers is told apart from one where nobody listens by what it says of itself.
-    TransferEngine other;
-    ASSERT_EQ(other.init(P2PHANDSHAKE, "127.0.0.1"), 0);
+    expectAnswers(*engine->getMetadata(), name);
+}
+
+// A program's own, which no engine keeps.
+TEST(ForkP2pTest, AChildMayDestroyMetadataWithoutAnEngine) {
+    auto metadata = std::make_unique<TransferMetadata>(P2PHANDSHAKE);
     TransferMetadata::RpcMetaDesc address;
-    auto desc = std::make_shared<TransferMetadata::SegmentDesc>();
-    desc->name = name;
-    desc->protocol = "nvmeof_generic";
-    ASSERT_EQ(engine->getMetadata()->addLocalSegment(LOCAL_SEGMENT_ID, name, std::move(desc)), 0);
-    ASSERT_EQ(engine->getMetadata()->updateLocalSegmentDesc(), 0);
-    EXPECT_NE(other.openSegment(name), TransferMetadata::kInvalidSegmentID);
+    address.ip_or_host_name = "127.0.0.1";
+    ASSERT_EQ(metadata->addRpcMetaEntry("127.0.0.1", address), 0);
+    EXPECT_EQ(inChild([&] {
+                  metadata.reset();
+                  return 0;
+              }),
+              0);
+    expectAnswers(*metadata, "127.0.0.1:" + std::to_string(address.rpc_port));
 }
 
 }  // namespace
