@@ -142,7 +142,8 @@ class TransferEngine {
     // and kept so that overlapping regions are refused. The memory stays the caller's, who
     // unregisters it before it is freed. The batch forms do all or nothing.
     //   addr, length       a region of `length` bytes, 1 or more
-    //   location           where it is ("cpu:0"), or kWildcardLocation for anywhere
+    //   location           where it is ("cpu:0"), or kWildcardLocation for anywhere in the host;
+    //                      transports of files refuse that of a device ("cuda:0")
     //   remote_accessible  concerns memory segments, as does update_metadata
     // ERR_INVALID_ARGUMENT for a null or empty region, ERR_ADDRESS_OVERLAPPED for one that overlaps
     // a registered one, else the transport's error.

@@ -109,6 +109,8 @@ class TransferMetadata {
         // Of the process that exports: this start of its machine, and its network namespace. What
         // only they can reach (127.0.0.1) is of no use to others. Optional.
         std::string machine;
+        // Of the process that exports: this start of its machine's kernel. Optional.
+        std::string kernel;
     };
 
     struct RpcMetaDesc {

@@ -191,6 +191,7 @@ std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
         trid["subnqn"] = desc.nvmeof_generic_trid.subnqn;
     }
     if (!desc.machine.empty()) root["machine"] = desc.machine;
+    if (!desc.kernel.empty()) root["kernel"] = desc.kernel;
     Json::Value& files = root["file_buffers"] = Json::Value(Json::arrayValue);
     for (const auto& file : desc.file_buffers) {
         Json::Value& element = files.append(Json::Value(Json::objectValue));
@@ -220,6 +221,9 @@ Status decodeSegmentDesc(const std::string& text, TransferMetadata::SegmentDesc*
     }
     if (status.ok()) {
         status = readString(root, "machine", Need::kOptional, kMaxTextBytes, &desc->machine);
+    }
+    if (status.ok()) {
+        status = readString(root, "kernel", Need::kOptional, kMaxTextBytes, &desc->kernel);
     }
     if (status.ok()) status = readInt(root, "tcp_data_port", &desc->tcp_data_port);
     if (status.ok() && desc->protocol == kNvmeofGeneric) {

@@ -12,7 +12,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "machine_identity.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 #include "transport/nvmeof_generic_transport/segment/paced_lines.h"
@@ -153,7 +152,7 @@ void complain(std::string line) {
 }  // namespace
 
 Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
-                                         const NetworkList& allowed, const std::string& machine) {
+                                         const NetworkList& allowed, const MachineIdentity& here) {
     const std::string segment = "segment " + inQuotes(descriptor.name);
     if (descriptor.protocol != "nvmeof_generic") {
         return makeError(EINVAL, segment + " has the protocol " + inQuotes(descriptor.protocol),
@@ -172,9 +171,12 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
     if (Result<> address = checkAddress(checked.address); !address.ok()) {
         return Error{EINVAL, segment + ": " + address.error().message};
     }
-    if (auto reach = checkReach(checked, machineOf(descriptor), machine); !reach.ok()) {
+    const MachineIdentity there = machineOf(descriptor);
+    if (auto reach = checkReach(checked, there.machine, here.machine); !reach.ok()) {
         return reach.error();
     }
+    checked.onAnotherKernel =
+        !there.kernel.empty() && !here.kernel.empty() && there.kernel != here.kernel;
     if (!allowed.contains(checked.address)) {
         return makeError(EACCES, segment + " is at " + toString(checked.address),
                          "MC_NVMEOF_GENERIC_ALLOWED_NETWORKS lists the networks that this node "

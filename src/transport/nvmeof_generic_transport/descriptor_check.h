@@ -2,6 +2,7 @@
 // A segment descriptor is a stranger's text until it was checked.
 #pragma once
 
+#include "machine_identity.h"
 #include "network_list.h"
 #include "transfer_metadata.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
@@ -18,9 +19,9 @@ namespace mooncake::nvmeof_generic {
 /// address only if the node is on this machine. Where the record does not say on which machine it
 /// is, as those of other engines, a loopback address is believed, with a line in the log once.
 /// @param allowed  where the address must lie
-/// @param machine  machineIdentity() of this process
+/// @param here  of this process
 /// @return EINVAL that names the segment and the field; EACCES for an address outside of `allowed`
 Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& descriptor,
-                                         const NetworkList& allowed, const std::string& machine);
+                                         const NetworkList& allowed, const MachineIdentity& here);
 
 }  // namespace mooncake::nvmeof_generic

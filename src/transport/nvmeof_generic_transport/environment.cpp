@@ -136,6 +136,7 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
         {"RECONNECT_DELAY", seconds(3600, initiator.reconnectDelay)},
         {"FAST_IO_FAIL", seconds(3600, initiator.fastIoFail)},
         {"CTRL_LOSS", seconds(86400, initiator.controllerLoss)},
+        {"IO_TIMEOUT", seconds(86400, initiator.ioTimeout)},
         {"IO_QUEUES",
          number(0, 1024,
                 [&initiator](uint64_t n) { initiator.ioQueues = static_cast<uint32_t>(n); })},

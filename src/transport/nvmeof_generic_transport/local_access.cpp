@@ -35,8 +35,9 @@ class LocalConnection final : public Connection {
         const auto network = this->network();
         return network && network->isOurs();
     }
-    void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {
-        if (const auto network = this->network()) network->provokeAnswer(nullptr);
+    bool provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {
+        const auto network = this->network();
+        return !network || network->provokeAnswer(nullptr);
     }
     void giveUp() override {
         if (const auto network = this->network()) network->giveUp();
@@ -118,8 +119,8 @@ Result<RemoteNamespace> LocalAccess::openNamespace(const Connection& connection,
     if (opened.ok()) {
         LocalFile file = opened.take();
         if (file.size == size) {
-            return RemoteNamespace{std::move(file.fd), file.path, file.size, file.blockSize,
-                                   file.readOnly};
+            return RemoteNamespace{std::move(file.fd), file.path,     file.size,
+                                   file.blockSize,     file.readOnly, true};
         }
         return makeError(ESTALE, "namespace " + std::to_string(nsid) + " has " +
                                      std::to_string(file.size) + " bytes, not " +

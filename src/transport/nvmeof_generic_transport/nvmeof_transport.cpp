@@ -2,6 +2,7 @@
 #include "transport/nvmeof_generic_transport/nvmeof_transport.h"
 
 #include <glog/logging.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "publication_log.h"
 #include "slice_clock.h"
 #include "stats_text.h"
+#include "transport/nvmeof_generic_transport/common/quoted.h"
 #include "transport/nvmeof_generic_transport/common/this_process.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator.h"
@@ -114,6 +116,18 @@ std::string localProtocol(TransferMetadata& metadata) {
 int report(const std::string& what, const Error& error) {
     LOG(ERROR) << kProtocol << ": " << what << ": " << error.message;
     return engineCode(error);
+}
+
+// Memory needs no registration; of memory that no processor can touch the caller should hear now.
+// "*" is memory of any NUMA node.
+int checkLocation(const std::string& location) {
+    if (location.empty() || location == "*" || location == "cpu" || location.starts_with("cpu:")) {
+        return 0;
+    }
+    return report("register memory",
+                  makeError(EINVAL, "memory at the location " + inQuotes(location),
+                            "files are read into and written from memory of the host alone "
+                            "(\"cpu:0\", \"*\"): copy what a device has to such memory"));
 }
 
 }  // namespace
@@ -297,8 +311,11 @@ void NVMeoFGenericTransport::Parts::makeSegments() {
     context.owner = &owner;
     context.patience = options.initiator.connectTimeout;
     context.downLimit = options.initiator.fastIoFail;
+    context.ioLimit = options.initiator.ioTimeout;
     context.callAt = [this](Housekeeper::Clock::time_point when) { housekeeper->callAt(when); };
     context.refuseUnalignedWrites = options.refuseUnalignedWrites;
+    utsname kernel{};
+    if (uname(&kernel) == 0) context.kernelRelease = kernel.release;
     segments = std::make_unique<RemoteSegments>(std::move(context));
 }
 
@@ -670,8 +687,9 @@ int NVMeoFGenericTransport::unregisterLocalFile(FileBufferID id) {
     return 0;
 }
 
-int NVMeoFGenericTransport::registerLocalMemory(void*, size_t, const std::string&, bool, bool) {
-    return 0;
+int NVMeoFGenericTransport::registerLocalMemory(void*, size_t, const std::string& location, bool,
+                                                bool) {
+    return checkLocation(location);
 }
 
 int NVMeoFGenericTransport::unregisterLocalMemory(void*, bool) {
@@ -679,8 +697,8 @@ int NVMeoFGenericTransport::unregisterLocalMemory(void*, bool) {
 }
 
 int NVMeoFGenericTransport::registerLocalMemoryBatch(const std::vector<BufferEntry>&,
-                                                     const std::string&) {
-    return 0;
+                                                     const std::string& location) {
+    return checkLocation(location);
 }
 
 int NVMeoFGenericTransport::unregisterLocalMemoryBatch(const std::vector<void*>&) {

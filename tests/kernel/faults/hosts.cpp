@@ -137,6 +137,31 @@ void Host::lose(const std::vector<uint16_t>& flows) {
     }
 }
 
+void Host::useJumboFrames() const {
+    const std::vector<std::string> command = {
+        "ip", "link", "set", "data" + std::to_string(number_), "mtu", "9000", "gso_max_segs", "1"};
+    run(command);
+    runThere(command);
+}
+
+void Host::loseLargerThan(unsigned bytes) {
+    const std::string device = "data" + std::to_string(number_);
+    const std::function<void(const std::vector<std::string>&)> ends[] = {
+        run, [this](const auto& command) { runThere(command); }};
+    for (const auto& at : ends) {
+        if (losing_) at({"tc", "qdisc", "del", "dev", device, "ingress"});
+        if (bytes == 0) continue;
+        run({"modprobe", "-a", "sch_ingress", "cls_u32", "act_police"});
+        at({"tc", "qdisc", "add", "dev", device, "ingress"});
+        at({"tc",      "filter",   "add",  "dev",    device,
+            "ingress", "protocol", "ip",   "u32",    "match",
+            "u32",     "0",        "0",    "police", "rate",
+            "10gbit",  "burst",    "10mb", "mtu",    std::to_string(bytes),
+            "drop"});
+    }
+    losing_ = bytes != 0;
+}
+
 TargetNode::TargetNode(Host& host, int metadataPort, std::string name,
                        std::vector<std::string> files)
     : host_(host),

@@ -40,6 +40,10 @@ class Host {
     /// Loses every packet of these connections, in both directions, and of no others; none: no
     /// more.
     void lose(const std::vector<uint16_t>& flows);
+    /// Frames of up to 9000 bytes on the data cable, each packet by itself; for good.
+    void useJumboFrames() const;
+    /// Loses IP packets that are larger, in both directions; 0: no more.
+    void loseLargerThan(unsigned bytes);
     /// Runs a program on this host.
     void runThere(std::vector<std::string> command) const;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <random>
 #include <sstream>
 
@@ -259,33 +259,6 @@ TEST_P(WholeWay, TheRestOfAFileIsOutOfReach) {
     EXPECT_EQ(readDirect(path, kMiB, 4096), zeros);
     EXPECT_EQ(readDirect(path, kMiB - 4096, 4096),
               std::vector<uint8_t>(buffer.data(), buffer.data() + 4096));
-}
-
-// Memory in huge pages that lie side by side: writes that carried it from one into the next stopped
-// Linux 6.1, with initiator and target on one host (see kHugePage in the planner). Here that shows
-// as a panic of the guest.
-TEST_P(WholeWay, WritesFromHugePages) {
-    constexpr size_t kSize = 32 * kMiB, kPiece = 65536, kSkew = 32768;
-    const std::string path = makeTestFile("huge", kSize);
-    const uint32_t file = target.add(path, kSize);
-    const SegmentID segment = initiator.engine().openSegment("target");
-    void* memory =
-        mmap(nullptr, kSize + 2 * kMiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ASSERT_NE(memory, MAP_FAILED);
-    ASSERT_EQ(madvise(memory, kSize + 2 * kMiB, MADV_HUGEPAGE), 0);
-    auto* data = static_cast<uint8_t*>(memory);
-    fillPattern(12, 0, data, kSize);
-    std::vector<TransferRequest> requests;
-    for (uint64_t offset = kSkew; offset + kPiece <= kSize; offset += kPiece) {
-        requests.push_back(
-            {TransferRequest::WRITE, data + offset, segment, offset, kPiece, 0, file});
-    }
-    for (const TransferStatus& status : initiator.run(requests)) {
-        EXPECT_EQ(status.s, TransferStatusEnum::COMPLETED);
-    }
-    const size_t length = requests.size() * kPiece;
-    EXPECT_EQ(comparePattern(12, kSkew, readDirect(path, kSkew, length).data(), length), "");
-    munmap(memory, kSize + 2 * kMiB);
 }
 
 TEST_P(WholeWay, OneNodeIsBothEnds) {

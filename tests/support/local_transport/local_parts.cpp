@@ -126,7 +126,7 @@ class LocalConnection final : public Connection {
     bool isLive() const override { return true; }
     bool isReconnecting() const override { return false; }
     bool isOurs() const override { return false; }
-    void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {}
+    bool provokeAnswer(const std::shared_ptr<const UniqueFd>&) override { return true; }
     void giveUp() override {}
 
  private:

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an engine with the plugin makes of requests that are wrong, or come to nothing.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <iterator>
 #include <limits>
 
+#include "error.h"
 #include "local_nodes.h"
 
 namespace mooncake::test {
@@ -54,6 +57,43 @@ TEST_F(RequestsTest, ABatchBeyondAnyMemoryIsNone) {
     Transport::BatchID batch = 0;
     EXPECT_NO_THROW(batch = transport->allocateBatchID(std::numeric_limits<size_t>::max() / 2));
     EXPECT_EQ(batch, Transport::INVALID_BATCH_ID);
+}
+
+// Direct, and through the transport's own memory.
+TEST_F(RequestsTest, MemoryThatCannotBeTouchedIsAnError) {
+    void* const gone = mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(gone, MAP_FAILED);
+    for (const auto opcode : {TransferRequest::READ, TransferRequest::WRITE}) {
+        for (const size_t length : {size_t{100}, size_t{70000}, kBlock}) {
+            const size_t skew = length == kBlock ? 0 : 1;
+            EXPECT_EQ(node_
+                          .run({opcode, static_cast<char*>(gone) + skew, segment_, skew, length, 0,
+                                file_})
+                          .s,
+                      TransferStatusEnum::FAILED)
+                << length;
+        }
+    }
+    EXPECT_TRUE(contents(path_, 0, kSize) == std::string(kSize, 'x'));
+    munmap(gone, kSize);
+}
+
+TEST_F(RequestsTest, MemoryOfADeviceIsRefused) {
+    Memory memory(kBlock);
+    TransferEngine& engine = node_.engine;
+    for (const char* location : {"*", "cpu", "cpu:0", "cpu:17"}) {
+        EXPECT_EQ(engine.registerLocalMemory(memory.data, kBlock, location), 0) << location;
+        EXPECT_EQ(engine.unregisterLocalMemory(memory.data), 0);
+        EXPECT_EQ(engine.registerLocalMemoryBatch({{memory.data, kBlock}}, location), 0);
+        EXPECT_EQ(engine.unregisterLocalMemoryBatch({memory.data}), 0);
+    }
+    for (const char* location : {"cuda:0", "npu:1", "gpu", "cpux"}) {
+        EXPECT_EQ(engine.registerLocalMemory(memory.data, kBlock, location), ERR_INVALID_ARGUMENT)
+            << location;
+        EXPECT_EQ(engine.registerLocalMemoryBatch({{memory.data, kBlock}}, location),
+                  ERR_INVALID_ARGUMENT);
+        EXPECT_FALSE(engine.checkOverlap(memory.data, kBlock)) << "nothing is left of it";
+    }
 }
 
 size_t entriesOf(const char* folder) {

@@ -112,6 +112,16 @@ TEST_F(OpenNamespaceTest, SaysWhatDidNotAppear) {
     EXPECT_EQ(nodeless.error().code, ENXIO);
     EXPECT_THAT(nodeless.error().message, HasSubstr((host.dev() / "nvme5n1").string()));
     EXPECT_THAT(nodeless.error().message, HasSubstr("make the host's /dev visible"));
+    // A node that is another device's, as containers may have it.
+    const auto unfit = [](const std::string& path, int) -> Result<OpenedDevice> {
+        return makeError(ENXIO, "cannot open " + path);
+    };
+    const NamespaceOpener opener(host.sys().string(), host.dev().string(), unfit);
+    const auto other = opener.open(dynamic_cast<const ControllerConnection&>(*connection),
+                                   {kNsid, kSize, 0}, Clock::now() + 5ms, {});
+    ASSERT_FALSE(other.ok());
+    EXPECT_EQ(other.error().code, ENXIO);
+    EXPECT_THAT(other.error().message, HasSubstr("the node can be another device's"));
 }
 
 TEST_F(OpenNamespaceTest, AsksTheKernelToLookAgainOnce) {
@@ -213,7 +223,7 @@ TEST_F(OpenNamespaceTest, RefusesTheConnectionOfAnotherInitiator) {
         bool isLive() const override { return true; }
         bool isReconnecting() const override { return false; }
         bool isOurs() const override { return false; }
-        void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {}
+        bool provokeAnswer(const std::shared_ptr<const UniqueFd>&) override { return true; }
         void giveUp() override {}
     } other;
     EXPECT_EQ(initiator->openNamespace(other, kNsid, kSize, 0, Clock::now()).error().code, EINVAL);

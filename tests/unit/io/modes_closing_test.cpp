@@ -75,7 +75,6 @@ TEST_P(Closing, CloseInTheMiddleOfALargeRequest) {
     aio_->release();
     ASSERT_TRUE(allEnded(*recorder));
     EXPECT_EQ(recorder->error(0), ECANCELED);
-    // Each is as long as it can be, up to the end of a huge page of the memory.
     uint64_t written = 0;
     for (const FakeAio::Io& io : aio_->log()) written += io.write ? io.length() : 0;
     EXPECT_EQ(recorder->bytes(0), written);

@@ -17,7 +17,6 @@ namespace {
 constexpr uint32_t kBlock = 4096;
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kSize = 1ULL << 40;
-constexpr uint64_t kHugePage = 2 << 20;
 
 char* at(uint64_t address) {
     return reinterpret_cast<char*>(address);
@@ -99,27 +98,20 @@ TEST(Planner, SplitsALargeRequestAtTheLargestIo) {
     EXPECT_EQ(plan.operations()[4]->length, 8192U);
 }
 
-// A write may not carry memory from one huge page into the next: it stops some kernels
-// (planner.cpp, kHugePage).
-TEST(Planner, EndsADirectWriteWithItsHugePage) {
-    Planning plan(rules());
-    plan.write(7 * kHugePage - 8192, 0, 16384);         // across
-    plan.write(9 * kHugePage - 4096, 1 << 20, 4096);    // up to the end ...
-    plan.write(9 * kHugePage, (1 << 20) + 4096, 4096);  // ... and on from there
-    plan.write(11 * kHugePage - 512, 4 << 20, 4096);    // a block that lies across
-    ASSERT_EQ(plan.planAll(), 5U);
-    EXPECT_EQ(plan.operations()[0]->length, 8192U);
-    EXPECT_EQ(plan.operations()[1]->length, 8192U);
-    EXPECT_EQ(plan.operations()[2]->length, 4096U);
-    EXPECT_EQ(plan.operations()[3]->length, 4096U);
-    EXPECT_EQ(plan.operations()[4]->kind, OperationKind::kStaged);
-}
-
-TEST(Planner, ReadsAcrossHugePages) {
-    Planning plan(rules());
-    plan.read(7 * kHugePage - 8192, 0, 16384);
-    EXPECT_EQ(plan.planAll(), 1U);
-    EXPECT_EQ(plan.operations()[0]->kind, OperationKind::kDirect);
+TEST(Planner, CopiesWritesWhereTheDeviceAsksForIt) {
+    for (const DirectIo mode : {DirectIo::kAuto, DirectIo::kOn}) {
+        PlanRules copying = rules(mode);
+        copying.copyWrites = true;
+        Planning plan(copying);
+        plan.write(0x100000, 0, 4096);
+        plan.write(0x200000, kMiB, kMiB);
+        plan.read(0x300000, 4 * kMiB, kMiB);
+        ASSERT_EQ(plan.planAll(), 6U);
+        for (size_t i = 0; i < 5; ++i) {
+            EXPECT_EQ(plan.operations()[i]->kind, OperationKind::kStaged) << i;
+        }
+        EXPECT_EQ(plan.operations()[5]->kind, OperationKind::kDirect) << "a read";
+    }
 }
 
 TEST(Planner, KeepsToIovMax) {
@@ -264,6 +256,7 @@ TEST_P(PlannerProperties, EveryByteOnceInOrderWithinTheRules) {
         r.memoryAlignment = 4U << pick(0, 7);
         r.maxDirectBytes = std::max<uint32_t>(r.blockSize, 4096U << pick(0, 8));
         r.maxStagedBytes = std::max<uint32_t>(r.blockSize, 4096U << pick(0, 6));
+        r.copyWrites = pick(0, 3) == 0;
         const Joining joining = pick(0, 4) == 0 ? Joining::kForbidden : Joining::kAllowed;
 
         Planning plan(r);
@@ -309,14 +302,9 @@ TEST_P(PlannerProperties, EveryByteOnceInOrderWithinTheRules) {
                 ASSERT_EQ(position, want.offset + planned);
                 ASSERT_EQ(piece.memory, at(want.memory + planned));
                 ASSERT_GT(piece.length, 0U);
-                if (direct && operation.op == IoOp::kWrite) {
-                    const auto memory = reinterpret_cast<uint64_t>(piece.memory);
-                    ASSERT_EQ(memory / kHugePage, (memory + piece.length - 1) / kHugePage);
-                    ASSERT_TRUE(&piece == &operation.pieces[operation.pieces.size() - 1] ||
-                                (memory + piece.length) % kHugePage != 0);
-                }
                 if (direct) {
                     ASSERT_NE(r.mode, DirectIo::kOff);
+                    ASSERT_FALSE(r.copyWrites && operation.op == IoOp::kWrite);
                     ASSERT_EQ(reinterpret_cast<uint64_t>(piece.memory) % r.memoryAlignment, 0U);
                     ASSERT_EQ(piece.length % r.blockSize, 0U);
                 }
@@ -346,13 +334,6 @@ TEST_P(PlannerProperties, EveryByteOnceInOrderWithinTheRules) {
             if (o + 1 == plan.operations().size() || joining == Joining::kForbidden) continue;
             const Operation& next = *plan.operations()[o + 1];
             const uint64_t most = direct ? r.maxDirectBytes : r.maxStagedBytes;
-            const Piece& last = operation.pieces[operation.pieces.size() - 1];
-            const bool hugePageEnds =
-                direct && operation.op == IoOp::kWrite &&
-                kHugePage -
-                        (reinterpret_cast<uint64_t>(last.memory) + last.length - 1) % kHugePage <=
-                    r.blockSize;
-            if (hugePageEnds) continue;
             if (next.op == operation.op && next.kind == operation.kind &&
                 operation.kind != OperationKind::kMerge && next.begin + next.lead == position &&
                 operation.pieces.size() < IOV_MAX - 64) {

@@ -11,7 +11,7 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
-const std::string kHere = machineIdentity("boot", "1");
+const MachineIdentity kHere = machineIdentity("boot", "1");
 
 TransferMetadata::SegmentDesc goodDescriptor() {
     TransferMetadata::SegmentDesc descriptor;
@@ -150,14 +150,14 @@ TEST(DescriptorCheck, AnAddressMustLeadToTheSegmentsNode) {
         EXPECT_EQ(checked.error().code, EINVAL);
         return checked.error().message;
     };
-    const std::string elsewhere = machineIdentity("other boot", "1");
+    const std::string elsewhere = machineIdentity("other boot", "1").machine;
     for (const auto& [family, address] : {std::pair("ipv4", "127.0.0.1"),
                                           {"ipv4", "127.8.9.1"},
                                           {"ipv6", "::1"},
                                           {"ipv6", "::ffff:127.0.0.1"}}) {
-        EXPECT_EQ(error(family, address, kHere), "") << address;
+        EXPECT_EQ(error(family, address, kHere.machine), "") << address;
         EXPECT_EQ(error(family, address, ""), "") << address << ", of an engine that does not say";
-        for (const auto& other : {elsewhere, machineIdentity("boot", "2")}) {
+        for (const auto& other : {elsewhere, machineIdentity("boot", "2").machine}) {
             const std::string refused = error(family, address, other);
             EXPECT_NE(refused.find("the record of segment 'node-1' gives the address " +
                                    std::string(address) + " of its own machine"),
@@ -173,7 +173,7 @@ TEST(DescriptorCheck, AnAddressMustLeadToTheSegmentsNode) {
                                           {"ipv6", "fe80::1%eth0"},
                                           {"ipv6", "2001:db8::1%eth0"},
                                           {"ipv6", "::ffff:0.0.0.0"}}) {
-        for (const auto& machine : {kHere, elsewhere, std::string()}) {
+        for (const auto& machine : {kHere.machine, elsewhere, std::string()}) {
             EXPECT_NE(error(family, address, machine).find("other hosts reach"), std::string::npos)
                 << address;
         }
@@ -182,12 +182,31 @@ TEST(DescriptorCheck, AnAddressMustLeadToTheSegmentsNode) {
     EXPECT_EQ(error("ipv6", "2001:db8::1", elsewhere), "");
 }
 
+// Only what both say counts.
+TEST(DescriptorCheck, TellsAnotherKernel) {
+    const auto onAnother = [](const std::string& theirs, const MachineIdentity& here) {
+        auto descriptor = goodDescriptor();
+        descriptor.kernel = theirs;
+        return checkDescriptor(descriptor, {}, here).value().onAnotherKernel;
+    };
+    EXPECT_FALSE(onAnother(kHere.kernel, kHere));
+    EXPECT_FALSE(onAnother(machineIdentity("boot", "2").kernel, kHere)) << "of a container";
+    EXPECT_TRUE(onAnother(machineIdentity("other boot", "1").kernel, kHere));
+    EXPECT_FALSE(onAnother("", kHere));
+    EXPECT_FALSE(onAnother(machineIdentity("other boot", "1").kernel, {}));
+}
+
 TEST(MachineIdentity, IsOneForAMachineAndANetwork) {
-    const std::string own = machineIdentity();
-    EXPECT_EQ(own.size(), 36u);
+    const MachineIdentity own = machineIdentity();
+    EXPECT_EQ(own.machine.size(), 36u);
+    EXPECT_EQ(own.kernel.size(), 36u);
     EXPECT_EQ(own, machineIdentity());
-    EXPECT_NE(machineIdentity("a", "1"), machineIdentity("a", "2"));
-    EXPECT_NE(machineIdentity("a", "1"), machineIdentity("b", "1"));
+    EXPECT_NE(machineIdentity("a", "1").machine, machineIdentity("a", "2").machine);
+    EXPECT_NE(machineIdentity("a", "1").machine, machineIdentity("b", "1").machine);
+    EXPECT_EQ(machineIdentity("a", "1").kernel, machineIdentity("a", "2").kernel);
+    EXPECT_NE(machineIdentity("a", "1").kernel, machineIdentity("b", "1").kernel);
+    EXPECT_EQ(machineIdentity("", "1"), MachineIdentity{});
+    EXPECT_EQ(machineIdentity("a", "").machine, "");
 }
 
 }  // namespace

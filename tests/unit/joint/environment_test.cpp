@@ -43,6 +43,7 @@ TEST(Environment, ReadsEveryVariable) {
         "MC_NVMEOF_GENERIC_RECONNECT_DELAY=5",
         "MC_NVMEOF_GENERIC_FAST_IO_FAIL=6",
         "MC_NVMEOF_GENERIC_CTRL_LOSS=90",
+        "MC_NVMEOF_GENERIC_IO_TIMEOUT=45",
         "MC_NVMEOF_GENERIC_IO_QUEUES=2",
         "MC_NVMEOF_GENERIC_IO_QUEUE_SIZE=64",
         "MC_NVMEOF_GENERIC_HOST_NQN=nqn.2026-01.org.example:me",
@@ -75,6 +76,7 @@ TEST(Environment, ReadsEveryVariable) {
     EXPECT_EQ(read.initiator.reconnectDelay, 5s);
     EXPECT_EQ(read.initiator.fastIoFail, 6s);
     EXPECT_EQ(read.initiator.controllerLoss, 90s);
+    EXPECT_EQ(read.initiator.ioTimeout, 45s);
     EXPECT_EQ(read.initiator.ioQueues, 2u);
     EXPECT_EQ(read.initiator.queueDepth, 64u);
     EXPECT_EQ(read.initiator.hostNqn, "nqn.2026-01.org.example:me");
@@ -120,6 +122,8 @@ TEST(Environment, RefusesMalformedValues) {
              "FAST_IO_FAIL=0",
              "CTRL_LOSS=0",
              "CTRL_LOSS=86401",
+             "IO_TIMEOUT=0",
+             "IO_TIMEOUT=86401",
              "IO_QUEUES=1025",
              "IO_QUEUE_SIZE=15",
              "IO_QUEUE_SIZE=1025",

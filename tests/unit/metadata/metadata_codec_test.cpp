@@ -97,18 +97,24 @@ TEST(SegmentCodecTest, CarriesTheMachine) {
     SegmentDesc desc;
     ASSERT_TRUE(decodeSegmentDesc(kWire, &desc).ok());
     EXPECT_EQ(desc.machine, "");
+    EXPECT_EQ(desc.kernel, "");
     EXPECT_EQ(encodeSegmentDesc(desc, "now").find("machine"), std::string::npos);
+    EXPECT_EQ(encodeSegmentDesc(desc, "now").find("kernel"), std::string::npos);
     desc.machine = "b3a7c6a4-5f0e-4a52-9d83-1e6f0a2c7d94";
+    desc.kernel = "0d1f6b5e-2c7b-4c22-8d0e-6a1f3b9c7e55";
     SegmentDesc read;
     ASSERT_TRUE(decodeSegmentDesc(encodeSegmentDesc(desc, "now"), &read).ok());
     EXPECT_EQ(read.machine, desc.machine);
-    for (const char* value : {"1", "null", "[]", "{}", "\"\\u0000\""}) {
-        EXPECT_TRUE(decode(replaced(kWire, "{", "{\"machine\":" + std::string(value) + ","))
-                        .IsMalformedJson())
-            << value;
+    EXPECT_EQ(read.kernel, desc.kernel);
+    for (const std::string member : {"machine", "kernel"}) {
+        const auto with = [&member](const std::string& value) {
+            return decode(replaced(kWire, "{", "{\"" + member + "\":" + value + ","));
+        };
+        for (const char* value : {"1", "null", "[]", "{}", "\"\\u0000\""}) {
+            EXPECT_TRUE(with(value).IsMalformedJson()) << member << value;
+        }
+        EXPECT_TRUE(with("\"" + std::string(1025, 'a') + "\"").IsMalformedJson()) << member;
     }
-    EXPECT_TRUE(decode(replaced(kWire, "{", "{\"machine\":\"" + std::string(1025, 'a') + "\","))
-                    .IsMalformedJson());
 }
 
 TEST(SegmentCodecTest, WritesWhatItReads) {

@@ -205,14 +205,71 @@ TEST_F(LookTest, TheTargetIsAskedWhenIoHasStoodStillForTwoLooks) {
 // Of one queue of several.
 TEST_F(LookTest, TheQueuesAreAskedWhenOneRequestStandsStillWhileOthersEnd) {
     startConnected(kLimit);
-    pool.devices.back()->oldest = 7;
+    pool.devices.back()->oldest = 1999ms;
     move();
     EXPECT_FALSE(look());
-    pool.devices.back()->oldest = 8;
+    pool.devices.back()->oldest = 2s;
     move();
     EXPECT_TRUE(look());
     EXPECT_EQ(connection->queuesAsked, 1);
     EXPECT_EQ(connection->givenUp, 0) << "it answers: a slow disk";
+}
+
+// Only what has no end fails.
+class LiveTest : public LookTest {
+ protected:
+    void startWithOneQueued() {
+        ioLimit = 10s;
+        startConnected(kLimit);
+        {
+            std::lock_guard lock(pool.mutex);
+            pool.holds = true;
+        }
+        submit(1, queued);
+        connection->onGiveUp = [this] {
+            initiator.change([&] { initiator.connections.clear(); });
+            {
+                std::lock_guard lock(pool.mutex);
+                pool.holds = pool.kernelHolds = false;
+            }
+            pool.release(EIO);
+        };
+    }
+    void expectGivenUp() {
+        EXPECT_EQ(connection->givenUp, 1);
+        EXPECT_EQ(wait(held.back()), EIO);
+        EXPECT_EQ(wait(queued), 0) << "over the next connection";
+    }
+    Ended queued;
+};
+
+TEST_F(LiveTest, AConnectionIsGivenUpOnWhichIoHasNoEnd) {
+    startWithOneQueued();
+    pool.devices.back()->oldest = 9999ms;
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->givenUp, 0);
+    pool.devices.back()->oldest = 10s;
+    EXPECT_TRUE(look());
+    expectGivenUp();
+}
+
+TEST_F(LiveTest, AConnectionIsGivenUpThatLosesAnswersAgainAndAgain) {
+    startWithOneQueued();
+    connection->answers = false;
+    while (connection->provoked < 2) {
+        ASSERT_EQ(connection->givenUp, 0);
+        ASSERT_TRUE(look());
+    }
+    expectGivenUp();
+}
+
+TEST_F(LiveTest, OfSomebodyElseItIsLeftAlone) {
+    startWithOneQueued();
+    connection->ours = false;
+    pool.devices.back()->oldest = 10s;
+    EXPECT_TRUE(look());
+    EXPECT_EQ(connection->givenUp, 0);
+    pool.letGo();
 }
 
 TEST_F(LookTest, IoThatGotOnEndsTheOutage) {

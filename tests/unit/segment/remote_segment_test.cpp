@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "log_lines.h"
 #include "segment_fixture.h"
 
 namespace mooncake::nvmeof_generic {
@@ -119,6 +120,37 @@ TEST_F(RemoteSegmentTest, AMissingDeviceHoldsUpItsOwnFileAlone) {
     EXPECT_EQ(missing.times, 0);
     initiator.change([&] { initiator.openErrors.clear(); });
     EXPECT_EQ(wait(missing), 0);
+}
+
+// What a request has waited for in vain is told with its end, whatever it was.
+class InVainTest : public RemoteSegmentTest {
+ protected:
+    // What is logged when a request has waited for 100 ms.
+    testing::AssertionResult says(const std::string& what) {
+        start(100ms);
+        EXPECT_EQ(run(1), ETIMEDOUT);
+        if (log.contain("segment 0 gave no answer in time; " + what)) {
+            return testing::AssertionSuccess();
+        }
+        return testing::AssertionFailure() << log.text();
+    }
+    test_support::LogLines log;
+};
+
+TEST_F(InVainTest, ForTheDevice) {
+    initiator.openErrors[1] = ENXIO;
+    EXPECT_TRUE(says("waiting for the device of segment 0 file 1: open"));
+}
+
+TEST_F(InVainTest, ForTheConnection) {
+    initiator.connectBlocks = true;
+    EXPECT_TRUE(says("waiting for the connection to nqn.2026-01.org.example:first at "));
+    initiator.change([&] { initiator.connectBlocks = false; });
+}
+
+TEST_F(InVainTest, ForAnotherAttempt) {
+    initiator.connectError = ECONNREFUSED;
+    EXPECT_TRUE(says("last: segment 0: connect"));
 }
 
 // Case 2: a device that is not the one expected fails its own file.

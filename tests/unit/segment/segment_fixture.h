@@ -39,9 +39,10 @@ struct FakeConnection : Connection {
     }
     bool isReconnecting() const override { return reconnecting; }
     bool isOurs() const override { return ours; }
-    void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override {
+    bool provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override {
         ++provoked;
         if (device) ++queuesAsked;
+        return answers;
     }
     void giveUp() override {
         ++givenUp;
@@ -49,7 +50,7 @@ struct FakeConnection : Connection {
     }
     std::string nqn;
     std::atomic<int>& live;
-    std::atomic<bool> up{true}, ours{true}, reconnecting{false};
+    std::atomic<bool> up{true}, ours{true}, reconnecting{false}, answers{true};
     mutable std::atomic<int> looks{0};
     std::atomic<int> provoked{0}, queuesAsked{0}, givenUp{0};
     std::function<void()> onGiveUp = [] {};
@@ -83,7 +84,8 @@ class FakeInitiator : public Initiator {
             return makeError(error->second, "open");
         }
         return RemoteNamespace{UniqueFd(), connection.subsystemNqn() + "/" + std::to_string(nsid),
-                               size, 4096};
+                               size,       4096,
+                               false,      local};
     }
 
     Result<> checkNamespace(const Connection&, uint32_t nsid, uint64_t, const UniqueFd&) override {
@@ -109,6 +111,7 @@ class FakeInitiator : public Initiator {
     std::condition_variable changed;
     bool connectBlocks = false;
     int connectError = 0;
+    bool local = false;
     std::set<std::string> gone;  // subsystems that nobody will ever connect to again
     int connects = 0;
     int opens = 0;
@@ -122,12 +125,12 @@ class FakeInitiator : public Initiator {
 struct FakeDevice : IoDevice {
     explicit FakeDevice(IoDeviceSpec s) : spec(std::move(s)) {}
     Activity activity() const override { return {outstanding, ended}; }
-    Sample sample() override { return {activity(), oldest}; }
+    Sample sample(std::chrono::steady_clock::time_point) override { return {activity(), oldest}; }
     std::shared_ptr<const UniqueFd> descriptor() const override {
         return std::make_shared<const UniqueFd>();
     }
     IoDeviceSpec spec;
-    std::atomic<uint32_t> oldest{0};
+    std::atomic<std::chrono::milliseconds> oldest{0ms};
     bool closed = false;
     std::vector<IoRequest> held;  // queued
     std::vector<IoRequest> inKernel;
@@ -306,6 +309,7 @@ class RemoteSegmentTest : public ::testing::Test, protected RequestOwner {
         context.owner = this;
         context.patience = patience;
         context.downLimit = downLimit;
+        context.ioLimit = ioLimit;
         housekeeper = std::make_unique<Housekeeper>([this](Time now) {
             RemoteSegments* known = due;
             return known ? known->keepHouse(now) : Time::max();
@@ -413,6 +417,7 @@ class RemoteSegmentTest : public ::testing::Test, protected RequestOwner {
     std::set<uint64_t> forgotten;  // segments that the engine has forgotten
     FakeInitiator initiator;
     FakePool pool;
+    std::chrono::milliseconds ioLimit = kLimit;
     SegmentContext context;
     std::unique_ptr<RemoteSegments> segments;
     OneSegment segment{*this};

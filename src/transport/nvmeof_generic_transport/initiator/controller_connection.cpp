@@ -47,23 +47,26 @@ bool ControllerConnection::isReconnecting() const {
     return state.ok() && state.value() == ControllerState::kConnecting;
 }
 
-void ControllerConnection::provokeAnswer(const std::shared_ptr<const UniqueFd>& device) {
+bool ControllerConnection::provokeAnswer(const std::shared_ptr<const UniqueFd>& device) {
     fabrics_->provokeAnswer(lease_->dir(), lease_->name());
-    if (device == nullptr || queues_.ask(fabrics_, lease_->dir(), device)) return;
-    // A queue is full: its disk may hang, and then everything is as it should be. That is the other
-    // case where packets wait in vain.
+    const bool asked = device == nullptr || queues_.ask(fabrics_, lease_->dir(), device);
     const auto info = SysfsNvme::describeController(lease_->dir(), lease_->name());
-    if (!info.ok() || info.value().trtype != "tcp") return;
-    if (!waitsInVain(info.value().traddr, info.value().trsvcid)) return;
+    const bool inVain = info.ok() && info.value().trtype == "tcp" &&
+                        waitsInVain(info.value().traddr, info.value().trsvcid);
+    if (asked || !inVain) return isLive() && !inVain;
+    // A queue is full. Had its packets arrived, its disk would hang, and everything be as it should
+    // be.
     LOG_EVERY_T(WARNING, 10) << subsystemNqn_ << ": an I/O queue of controller " << lease_->name()
                              << " is full, and its packets are not acknowledged; resetting it";
     fabrics_->reset(lease_->dir(), lease_->name());
+    return false;
 }
 
 void ControllerConnection::giveUp() {
     if (givenUp_.exchange(true)) return;
     removals_->start(subsystemNqn_, [lease = lease_, fabrics = fabrics_, nqn = subsystemNqn_] {
-        const auto gone = fabrics->disconnect(lease->dir(), lease->name(), Fabrics::Haste::kNone);
+        const auto gone =
+            fabrics->disconnect(lease->dir(), lease->name(), Fabrics::Haste::kTakeDown);
         if (!gone.ok()) LOG(ERROR) << nqn << ": " << gone.error().message;
     });
     // The kernel marks it before anything that takes long.

@@ -28,7 +28,7 @@ class ControllerConnection final : public Connection {
     bool isLive() const override;
     bool isReconnecting() const override;
     bool isOurs() const override { return lease_->isOurs(); }
-    void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override;
+    bool provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override;
     void giveUp() override;
     const std::string& controllerName() const { return lease_->name(); }
     /// The controller's opened folder in sysfs.

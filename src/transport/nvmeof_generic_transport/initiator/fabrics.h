@@ -62,7 +62,9 @@ class Fabrics {
     virtual void reset(int controllerDir, const std::string& name) = 0;
     enum class Haste {
         kNone,
-        kAtOnce,  ///< no more I/O from now on, however long the rest takes: up to a minute
+        kAtOnce,    ///< no more I/O from now on, however long the rest takes: up to a minute
+        kTakeDown,  ///< the I/O in the kernel's hands ends now, also where the connection is up:
+                    ///< the kernel takes it down first
     };
 
     /// Deletes a controller. May take seconds when its target does not answer.

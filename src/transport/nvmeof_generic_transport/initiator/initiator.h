@@ -36,12 +36,15 @@ class Connection {
     /// I/O queue, instead of when keep-alive or its time limit for I/O does: it takes a connection
     /// down of which a queue gives no answer, and restores it. No disk is asked. Only if isOurs().
     /// May block for seconds.
+    /// The answer on the admin queue is a large one, which a path can lose that lets small ones
+    /// pass.
     /// @param device  of a namespace of this connection; null: the admin queue alone is asked
-    virtual void provokeAnswer(const std::shared_ptr<const UniqueFd>& device) = 0;
+    /// @return false: an answer is missing, or what was sent does not arrive
+    virtual bool provokeAnswer(const std::shared_ptr<const UniqueFd>& device) = 0;
     /// Has the kernel begin to delete the controller, so that it ends the I/O in its hands instead
-    /// of trying to restore the connection. The initiator's end waits for the rest of it, and until
-    /// then connecting to this subsystem fails with ETIMEDOUT. Only if isOurs(). May block for
-    /// seconds.
+    /// of trying to restore the connection, or, where that is up, of waiting for the target. The
+    /// initiator's end waits for the rest of it, and until then connecting to this subsystem fails
+    /// with ETIMEDOUT. Only if isOurs(). May block for seconds.
     virtual void giveUp() = 0;
 };
 
@@ -52,6 +55,7 @@ struct RemoteNamespace {
     uint64_t size;           ///< bytes
     uint32_t blockSize;      ///< logical block size in bytes
     bool readOnly = false;   ///< the descriptor cannot be written to
+    bool local = false;      ///< a file of this machine, and no block device of a connection
 };
 
 /// Makes and breaks connections; replaceable so that unit tests run without a kernel.

@@ -21,6 +21,8 @@ struct InitiatorOptions {
     std::chrono::seconds reconnectDelay{1};
     std::chrono::seconds fastIoFail{
         2};  ///< from the loss of the connection until its I/O fails; at least 1
+    /// For the kernel to have an I/O of a connection that is up.
+    std::chrono::seconds ioTimeout{30};
     std::chrono::seconds controllerLoss{
         60};  ///< until the kernel gives the connection up; not below fastIoFail
     /// I/O queues of a connection; 0: one per processor, as the kernel. Each makes it take longer

@@ -5,8 +5,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "connect_error.h"
@@ -74,21 +76,26 @@ class KernelFabrics final : public Fabrics {
         return keysIgnored(options.keyFile);
     }
 
-    // Sends a small admin command (Get Features, number of queues) that is given half a second: if
-    // it goes unanswered, the kernel (which looks at its time limits once a second) takes the
-    // connection for lost at once and not when keep-alive notices. It also spares the kernel the
-    // wait for its own keep-alive command, to which Linux 6.1 gives twice its time when that is the
-    // first one to go unanswered.
+    // Sends an admin command that is given half a second (Get Log Page, the firmware's: nvmet gives
+    // as many zeros as are asked for, and needs no disk for it): if it goes unanswered, the kernel
+    // (which looks at its time limits once a second) takes the connection for lost at once and not
+    // when keep-alive notices. It also spares the kernel the wait for its own keep-alive command,
+    // to which Linux 6.1 gives twice its time when that is the first one to go unanswered.
     void provokeAnswer(int controllerDir, const std::string& name) override {
-        constexpr uint8_t kGetFeatures = 0x0a;
-        constexpr uint32_t kNumberOfQueues = 0x07;
+        constexpr uint8_t kGetLogPage = 0x02;
+        constexpr uint32_t kFirmwareSlots = 0x03;
         constexpr uint32_t kTimeoutMs = 500;
+        // Of no interest, and larger than any packet.
+        alignas(4096) static std::array<char, 64 << 10> answer;
         const UniqueFd node = openControllerNode(devRoot_, controllerDir, name);
         if (!node.valid()) return;  // not live any more
         const NoBrokenPipe guard;
         nvme_passthru_cmd command{};
-        command.opcode = kGetFeatures;
-        command.cdw10 = kNumberOfQueues;
+        command.opcode = kGetLogPage;
+        command.nsid = UINT32_MAX;
+        command.addr = reinterpret_cast<uintptr_t>(answer.data());
+        command.data_len = answer.size();
+        command.cdw10 = kFirmwareSlots | static_cast<uint32_t>(answer.size() / 4 - 1) << 16;
         command.timeout_ms = kTimeoutMs;
         // Whatever the answer is, it is one.
         static_cast<void>(ioctl(node.get(), NVME_IOCTL_ADMIN_CMD, &command));
@@ -119,12 +126,45 @@ class KernelFabrics final : public Fabrics {
     // name may have become another controller's. A file below the opened folder cannot.
     Result<> disconnect(int controllerDir, const std::string& name, Haste haste) override {
         const NoBrokenPipe guard;
+        if (haste == Haste::kTakeDown) return takeDown(controllerDir, name);
         // Deleting a controller that the kernel takes for live waits 60 s for a target that does
         // not answer; if it takes it for lost, about 1 s (both measured on Linux 6.1 and 6.12).
-        if (const auto state = readAttribute(controllerDir, "state");
-            haste == Haste::kNone && state.ok() && state.value() == "live") {
-            provokeAnswer(controllerDir, name);
+        if (haste == Haste::kNone && isLive(controllerDir)) provokeAnswer(controllerDir, name);
+        return remove(controllerDir, name);
+    }
+
+ private:
+    // To delete a controller that is up means to wait for its I/O, and after a reset Linux 6.1
+    // waits for ever. What the kernel does when a command has no answer in time is as good here as
+    // it is with a dead link: it fails or keeps the I/O until it connects again, a second later at
+    // the earliest, and a controller that is deleted before fails all of it.
+    Result<> takeDown(int controllerDir, const std::string& name) {
+        // A target answers one where something has happened, and keeps the next.
+        constexpr int kMostEvents = 4;
+        for (int i = 0; i < kMostEvents && isLive(controllerDir); ++i) {
+            askWithoutAnswer(controllerDir, name);
         }
+        return remove(controllerDir, name);
+    }
+
+    // For an event (Asynchronous Event Request), which a target keeps until there is one.
+    void askWithoutAnswer(int controllerDir, const std::string& name) const {
+        constexpr uint8_t kAsyncEventRequest = 0x0c;
+        constexpr uint32_t kTimeoutMs = 100;
+        const UniqueFd node = openControllerNode(devRoot_, controllerDir, name);
+        if (!node.valid()) return;  // not live any more
+        nvme_passthru_cmd command{};
+        command.opcode = kAsyncEventRequest;
+        command.timeout_ms = kTimeoutMs;
+        static_cast<void>(ioctl(node.get(), NVME_IOCTL_ADMIN_CMD, &command));
+    }
+
+    static bool isLive(int controllerDir) {
+        const auto state = readAttribute(controllerDir, "state");
+        return state.ok() && state.value() == "live";
+    }
+
+    static Result<> remove(int controllerDir, const std::string& name) {
         const auto written = writeAttribute(controllerDir, "delete_controller", "1");
         if (written.ok() || isGone(written.error().code)) return {};
         const int code = written.error().code;
@@ -134,7 +174,6 @@ class KernelFabrics final : public Fabrics {
                                        : "disconnecting needs root");
     }
 
- private:
     const std::string devRoot_;
 };
 

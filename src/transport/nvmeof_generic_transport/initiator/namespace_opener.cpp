@@ -107,6 +107,8 @@ Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& con
                 (forbidden        ? " (using it needs root, or write access to the device)"
                  : code == ENOENT ? " (in a container, make the host's /dev visible: the node "
                                     "appears there with each connection)"
+                 : isGone(code)   ? " (in a container the node can be another device's: make the "
+                                    "host's /dev visible)"
                                   : "")};
         return forbidden ? error : failed(error);
     }

@@ -26,10 +26,13 @@ Result<std::unique_ptr<BouncePool>> BouncePool::create(size_t bytes) {
         return makeError(errno, "reserving " + std::to_string(bytes) + " bytes for bounce buffers",
                          "configure fewer");
     }
-    // Small pages only: two huge ones side by side may not be written as one piece (planner.cpp,
-    // kHugePage).
+    // Small pages only: they may be sent in any pieces (IoDeviceSpec::copyWrites).
     madvise(mapping, mappedBytes, MADV_NOHUGEPAGE);
-    return std::unique_ptr<BouncePool>(new BouncePool(mapping, mappedBytes, total));
+    std::unique_ptr<BouncePool> pool(new BouncePool(mapping, mappedBytes, total));
+    if (!pool->callerMemory().valid()) {
+        return makeError(errno, "cannot open /dev/zero", "each /dev should have it");
+    }
+    return pool;
 }
 
 BouncePool::BouncePool(void* mapping, size_t mappedBytes, size_t total)

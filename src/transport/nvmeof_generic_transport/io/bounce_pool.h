@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "caller_memory.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/thread_annotations.h"
 
@@ -35,7 +36,7 @@ class BouncePool {
 
     /// Reserves address space; memory is used as chunks are.
     /// @param bytes  bound of the memory, at least kChunkBytes
-    /// @return ENOMEM when the address space is not to be had
+    /// @return ENOMEM when the address space is not to be had; open(2)'s error for /dev/zero
     static Result<std::unique_ptr<BouncePool>> create(size_t bytes);
     ~BouncePool();
     BouncePool(const BouncePool&) = delete;
@@ -63,6 +64,9 @@ class BouncePool {
     /// The memory of a chunk: kChunkBytes, aligned to kChunkBytes.
     char* memory(uint32_t chunk) const { return base_ + static_cast<size_t>(chunk) * kChunkBytes; }
 
+    /// What is known of the memory on the other side of the copies.
+    const CallerMemory& callerMemory() const { return callerMemory_; }
+
     size_t chunks() const { return total_; }
     size_t freeChunks() const;
 
@@ -73,6 +77,7 @@ class BouncePool {
     const size_t mappedBytes_;
     char* const base_;
     const size_t total_;
+    const CallerMemory callerMemory_;
     bool take(BounceAccount& account, uint32_t count, uint32_t* chunks) MC_REQUIRES(mutex_);
 
     mutable Mutex mutex_;

@@ -225,7 +225,7 @@ void CallerSubmit::flush(Channel& mine, AioContext& context, Submission& submiss
     Batch& batch = submission.batch;
     const size_t count = batch.count;
     if (count == 0) return;
-    prepare(bounce_, Waiting::kForbidden, submission);
+    const size_t unsent = prepare(bounce_, Waiting::kForbidden, submission);
     const auto leave = [&](size_t from, size_t to) {
         for (size_t i = from; i < to;) {
             Device& device = *batch.operations[i]->device;
@@ -237,7 +237,8 @@ void CallerSubmit::flush(Channel& mine, AioContext& context, Submission& submiss
             device.enqueueStarted(std::move(started));
         }
     };
-    size_t at = 0;
+    leave(0, unsent);
+    size_t at = unsent;
     {
         const NoBrokenPipe guard(
             mine.brokenPipeMatters(conditions_.tick.load(std::memory_order_relaxed)));

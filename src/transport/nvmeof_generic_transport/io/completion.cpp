@@ -54,6 +54,20 @@ void noteWritten(const Operation& operation) {
     for (const Piece& piece : operation.pieces) piece.request->noteWritten();
 }
 
+// What a copy to or from memory that cannot be touched comes to.
+constexpr Verdict kUntouchable{Verdict::kFailed, EFAULT, 0};
+
+/// Ends an operation of which not all was moved, or has its pieces tried alone.
+void fail(Operation& operation, const Verdict& verdict, RequestEnd& end, Completions& completions) {
+    const bool merge = operation.kind == OperationKind::kMerge;
+    // A merge moves one block: it is there or not. Memory can be that of one piece.
+    const bool local = merge ? verdict.error == EFAULT : canBeLocal(verdict.error);
+    const bool retry = verdict.step == Verdict::kFailed && operation.pieces.size() > 1 && local;
+    endPieces(operation, verdict.error, merge ? 0 : verdict.valid, end,
+              retry ? &completions.retries : nullptr);
+    completions.ended.push(&operation);
+}
+
 /// Ends what is planned of requests that the device will not do.
 void cancel(Operation& operation, RequestEnd& end) {
     // What a merge has written so far is nothing: it has read its block, or not even that. Of a
@@ -107,24 +121,28 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Re
     }
     if (verdict.step == Verdict::kDone) {
         if (merge && !operation.merged) {
-            copyIn(bounce, operation);
+            if (!copyIn(bounce, operation)) return fail(operation, kUntouchable, end, completions);
             operation.merged = true;
             operation.done = 0;
             operation.attempts = 0;
             completions.again.push(&operation);
             return;
         }
-        if (stagedRead) copyOut(bounce, operation, operation.length);
+        if (stagedRead && !copyOut(bounce, operation, operation.length)) {
+            return fail(operation, kUntouchable, end, completions);
+        }
         endPieces(operation, 0, operation.length, end, nullptr);
-    } else {
-        if (stagedRead) copyOut(bounce, operation, verdict.valid);
-        const bool retry = verdict.step == Verdict::kFailed && !merge &&
-                           operation.pieces.size() > 1 && canBeLocal(verdict.error);
-        // A merge moves one block: it is there or not.
-        endPieces(operation, verdict.error, merge ? 0 : verdict.valid, end,
-                  retry ? &completions.retries : nullptr);
+        completions.ended.push(&operation);
+        return;
     }
-    completions.ended.push(&operation);
+    if (stagedRead && !copyOut(bounce, operation, verdict.valid)) {
+        return fail(operation, kUntouchable, end, completions);
+    }
+    fail(operation, verdict, end, completions);
+}
+
+void failUnsent(Operation& operation, int error, RequestEnd& end, Completions& completions) {
+    fail(operation, {Verdict::kFailed, error, 0}, end, completions);
 }
 
 void settle(const BouncePool& bounce, AioContext& context, const io_event* events, int count,

@@ -39,6 +39,10 @@ Verdict judge(Operation& operation, uint32_t blockSize, int64_t result);
 void complete(const BouncePool& bounce, Operation& operation, int64_t result, RequestEnd& end,
               Completions& completions);
 
+/// The same for one that has been started and that the kernel has not been given.
+/// @param error  positive errno value
+void failUnsent(Operation& operation, int error, RequestEnd& end, Completions& completions);
+
 /// Who sees to a device that can do something.
 class DeviceServer {
  public:

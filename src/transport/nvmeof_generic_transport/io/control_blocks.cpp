@@ -2,6 +2,7 @@
 #include "control_blocks.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "device.h"
 #include "staging.h"
@@ -67,12 +68,14 @@ bool writesNow(const Operation& operation) {
            (operation.kind != OperationKind::kMerge || operation.merged);
 }
 
-void fill(const BouncePool& bounce, Waiting waiting, Operation& operation, iovec* space,
+/// @return false: the memory of its requests cannot be read
+bool fill(const BouncePool& bounce, Waiting waiting, Operation& operation, iovec* space,
           size_t room) {
     const Device& device = *operation.device;
     const bool write = writesNow(operation);
-    if (write && operation.kind == OperationKind::kStaged && operation.done == 0) {
-        copyIn(bounce, operation);
+    if (write && operation.kind == OperationKind::kStaged && operation.done == 0 &&
+        !copyIn(bounce, operation)) {
+        return false;
     }
     Vector vector(space, room);
     collect(bounce, operation, vector);
@@ -92,6 +95,7 @@ void fill(const BouncePool& bounce, Waiting waiting, Operation& operation, iovec
     control.aio_rw_flags =
         (write && device.durable() ? RWF_DSYNC : 0U) | (operation.nowait ? RWF_NOWAIT : 0U);
     operation.change(OperationState::kStarted, OperationState::kInKernel);
+    return true;
 }
 
 size_t mostSegments(const Operation& operation) {
@@ -101,25 +105,31 @@ size_t mostSegments(const Operation& operation) {
 
 }  // namespace
 
-void prepare(const BouncePool& bounce, Waiting waiting, Submission& submission) {
+size_t prepare(const BouncePool& bounce, Waiting waiting, Submission& submission) {
     Batch& batch = submission.batch;
     size_t needed = 0;
     for (size_t i = 0; i < batch.count; ++i) needed += mostSegments(*batch.operations[i]);
     GrowArray<iovec>& vectors = submission.vectors;
     const bool enough = vectors.reserve(static_cast<uint32_t>(needed));
 
-    size_t used = 0;
+    size_t used = 0, unsent = 0;
     for (size_t i = 0; i < batch.count; ++i) {
         Operation& operation = *batch.operations[i];
         // An operation of one segment leaves the vector's space to the next one.
         const size_t room = enough ? mostSegments(operation) : 1;
-        fill(bounce, waiting, operation, vectors.data() + used, room);
+        submission.controls[i] = &operation.control;
+        if (!fill(bounce, waiting, operation, vectors.data() + used, room)) {
+            std::swap(batch.operations[i], batch.operations[unsent]);
+            std::swap(submission.controls[i], submission.controls[unsent]);
+            ++unsent;
+            continue;
+        }
         if (operation.control.aio_lio_opcode == IO_CMD_PREADV ||
             operation.control.aio_lio_opcode == IO_CMD_PWRITEV) {
             used += operation.control.u.c.nbytes;
         }
-        submission.controls[i] = &operation.control;
     }
+    return unsent;
 }
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -26,6 +26,8 @@ enum class Waiting : bool { kForbidden, kAllowed };
 /// Fills in the control blocks of the batch's operations for their next system call each, and says
 /// that the kernel has them; copies what is to be written into the bounce buffers. Without memory
 /// for the vectors an operation asks for less than what is left of it.
-void prepare(const BouncePool& bounce, Waiting waiting, Submission& submission);
+/// @return how many operations, now at the front of the batch, have no control block: the memory of
+///     their requests cannot be read (failUnsent())
+size_t prepare(const BouncePool& bounce, Waiting waiting, Submission& submission);
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -283,9 +283,9 @@ IoDevice::Activity Device::activity() const {
     return {inFlight_.count() + (hasQueued() ? 1U : 0U), ended_};
 }
 
-IoDevice::Sample Device::sample() {
+IoDevice::Sample Device::sample(std::chrono::steady_clock::time_point now) {
     const MutexLock lock(mutex_);
-    const InFlight::Age age = inFlight_.step();
+    const InFlight::Age age = inFlight_.step(now);
     if (age.moved) ++ended_;
     return {{inFlight_.count() + (hasQueued() ? 1U : 0U), ended_}, age.oldest};
 }

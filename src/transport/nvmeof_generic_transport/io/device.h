@@ -152,7 +152,7 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
 
     uint32_t inFlight() const { return inFlight_.count(); }
     Activity activity() const override;
-    Sample sample() override;
+    Sample sample(std::chrono::steady_clock::time_point now) override;
     std::shared_ptr<const UniqueFd> descriptor() const override;
 
     Device* nextReady = nullptr;   ///< in the Dispatcher

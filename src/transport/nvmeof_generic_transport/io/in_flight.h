@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 namespace mooncake::nvmeof_generic::io {
@@ -13,15 +14,17 @@ namespace mooncake::nvmeof_generic::io {
 /// atomic operations of it.
 ///
 /// Operations are counted by generation. A generation ends when somebody who looks regularly calls
-/// step(), so its age is counted in such calls and nobody looks at a clock.
+/// step(), so nobody else looks at a clock.
 ///
 /// Thread-safe, but for step() and the members that say so.
 class InFlight {
  public:
+    using Clock = std::chrono::steady_clock;
+
+    /// What one step adds to ages at most.
+    static constexpr std::chrono::milliseconds kLongestStep{500};
     /// The greatest limit that reserve() can be given.
     static constexpr uint32_t kMost = 1024;
-    /// The greatest age that step() tells.
-    static constexpr uint32_t kOldest = 31;
     static constexpr uint32_t kGenerations = 5;
 
     /// Start and end operations under the device's lock: there is a backlog, or an end to come.
@@ -81,31 +84,34 @@ class InFlight {
     }
 
     struct Age {
-        bool moved;       ///< some operation has ended since the last step
-        uint32_t oldest;  ///< steps that the oldest operation has seen, kOldest for more; 0: none
+        bool moved;  ///< some operation has ended since the last step
+        /// For how long the oldest operation has been in flight, at least; 0: none has seen a step
+        std::chrono::milliseconds oldest;
     };
-    /// A step. One caller at a time.
-    Age step() {
-        ++steps_;
+    /// A step. One caller at a time. After a long pause only a moment of it counts: the process may
+    /// have been stopped, with operations that have ended and that nobody could look at.
+    Age step(Clock::time_point now) {
+        const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - steppedAt_);
+        steppedAt_ = now;
+        clock_ += std::clamp(passed, std::chrono::milliseconds(0), kLongestStep);
         uint64_t word = word_.load(std::memory_order_acquire);
-        uint32_t now = 0;
+        uint32_t present = 0;
         Age age{};
         for (;;) {
-            now = static_cast<uint32_t>(word >> kNowShift & kNowMask);
-            age = {(word & kMoved) != 0, 0};
-            // What is in the present generation counts as one step old from the next step on.
+            present = static_cast<uint32_t>(word >> kNowShift & kNowMask);
+            age = {(word & kMoved) != 0, {}};
+            // What is in the present generation ages from the next step on.
             for (uint32_t g = 0; g < kGenerations; ++g) {
-                if (countIn(word, g) == 0 || g == now) continue;
-                age.oldest = std::max(age.oldest, static_cast<uint32_t>(std::min<uint64_t>(
-                                                      steps_ - endedAt_[g], kOldest)));
+                if (countIn(word, g) == 0 || g == present) continue;
+                age.oldest = std::max(age.oldest, clock_ - endedAt_[g]);
             }
-            const uint32_t next = (now + 1) % kGenerations;
+            const uint32_t next = (present + 1) % kGenerations;
             uint64_t changed = word & ~kMoved;
             // While the oldest generation lasts there is no room for another one.
-            const bool turns = countIn(word, now) != 0 && countIn(word, next) == 0;
+            const bool turns = countIn(word, present) != 0 && countIn(word, next) == 0;
             if (turns) changed = (changed & ~(kNowMask << kNowShift)) | uint64_t{next} << kNowShift;
             if (word_.compare_exchange_weak(word, changed, std::memory_order_acq_rel)) {
-                if (turns) endedAt_[now] = steps_;
+                if (turns) endedAt_[present] = clock_;
                 return age;
             }
         }
@@ -128,8 +134,9 @@ class InFlight {
     }
 
     std::atomic<uint64_t> word_{0};
-    uint64_t steps_ = 0;
-    std::array<uint64_t, kGenerations> endedAt_{};  // the step that ended each generation
+    Clock::time_point steppedAt_{};
+    std::chrono::milliseconds clock_{0};                             // of the steps
+    std::array<std::chrono::milliseconds, kGenerations> endedAt_{};  // each generation
 };
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -72,6 +72,9 @@ struct IoDeviceSpec {
     std::shared_ptr<IoListener> listener;
     /// makeWriteGuard(); null: one of its own, for a namespace that is opened once
     std::shared_ptr<io::WriteGuard> guard{};
+    /// The kernel gets writes from the pool's own memory alone, in every mode: for a device that
+    /// cannot be given any other without danger.
+    bool copyWrites = false;
 };
 
 /// A device that a pool has taken in. Only its pool knows what is inside.
@@ -79,22 +82,23 @@ class IoDevice {
  public:
     /// From one moment; two of them tell whether it gets on.
     struct Activity {
-        size_t outstanding;  ///< 0 when all requests have ended, else about how much is to do
-        uint64_t ended;      ///< differs from what it was when sample() was asked before if
-                             ///< something has ended meanwhile
+        size_t outstanding = 0;  ///< 0 when all requests have ended, else about how much is to do
+        uint64_t ended = 0;      ///< differs from what it was when sample() was asked before if
+                                 ///< something has ended meanwhile
     };
     struct Sample {
         Activity activity;
-        /// How many calls of sample() before this one the oldest I/O in the kernel has seen; counts
-        /// to 31. 0 where the kernel has none.
-        uint32_t oldest = 0;
+        /// For how long the kernel has had the oldest I/O, at least: it counts from one call of
+        /// sample() to the next, and of a long pause between two only half a second. 0 where no I/O
+        /// has seen a call.
+        std::chrono::milliseconds oldest{0};
     };
     // All are thread-safe, and wait for nothing but a lock that is held for a moment.
     virtual ~IoDevice() = default;
     /// When submit() has returned, a request counts as outstanding or has ended.
     virtual Activity activity() const = 0;
     /// The same, for one who calls it regularly: by its calls the age of I/O is counted.
-    virtual Sample sample() = 0;
+    virtual Sample sample(std::chrono::steady_clock::time_point now) = 0;
     /// The device's descriptor, open for as long as the result is held. @return null when the
     /// device is closed
     virtual std::shared_ptr<const UniqueFd> descriptor() const = 0;

@@ -55,14 +55,18 @@ uint32_t memoryAlignment(int fd, uint32_t blockSize) {
     return blockSize;
 }
 
-PlanRules planRules(const IoOptions& options, uint32_t blockSize, uint32_t memoryAlignment,
+PlanRules planRules(const IoOptions& options, const IoDeviceSpec& device, uint32_t memoryAlignment,
                     size_t bounceChunks) {
+    const uint32_t blockSize = device.blockSize;
     const size_t share = std::bit_floor(std::max<size_t>(bounceChunks / 4, 1));
     const size_t staged =
         std::min({options.maxIoBytes, share * BouncePool::kChunkBytes, kMaxStagedBytes});
-    return {options.directIo, blockSize, memoryAlignment,
+    return {options.directIo,
+            blockSize,
+            memoryAlignment,
             std::max(static_cast<uint32_t>(options.maxIoBytes), blockSize),
-            std::max(static_cast<uint32_t>(staged), blockSize)};
+            std::max(static_cast<uint32_t>(staged), blockSize),
+            device.copyWrites};
 }
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -6,6 +6,7 @@
 #include "planner.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/io/io_options.h"
+#include "transport/nvmeof_generic_transport/io/io_pool.h"
 
 namespace mooncake::nvmeof_generic::io {
 
@@ -17,8 +18,9 @@ Result<> checkOptions(const IoOptions& options);
 uint32_t memoryAlignment(int fd, uint32_t blockSize);
 
 /// The rules for a device.
+/// @param device  its size of a block and copyWrites count
 /// @param bounceChunks  how many chunks all devices share
-PlanRules planRules(const IoOptions& options, uint32_t blockSize, uint32_t memoryAlignment,
+PlanRules planRules(const IoOptions& options, const IoDeviceSpec& device, uint32_t memoryAlignment,
                     size_t bounceChunks);
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -19,30 +19,14 @@ constexpr uint64_t roundUp(uint64_t value, uint64_t unit) {
     return roundDown(value + unit - 1, unit);
 }
 
-// The pages of one direct write never run on past a multiple of this in memory, where one huge page
-// may end and its neighbour begin. Linux 5.18 to 6.4 sends physically adjacent pages as one piece,
-// whatever pages they belong to, and where the receiver is the same kernel (a target on the same
-// host, in a container or behind a veth) its hardened usercopy takes a piece that leaves a huge
-// page for an attack: it stops the machine with "kernel BUG at mm/usercopy.c" (check_heap_object;
-// seen on Debian's 6.1.192). Later kernels send page by page.
-constexpr uint64_t kHugePage = 2 << 20;
-
-uint64_t bytesToHugePageEnd(const char* memory) {
-    return kHugePage - (reinterpret_cast<uintptr_t>(memory) & (kHugePage - 1));
-}
-
 /// How many bytes at the start of what is left of a request can go directly.
 uint64_t directBytes(const PlanRules& rules, const Request& request) {
-    if (rules.mode == DirectIo::kOff) return 0;
+    if (rules.mode == DirectIo::kOff || (request.write && rules.copyWrites)) return 0;
     const auto memory = reinterpret_cast<uintptr_t>(request.restBuffer());
     if ((memory & (rules.memoryAlignment - 1)) != 0) return 0;
     if ((request.restOffset() & (rules.blockSize - 1)) != 0) return 0;
     const uint64_t whole = roundDown(request.restLength(), rules.blockSize);
-    if (request.write) {
-        return std::min(whole,
-                        roundDown(bytesToHugePageEnd(request.restBuffer()), rules.blockSize));
-    }
-    if (whole == request.restLength()) return whole;
+    if (request.write || whole == request.restLength()) return whole;
     return whole >= kWorthTwoReads ? whole : 0;
 }
 
@@ -67,7 +51,6 @@ Run survey(const PlanRules& rules, const Request* request, bool direct, RunLimit
         ++run.pieces;
         if (taken < request->restLength() || run.end == limits.end || run.pieces == limits.pieces)
             break;
-        if (direct && write && taken == bytesToHugePageEnd(request->restBuffer())) break;
         request = request->next;
         if (request == nullptr || request->write != write || request->restOffset() != run.end)
             break;

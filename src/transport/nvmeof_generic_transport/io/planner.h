@@ -18,6 +18,7 @@ struct PlanRules {
     uint32_t memoryAlignment;  ///< what memory needs for direct I/O; at most blockSize
     uint32_t maxDirectBytes;   ///< largest direct I/O; at least blockSize
     uint32_t maxStagedBytes;   ///< largest I/O through bounce buffers; at least blockSize
+    bool copyWrites = false;   ///< IoDeviceSpec::copyWrites
 };
 
 /// Checks a request before it is queued.

@@ -81,9 +81,8 @@ class Pool final : public IoPool {
                 started_ = true;
             }
         }
-        const PlanRules rules =
-            planRules(options_, spec.blockSize, memoryAlignment(spec.fd.get(), spec.blockSize),
-                      bounce_->chunks());
+        const PlanRules rules = planRules(
+            options_, spec, memoryAlignment(spec.fd.get(), spec.blockSize), bounce_->chunks());
         auto device =
             std::make_shared<Device>(std::move(spec), rules, options_.queueDepth,
                                      options_.durableWrites, *bounce_, conditions_, dispatcher_);

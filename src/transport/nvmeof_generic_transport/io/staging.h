@@ -9,11 +9,13 @@
 
 namespace mooncake::nvmeof_generic::io {
 
+// Both return false where memory of a piece cannot be touched; which piece it is is not told.
+
 /// From the pieces into the bounce buffers.
-void copyIn(const BouncePool& bounce, const Operation& operation);
+[[nodiscard]] bool copyIn(const BouncePool& bounce, const Operation& operation);
 
 /// From the bounce buffers into the pieces. @param valid  bytes at the start of the transfer that
 /// were read; what lies behind them is not touched
-void copyOut(const BouncePool& bounce, const Operation& operation, uint32_t valid);
+[[nodiscard]] bool copyOut(const BouncePool& bounce, const Operation& operation, uint32_t valid);
 
 }  // namespace mooncake::nvmeof_generic::io

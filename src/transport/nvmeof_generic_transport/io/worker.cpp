@@ -137,12 +137,13 @@ void Worker::serve(Device& device) {
 void Worker::submit(Device& device) {
     AioContext& context = channel_.context();
     Batch& batch = submission_.batch;
-    prepare(services_.bounce, Waiting::kAllowed, submission_);
+    const size_t unsent = prepare(services_.bounce, Waiting::kAllowed, submission_);
 
     RequestEnd end(services_.channels, services_.aio, &channel_);
     Completions completions;
     Turn how = Turn::kWell;
     size_t at = 0;
+    while (at < unsent) failUnsent(*batch.operations[at++], EFAULT, end, completions);
     while (at < batch.count) {
         const auto left = static_cast<uint32_t>(batch.count - at);
         const uint32_t others = context.inFlight.fetch_add(left, std::memory_order_release);

@@ -13,12 +13,15 @@ constexpr std::chrono::milliseconds kLongestPause{250};
 constexpr uint32_t kAskAfter = 2;
 constexpr uint32_t kAskAgainAfter = 8;
 
-// I/O that has not ended after so many counts is worth a question while other I/O ends.
-constexpr uint32_t kOverdue = 8;
+// I/O that has not ended for so many pauses is worth a question while other I/O ends.
+constexpr int kOverdue = 8;
 
 // How long after it began to reconnect the kernel is not trying yet (RECONNECT_DELAY is a second at
 // least).
 constexpr std::chrono::milliseconds kBeforeAttempt{500};
+
+// So many questions without an answer, between which the kernel connected, are no accident.
+constexpr uint32_t kInVain = 2;
 
 // So long before the kernel's fast_io_fail_tmo is over, what it does not have is taken back.
 constexpr std::chrono::milliseconds kBeforeFailing{500};
@@ -34,9 +37,11 @@ bool ConnectionWatch::stalls(const IoDevice::Sample& sample) {
     const bool moves = activity.ended != std::exchange(lastEnded_, activity.ended);
     const bool stalled = !moves && activity.outstanding > 0;
     stalled_ = stalled ? stalled_ + 1 : 0;
-    overdue_ = oldest >= kOverdue ? overdue_ + 1 : 0;
+    overdue_ = oldest >= kOverdue * pause() ? overdue_ + 1 : 0;
+    hung_ = oldest >= ioLimit_;
     if (!stalled) forget();
-    return stalled || overdue_ > 0;
+    if (!stalled && overdue_ == 0) unanswered_ = lost_ = 0;
+    return stalled || overdue_ > 0 || hung_;
 }
 
 bool ConnectionWatch::shouldAsk() const {
@@ -48,7 +53,10 @@ ConnectionWatch::Verdict ConnectionWatch::judge(const Sight& sight, Clock::time_
     const auto never = Clock::time_point::max();
     downSince_ = sight.live ? never : std::min(downSince_, sight.down);
     reconnectingSince_ = sight.reconnecting ? std::min(reconnectingSince_, now) : never;
-    if (sight.live) return Verdict::kWait;
+    if (sight.live) {
+        if (unanswered_ >= kInVain) return Verdict::kGiveUpInVain;
+        return hung_ ? Verdict::kGiveUpHung : Verdict::kWait;
+    }
     const auto attempting = now - reconnectingSince_;  // below zero: it is not
     if (attempting >= kBeforeAttempt) {
         return attempting >= downLimit_ - kBeforeFailing ? Verdict::kGiveUpWhenFailed

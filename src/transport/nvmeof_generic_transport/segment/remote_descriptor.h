@@ -35,6 +35,9 @@ struct RemoteDescriptor {
     /// The engine numbers the files: no number ever means two of them in this process. Else the
     /// numbers are those of the node, and begin anew when it does.
     bool numbersLast = false;
+    /// Its node says that it runs on another kernel than this process. False: on the same, or it
+    /// does not say.
+    bool onAnotherKernel = false;
 };
 
 }  // namespace mooncake::nvmeof_generic

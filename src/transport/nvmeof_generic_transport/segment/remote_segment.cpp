@@ -26,7 +26,7 @@ RemoteSegment::RemoteSegment(uint64_t id, const SegmentContext& context, Namespa
       client_(client),
       routes_(std::make_unique<const FileRoutes>(0)),
       waiting_(context.patience),
-      watch_(context.downLimit) {}
+      watch_(context.downLimit, context.ioLimit) {}
 
 RemoteSegment::~RemoteSegment() = default;
 
@@ -183,12 +183,15 @@ RemoteSegment::Clock::time_point RemoteSegment::watch(Clock::time_point now) {
     // Who submits from now on asks for another look. What was submitted before counts here.
     if (!watched_.exchange(false)) return Clock::time_point::max();
     const MutexLock lock(mutex_);
-    IoDevice::Sample all{{0, 0}, 0};
+    IoDevice::Sample all;
     for (const auto& ns : namespacesInUse_) {
-        const IoDevice::Sample one = ns->sample();
+        const IoDevice::Sample one = ns->sample(now);
         all.activity.outstanding += one.activity.outstanding;
         all.activity.ended += one.activity.ended;
-        all.oldest = std::max(all.oldest, one.oldest);
+        // What a connection of before has left says nothing of this one.
+        if (current_ != nullptr && ns->isOf(*current_)) {
+            all.oldest = std::max(all.oldest, one.oldest);
+        }
     }
     if (watch_.stalls(all)) {
         look_ = true;
@@ -206,8 +209,9 @@ RemoteSegment::Clock::time_point RemoteSegment::endLate(Clock::time_point now) {
         const MutexLock lock(mutex_);
         const auto first = waiting_.firstDeadline();
         if (first > now) return first;
-        late = {ETIMEDOUT, name_ + " gave no answer in time" +
-                               (lastError_.code != 0 ? "; last: " + lastError_.message : "")};
+        late = {ETIMEDOUT, name_ + " gave no answer in time; " +
+                               (lastError_.code != 0 ? "last: " + lastError_.message
+                                                     : "waiting for " + waitsFor_)};
     }
     const auto take = [&] {
         mutex_.assertHeld();

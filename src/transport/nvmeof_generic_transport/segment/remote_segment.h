@@ -52,11 +52,14 @@ struct SegmentContext {
     std::chrono::milliseconds patience{0};  ///< for a request to wait for its connection
     /// For a connection to be down while I/O waits for it in the kernel, before it is given up.
     std::chrono::milliseconds downLimit{0};
+    /// For the kernel to have an I/O, before the connection is given up although it is up.
+    std::chrono::milliseconds ioLimit{0};
     /// Asks for keepHouse() at a time. Must not block.
     std::function<void(Clock::time_point when)> callAt;
     /// Without requests for so long a segment lets go of all that it has.
     std::chrono::milliseconds rest = std::chrono::minutes(5);
     bool refuseUnalignedWrites = false;
+    std::string kernelRelease;  ///< of this machine, as uname(2) tells it
     std::function<Result<std::thread>(std::function<void()> body)> startThread;
 };
 
@@ -170,6 +173,9 @@ class RemoteSegment : public Retirable {
     void attempt();
     void lookAtConnection();
     void giveUpConnection(std::chrono::milliseconds patience);
+    void giveUpLive(const std::string& why);
+    std::optional<uint64_t> beginGivingUp();
+    void waitForKernel(std::chrono::milliseconds patience);
     void lookAtNamespaces();
     void tidyUp();
     bool rest();
@@ -184,6 +190,8 @@ class RemoteSegment : public Retirable {
     const FileRoute& attach(uint32_t fileId, const RemoteFile& remote);
     bool sendWaiting(uint32_t fileId, bool live);
     void noteFailure(const Error& error);
+    void noteWait(std::string what) MC_EXCLUDES(mutex_);
+    void noteNotOpened(const std::string& why);
     template <class Keep>
     void detachFilesExcept(const Keep& keep);
     void publishRoutes();
@@ -211,6 +219,7 @@ class RemoteSegment : public Retirable {
     ConnectionWatch watch_ MC_GUARDED_BY(mutex_);
     RetryPace pace_ MC_GUARDED_BY(mutex_);
     Error lastError_ MC_GUARDED_BY(mutex_){0, {}};  // of the last attempt; code 0: it succeeded
+    std::string waitsFor_ MC_GUARDED_BY(mutex_) = "its thread";  // what requests wait for
     LogPace ioLog_ MC_GUARDED_BY(mutex_),
         attemptLog_ MC_GUARDED_BY(mutex_), endLog_ MC_GUARDED_BY(mutex_);
     SegmentCounters counters_ MC_GUARDED_BY(mutex_);
@@ -220,6 +229,7 @@ class RemoteSegment : public Retirable {
     /// Of which the kernel may have I/O: those of the files, and those that were detached.
     std::vector<std::shared_ptr<SharedNamespace>> namespacesInUse_ MC_GUARDED_BY(mutex_);
     bool closing_ MC_GUARDED_BY(mutex_) = false;  // some of them are
+    const Connection* current_ MC_GUARDED_BY(mutex_) = nullptr;
 
     // Set while keepHouse() is going to be called because of I/O in the kernel.
     std::atomic<bool> watched_{false};
@@ -229,6 +239,8 @@ class RemoteSegment : public Retirable {
     RemoteDescriptor descriptor_;
     FilePins pins_;
     Clock::time_point looked_{};  // for files, at the metadata service
+    /// Since when no device has been opened, while some should be; max(): none should.
+    Clock::time_point notOpenedSince_ = Clock::time_point::max();
     std::shared_ptr<Connection> connection_;
     std::map<uint32_t, FileRoute> files_;
     uint64_t restSeen_ = 0;  // requests that had ended, when last looked

@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "copied_writes.h"
 #include "end_waiting.h"
 #include "remote_segment.h"
 #include "submit_window.h"
@@ -28,6 +29,9 @@ constexpr std::chrono::milliseconds kSuspectPause{500};
 // By when the kernel has taken a connection for lost over which the target does not answer when it
 // is asked: its limit for that command, and up to a second until it looks.
 constexpr std::chrono::milliseconds kAnswerLimit{1500};
+
+// For I/O to end that is not what has no end, before a connection is given up that is up.
+constexpr std::chrono::milliseconds kOthersEnd{500};
 
 // For the kernel to fail by itself what it has, once its time for that is as good as over.
 constexpr std::chrono::milliseconds kFailing{1500};
@@ -130,8 +134,10 @@ void RemoteSegment::lookAtConnection() {
         for (const auto& [id, file] : files_) {
             if (!device) device = file.ns->descriptor();
         }
-        connection_->provokeAnswer(device);
+        const bool answered = connection_->provokeAnswer(device);
         live = connection_->isLive();
+        const MutexLock lock(mutex_);
+        watch_.noteAnswer(answered && live);
         // The kernel lets go of who asks only when it has taken the connection down.
         down = std::min(Clock::now(), start + kAnswerLimit);
     }
@@ -145,33 +151,69 @@ void RemoteSegment::lookAtConnection() {
     if (!ours) return;
     if (verdict == ConnectionWatch::Verdict::kGiveUp) giveUpConnection({});
     if (verdict == ConnectionWatch::Verdict::kGiveUpWhenFailed) giveUpConnection(kFailing);
+    if (verdict == ConnectionWatch::Verdict::kGiveUpHung) {
+        giveUpLive("it answers, but its disk hangs: I/O has not ended for " +
+                   std::to_string(context_.ioLimit / std::chrono::seconds(1)) +
+                   " s (MC_NVMEOF_GENERIC_IO_TIMEOUT)");
+    }
+    if (verdict == ConnectionWatch::Verdict::kGiveUpInVain) {
+        giveUpLive(
+            "the target answers, but large packets do not arrive: check the MTU of the path");
+    }
+}
+
+// What has not reached the kernel waits for the next connection, whoever sent it.
+// @return whether to say so, see LogPace
+std::optional<uint64_t> RemoteSegment::beginGivingUp() {
+    for (const auto& ns : namespaces_.all()) ns->closeIfOf(*connection_);
+    const MutexLock lock(mutex_);
+    closing_ = true;
+    watch_.beginAnew();
+    refresh_ = true;
+    return attemptLog_.admit(Clock::now());
+}
+
+// Gives the kernel time to end what it has.
+void RemoteSegment::waitForKernel(std::chrono::milliseconds patience) {
+    const auto until = Clock::now() + patience;
+    while (Clock::now() < until && activity().outstanding > 0) {
+        const MutexLock lock(mutex_);
+        wake_.waitUntil(mutex_, Clock::now() + kSeeOutPause);
+    }
 }
 
 /// @param patience  for the kernel to end by itself what it has
 void RemoteSegment::giveUpConnection(std::chrono::milliseconds patience) {
-    const auto now = Clock::now();
-    std::optional<uint64_t> line;
+    bool again = false;
     {
         const MutexLock lock(mutex_);
-        watch_.forget();
-        refresh_ = true;
-        line = attemptLog_.admit(now);
+        again = watch_.losesAnswers();
     }
-    if (line) {
+    if (const auto line = beginGivingUp()) {
         LOG(WARNING) << name_ << ": giving the connection to " << connection_->subsystemNqn()
-                     << " up: it is down, and I/O waits for it" << leftOut(*line);
+                     << " up: it is down, and I/O waits for it"
+                     << (again ? ", and that is how the one before ended: check the MTU of the path"
+                               : "")
+                     << leftOut(*line);
     }
-    // What has not reached the kernel waits for the next connection, whoever sent it.
-    for (const auto& ns : namespaces_.all()) ns->closeIfOf(*connection_);
-    {
-        const MutexLock lock(mutex_);
-        closing_ = true;
-    }
-    while (Clock::now() < now + patience && activity().outstanding > 0) {
-        const MutexLock lock(mutex_);
-        wake_.waitUntil(mutex_, Clock::now() + kSeeOutPause);
-    }
+    waitForKernel(patience);
     if (!connection_->isLive()) connection_->giveUp();
+}
+
+/// Only what has no end fails: all else has ended, or goes over the next connection.
+void RemoteSegment::giveUpLive(const std::string& why) {
+    const auto line = beginGivingUp();
+    waitForKernel(kOthersEnd);
+    if (line) {
+        std::string files;
+        for (const auto& [id, file] : files_) {
+            if (file.ns->activity().outstanding == 0) continue;
+            files += (files.empty() ? "" : ", ") + std::to_string(id);
+        }
+        LOG(ERROR) << name_ << ": giving the connection to " << connection_->subsystemNqn()
+                   << " up, with I/O on file " << files << ": " << why << leftOut(*line);
+    }
+    connection_->giveUp();
 }
 
 // Soon, whatever else is to be done: requests wait for the result.
@@ -290,6 +332,7 @@ bool RemoteSegment::needsLook(const std::set<uint32_t>& wanted, Clock::time_poin
 
 // Whatever the engine has shown a program is pinned: what is older in its cache, too.
 Result<RemoteDescriptor> RemoteSegment::describe(bool fresh) {
+    if (fresh) noteWait("the metadata service");
     auto described = context_.describe(id_, fresh);
     if (described.ok()) pins_.see(described.value());
     if (fresh) looked_ = Clock::now();
@@ -331,6 +374,8 @@ Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
 }
 
 Result<> RemoteSegment::useConnection() {
+    noteWait("the connection to " + descriptor_.subsystemNqn + " at " +
+             toString(descriptor_.address));
     // The initiator hands the same connection out as long as it lives.
     auto connected = context_.initiator->connect(descriptor_.address, descriptor_.subsystemNqn);
     if (!connected.ok())
@@ -345,6 +390,8 @@ Result<> RemoteSegment::useConnection() {
     {
         const MutexLock lock(mutex_);
         closing_ = true;
+        current_ = connection_.get();
+        watch_.beginAnew();
         ++connects_;
         line = attemptLog_.admit(Clock::now());
     }
@@ -371,17 +418,25 @@ RemoteSegment::Opened RemoteSegment::openFile(uint32_t fileId, bool live) {
     SharedNamespace& ns = *attach(fileId, remote).ns;
     ns.lookAgain(*context_.initiator);
     if (ns.state() != NamespaceState::kOpen) {
-        if (!ns.beginOpening()) return Opened::kBusy;
+        if (!ns.beginOpening()) {
+            noteWait("the kernel, which still has I/O of " + file);
+            return Opened::kBusy;
+        }
         auto opened = context_.initiator->openNamespace(*connection_, remote.nsid, remote.size,
                                                         context_.pool->openFlags(),
                                                         Clock::now() + kOpenSlice);
         if (!opened.ok()) {
             ns.notOpened();
-            if (opened.error().code == ENXIO) return Opened::kNotThere;
+            if (opened.error().code == ENXIO) {
+                noteNotOpened("the device of " + file + ": " + opened.error().message);
+                return Opened::kNotThere;
+            }
             endWaiting(takeFile, Error{opened.error().code, file + ": " + opened.error().message});
             return Opened::kYes;
         }
-        auto taken = ns.open(connection_, opened.take(), file, client_);
+        notOpenedSince_ = Clock::time_point::max();
+        const bool copies = mustCopyWrites(context_.kernelRelease, descriptor_);
+        auto taken = ns.open(connection_, opened.take(), {file, copies}, client_);
         if (!taken.ok()) {
             endWaiting(takeFile, Error{taken.error().code, file + ": " + taken.error().message});
             return Opened::kYes;
@@ -389,6 +444,27 @@ RemoteSegment::Opened RemoteSegment::openFile(uint32_t fileId, bool live) {
     }
     sendWaiting(fileId, live);
     return Opened::kYes;
+}
+
+void RemoteSegment::noteWait(std::string what) {
+    const MutexLock lock(mutex_);
+    waitsFor_ = std::move(what);
+}
+
+// A device may take a moment; for longer, something is wrong that should be told before requests
+// fail.
+void RemoteSegment::noteNotOpened(const std::string& why) {
+    constexpr std::chrono::seconds kWorthALine{2};
+    noteWait(why);
+    const auto now = Clock::now();
+    notOpenedSince_ = std::min(notOpenedSince_, now);
+    if (now - notOpenedSince_ < kWorthALine) return;
+    std::optional<uint64_t> line;
+    {
+        const MutexLock lock(mutex_);
+        line = attemptLog_.admit(now);
+    }
+    if (line) LOG(WARNING) << name_ << " waits for " << why << leftOut(*line);
 }
 
 const FileRoute& RemoteSegment::attach(uint32_t fileId, const RemoteFile& remote) {
@@ -517,9 +593,12 @@ void RemoteSegment::seeOut() {
 }
 
 void RemoteSegment::dropConnection() {
+    {
+        const MutexLock lock(mutex_);
+        current_ = nullptr;
+        watch_.beginAnew();
+    }
     connection_.reset();
-    const MutexLock lock(mutex_);
-    watch_.forget();
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -84,16 +84,17 @@ void SharedNamespace::notOpened() {
 }
 
 Result<> SharedNamespace::open(std::shared_ptr<Connection> connection, RemoteNamespace device,
-                               const std::string& name, NamespaceClient& client) {
+                               const OpenedAs& as, NamespaceClient& client) {
     const uint64_t size = device.size;
     const uint32_t blockSize = device.blockSize;
     const bool readOnly = device.readOnly;
     std::shared_ptr<IoDevice> taken;
     Error failure{0, {}};
     try {
-        auto added = pool_.addDevice(
-            {std::move(device.fd), name + " (" + device.deviceName + ")", size, blockSize,
-             std::make_shared<Listener>(shared_from_this(), client), writeGuardOf(key_)});
+        auto added =
+            pool_.addDevice({std::move(device.fd), as.name + " (" + device.deviceName + ")", size,
+                             blockSize, std::make_shared<Listener>(shared_from_this(), client),
+                             writeGuardOf(key_), as.copyWrites && !device.local});
         if (added.ok()) {
             taken = added.take();
             auto opening = std::make_unique<Opening>(taken, blockSize, readOnly);
@@ -225,9 +226,9 @@ IoDevice::Activity SharedNamespace::activity() const {
     return known ? known->activity() : IoDevice::Activity{0, 0};
 }
 
-IoDevice::Sample SharedNamespace::sample() {
+IoDevice::Sample SharedNamespace::sample(std::chrono::steady_clock::time_point now) {
     const auto known = device();
-    return known ? known->sample() : IoDevice::Sample{{0, 0}, 0};
+    return known ? known->sample(now) : IoDevice::Sample{};
 }
 
 std::shared_ptr<const UniqueFd> SharedNamespace::descriptor() const {

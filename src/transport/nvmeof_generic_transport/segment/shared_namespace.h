@@ -76,10 +76,14 @@ class SharedNamespace : public std::enable_shared_from_this<SharedNamespace> {
     /// @return false: it is open, or another thread is at it, or I/O of the last opening has not
     ///     ended
     bool beginOpening();
+    struct OpenedAs {
+        std::string name;         ///< for log lines and errors
+        bool copyWrites = false;  ///< IoDeviceSpec::copyWrites, where the device is remote
+    };
     /// @param connection  through which; kept until it is closed
     /// @return what the pool says where it does not take the device in; it is closed then
     Result<> open(std::shared_ptr<Connection> connection, RemoteNamespace device,
-                  const std::string& name, NamespaceClient& client);
+                  const OpenedAs& as, NamespaceClient& client);
     void notOpened();
 
     /// After an error that one that is gone gives: requests wait from now on.
@@ -98,13 +102,16 @@ class SharedNamespace : public std::enable_shared_from_this<SharedNamespace> {
     void closeIfOf(const Connection& connection);
     void closeUnlessOf(const Connection& connection);
 
+    /// Whether it was opened through this connection, and has not been let go of.
+    bool isOf(const Connection& connection) const;
+
     /// Lets go of what was closed, and of its connection, which may block for seconds.
     /// @return false: I/O of it has not ended
     bool finishClosing();
 
     /// Of the opening, or of the last one while the kernel may have I/O of it.
     IoDevice::Activity activity() const;
-    IoDevice::Sample sample();
+    IoDevice::Sample sample(std::chrono::steady_clock::time_point now);
     /// Null when it is not open.
     std::shared_ptr<const UniqueFd> descriptor() const;
 
@@ -112,7 +119,6 @@ class SharedNamespace : public std::enable_shared_from_this<SharedNamespace> {
     void moveTo(NamespaceState next) MC_REQUIRES(mutex_);
     std::shared_ptr<IoDevice> beginClosing() MC_REQUIRES(mutex_);
     std::shared_ptr<IoDevice> device() const;
-    bool isOf(const Connection& connection) const;
 
     const Key key_;
     IoPool& pool_;
