@@ -141,20 +141,36 @@ TEST(ConnectionWatch, AnswersThatGetLostAgainEndAConnectionThatIsUp) {
         };
         stalls();
         EXPECT_TRUE(stalls());
-        watch.noteAnswer(false);
+        watch.noteAnswer(false, kStart);
         EXPECT_EQ(watch.judge(dead(kStart), kStart, false), Verdict::kWait);
         EXPECT_EQ(watch.judge(live(), kStart, false), Verdict::kWait);
         EXPECT_TRUE(stalls());
-        watch.noteAnswer(true);
-        watch.noteAnswer(false);
+        watch.noteAnswer(true, kStart);
+        watch.noteAnswer(false, kStart);
         EXPECT_EQ(watch.judge(live(), kStart, false), Verdict::kWait) << "it answered in between";
         EXPECT_TRUE(stalls());
-        watch.noteAnswer(false);
+        watch.noteAnswer(false, kStart);
         EXPECT_EQ(watch.judge(dead(kStart), kStart, false), Verdict::kWait);
         EXPECT_EQ(watch.judge(live(), kStart, false), Verdict::kGiveUpInVain);
         EXPECT_FALSE(watch.stalls({{1, 1000}, 0ms})) << "it has ended";
         EXPECT_EQ(watch.judge(live(), kStart, false), Verdict::kWait);
     }
+}
+
+// Also where each connection is given up before there is a second question.
+TEST(ConnectionWatch, AnswersThatGetLostOnOneConnectionAfterTheOtherAreRemembered) {
+    ConnectionWatch watch(kDownLimit, kIoLimit);
+    watch.noteAnswer(false, kStart);
+    EXPECT_FALSE(watch.losesAnswers());
+    watch.beginAnew();
+    watch.noteAnswer(false, kStart + 50s);
+    EXPECT_EQ(watch.judge(live(), kStart + 50s, false), Verdict::kWait) << "of this one it is one";
+    EXPECT_TRUE(watch.losesAnswers());
+    watch.noteAnswer(true, kStart + 51s);
+    EXPECT_FALSE(watch.losesAnswers());
+    watch.noteAnswer(false, kStart + 52s);
+    watch.noteAnswer(false, kStart + 113s);
+    EXPECT_FALSE(watch.losesAnswers()) << "long ago";
 }
 
 // A limit that is shorter than what is worth a question.

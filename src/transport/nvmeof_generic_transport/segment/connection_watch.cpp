@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds kBeforeAttempt{500};
 
 // So many questions without an answer, between which the kernel connected, are no accident.
 constexpr uint32_t kInVain = 2;
+constexpr std::chrono::minutes kInARow{1};
 
 // So long before the kernel's fast_io_fail_tmo is over, what it does not have is taken back.
 constexpr std::chrono::milliseconds kBeforeFailing{500};
@@ -40,8 +41,19 @@ bool ConnectionWatch::stalls(const IoDevice::Sample& sample) {
     overdue_ = oldest >= kOverdue * pause() ? overdue_ + 1 : 0;
     hung_ = oldest >= ioLimit_;
     if (!stalled) forget();
-    if (!stalled && overdue_ == 0) unanswered_ = lost_ = 0;
+    if (!stalled && overdue_ == 0) unanswered_ = 0;
     return stalled || overdue_ > 0 || hung_;
+}
+
+void ConnectionWatch::noteAnswer(bool came, Clock::time_point now) {
+    if (came || now - lostAt_ > kInARow) lost_ = 0;
+    if (came) {
+        unanswered_ = 0;
+        return;
+    }
+    ++unanswered_;
+    ++lost_;
+    lostAt_ = now;
 }
 
 bool ConnectionWatch::shouldAsk() const {

@@ -52,11 +52,8 @@ class ConnectionWatch {
 
     /// What became of a question. Where answers get lost and the kernel can connect all the same, a
     /// path loses a part of the packets, such as large ones.
-    void noteAnswer(bool came) {
-        unanswered_ = came ? 0 : unanswered_ + 1;
-        lost_ = came ? 0 : lost_ + 1;
-    }
-    /// Whether more than one answer in a row was lost, on whatever connections.
+    void noteAnswer(bool came, Clock::time_point now);
+    /// Whether more than one answer in a row was lost, on whatever connections, within a minute.
     bool losesAnswers() const { return lost_ > 1; }
     /// Another connection is watched from now on.
     void beginAnew() {
@@ -79,9 +76,10 @@ class ConnectionWatch {
     bool hung_ = false;        // some I/O is as old as that
     uint32_t unanswered_ = 0;  // questions in a row, of this connection
     uint32_t lost_ = 0;        // the same of all connections
-    uint32_t stalled_ = 0;     // counts in a row without any I/O having ended
-    uint32_t overdue_ = 0;     // counts in a row in which some I/O had not ended for long
-    uint64_t lastEnded_ = 0;   // requests, when last counted
+    Clock::time_point lostAt_{};
+    uint32_t stalled_ = 0;    // counts in a row without any I/O having ended
+    uint32_t overdue_ = 0;    // counts in a row in which some I/O had not ended for long
+    uint64_t lastEnded_ = 0;  // requests, when last counted
     // Since when the connection is down, and since when the kernel has been reconnecting; no I/O
     // has ended since.
     Clock::time_point downSince_ = Clock::time_point::max();

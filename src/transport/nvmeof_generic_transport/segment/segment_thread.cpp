@@ -137,7 +137,7 @@ void RemoteSegment::lookAtConnection() {
         const bool answered = connection_->provokeAnswer(device);
         live = connection_->isLive();
         const MutexLock lock(mutex_);
-        watch_.noteAnswer(answered && live);
+        watch_.noteAnswer(answered && live, Clock::now());
         // The kernel lets go of who asks only when it has taken the connection down.
         down = std::min(Clock::now(), start + kAnswerLimit);
     }
