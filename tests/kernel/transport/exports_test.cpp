@@ -229,6 +229,41 @@ TEST(Exports, AReadOnlySys) {
     EXPECT_TRUE(eventually([&] { return nvmeControllers() == before; }));
 }
 
+// A container with a /dev of its own, in which the device of a connection does not appear, or in
+// which a node of its name is another device's: what is missing is said before requests fail for
+// it.
+TEST(Exports, ADevOfAContainer) {
+    MetadataServer metadata;
+    const std::string path = testFolder() + "/other-dev";
+    makeFile(path, kSize);
+    Node target(metadata, "target", targetAddress("tcp"));
+    ASSERT_NE(target.add(path, kSize), 0u);
+    const auto before = nvmeControllers();
+    for (const auto& [node, said] :
+         {std::pair("",
+                    "cannot open /dev/nvme0n1: No such file or directory (in a container, make "
+                    "the host's /dev visible"),
+          {"mknod /dev/nvme0n1 b 7 77 && ", "in a container the node can be another device's"}}) {
+        ChildProcess initiator(
+            {"unshare", "-m", "sh", "-c",
+             "cp -a /dev/null /dev/zero /dev/random /dev/urandom /dev/nvme-fabrics /tmp && mount "
+             "-t "
+             "tmpfs none /dev && cp -a /tmp/null /tmp/zero /tmp/random /tmp/urandom "
+             "/tmp/nvme-fabrics /dev && " +
+                 std::string(node) +
+                 "MC_NVMEOF_GENERIC_CONNECT_TIMEOUT=4 exec transfer_engine_nvmeof_generic_bench "
+                 "--mode=initiator --local_server_name=initiator --segment_id=target "
+                 "--operation=read --block_size=4096 --duration=1 --metadata_server=" +
+                 metadata.url()});
+        EXPECT_NE(initiator.waitForLine(said), "") << initiator.output();
+        EXPECT_NE(initiator.wait(), 0);
+        EXPECT_NE(initiator.output().find("gave no answer in time; waiting for the device of"),
+                  std::string::npos)
+            << initiator.output();
+        EXPECT_TRUE(eventually([&] { return nvmeControllers() == before; }));
+    }
+}
+
 // The kernel refuses, whatever a host tries; local changes are seen.
 TEST(Exports, AReadOnlyFileStaysAsItIs) {
     const auto before = nvmetObjects();
