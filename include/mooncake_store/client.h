@@ -15,8 +15,9 @@
 //
 // Thread rule: any thread, any number at once; several clients may live in one process. A call
 // returns when nothing touches the caller's memory any more, so that one whose node does not answer
-// takes as long as the transport lets it (docs/failure-model.md). Nothing throws. After Close()
-// every call returns UNAVAILABLE_IN_CURRENT_STATUS. Methods that have no counterpart in Mooncake's
+// takes as long as the transport lets it (docs/failure-model.md). Nothing throws. After Close(),
+// and in a forked child of the process that made the client, every call returns
+// UNAVAILABLE_IN_CURRENT_STATUS. Methods that have no counterpart in Mooncake's
 // client are marked as additions.
 #pragma once
 
@@ -148,6 +149,7 @@ struct ClientStatistics {
     uint64_t leases_lost = 0;
     uint64_t staged_bytes = 0;  // that went through a copy
     uint64_t direct_bytes = 0;  // that went straight from and to the caller's memory
+    uint64_t engine_requests = 0;
     uint64_t directory_round_trips = 0;
 };
 

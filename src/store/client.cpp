@@ -3,7 +3,6 @@
 #include "mooncake_store/client.h"
 
 #include <exception>
-#include <regex>
 
 #include "client_core.h"
 #include "report.h"
@@ -17,11 +16,14 @@ using Code = ErrorCode;
 using Keys = std::vector<std::string>;
 
 constexpr char kClosed[] = "the client is closed; make a new one";
+constexpr char kInherited[] =
+    "the client was made by the process that this one was forked from; make a new one";
 
 // What `call` gives, or an error of the whole call.
 template <class Value, class Call>
 tl::expected<Value, Code> one(ClientCore& core, const Call& call) noexcept {
     try {
+        if (core.isInherited()) return report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kInherited);
         const auto pass = core.gate().enter();
         if (!pass) return report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kClosed);
         return call();
@@ -38,6 +40,9 @@ std::vector<tl::expected<Value, Code>> many(ClientCore& core, size_t count, cons
         return Results(count, tl::expected<Value, Code>(std::move(code)));
     };
     try {
+        if (core.isInherited()) {
+            return results(report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kInherited));
+        }
         const auto pass = core.gate().enter();
         if (!pass) return results(report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kClosed));
         return call();
@@ -104,20 +109,17 @@ std::span<const Slice> slicesOf(const std::unordered_map<std::string, std::vecto
     return found == slices.end() ? std::span<const Slice>() : std::span<const Slice>(found->second);
 }
 
-tl::expected<std::regex, Code> compile(const std::string& text) {
-    try {
-        return std::regex(text);
-    } catch (const std::regex_error& error) {
-        return report(Code::INVALID_PARAMS,
-                      "'" + text + "' is no regular expression: " + error.what());
-    }
-}
-
 }  // namespace
 
 Client::Client(std::shared_ptr<ClientCore> core) : core_(std::move(core)) {}
 
 Client::~Client() {
+    // What a forked child has inherited is its parent's: it stays as it is.
+    if (core_->isInherited()) {
+        [[maybe_unused]] static auto* const kept = new std::vector<std::shared_ptr<ClientCore>>();
+        kept->push_back(core_);
+        return;
+    }
     (void)Close();
 }
 
@@ -150,6 +152,7 @@ tl::expected<std::shared_ptr<Client>, Code> Client::Create(const ClientOptions& 
 
 tl::expected<void, Code> Client::Close() {
     try {
+        if (core_->isInherited()) return report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kInherited);
         core_->close();
         return {};
     } catch (const std::exception& error) {
@@ -232,9 +235,9 @@ tl::expected<std::unordered_map<std::string, std::vector<Replica::Descriptor>>, 
 Client::QueryByRegex(const std::string& text) {
     using Found = std::unordered_map<std::string, std::vector<Replica::Descriptor>>;
     return one<Found>(*core_, [&]() -> tl::expected<Found, Code> {
-        const auto regex = compile(text);
-        if (!regex) return tl::unexpected(regex.error());
-        auto found = core_->queryMatching(*regex);
+        const auto pattern = store::KeyPattern::compile(text);
+        if (!pattern) return report(pattern.error());
+        auto found = core_->queryMatching(*pattern);
         if (!found) return report(found.error());
         return std::move(*found);
     });
@@ -284,11 +287,9 @@ std::vector<tl::expected<void, Code>> Client::BatchRemove(const std::vector<Obje
 
 tl::expected<long, Code> Client::RemoveByRegex(const ObjectKey& text) {
     return one<long>(*core_, [&]() -> tl::expected<long, Code> {
-        const auto regex = compile(text);
-        if (!regex) return tl::unexpected(regex.error());
-        const auto removed = core_->removeMatching([&](std::string_view key) {
-            return std::regex_search(key.begin(), key.end(), *regex);
-        });
+        const auto pattern = store::KeyPattern::compile(text);
+        if (!pattern) return report(pattern.error());
+        const auto removed = core_->removeMatching(*pattern);
         if (!removed) return report(removed.error());
         return static_cast<long>(*removed);
     });
@@ -296,7 +297,7 @@ tl::expected<long, Code> Client::RemoveByRegex(const ObjectKey& text) {
 
 tl::expected<long, Code> Client::RemoveAll() {
     return one<long>(*core_, [&]() -> tl::expected<long, Code> {
-        const auto removed = core_->removeMatching([](std::string_view) { return true; });
+        const auto removed = core_->removeAll();
         if (!removed) return report(removed.error());
         return static_cast<long>(*removed);
     });

@@ -220,7 +220,7 @@ std::vector<tl::expected<QueryResult, ErrorCode>> ClientCore::query(
 }
 
 Result<std::unordered_map<std::string, std::vector<mooncake::Replica::Descriptor>>>
-ClientCore::queryMatching(const std::regex& regex) {
+ClientCore::queryMatching(const KeyPattern& pattern) {
     constexpr size_t kPage = 1000;
     std::unordered_map<std::string, std::vector<mooncake::Replica::Descriptor>> found;
     const Deadline limit = deadline();
@@ -229,7 +229,7 @@ ClientCore::queryMatching(const std::regex& regex) {
         auto page = directory_->list("", from, kPage, limit);
         if (!page) return tl::unexpected(page.error());
         for (const auto& [key, entry] : page->objects) {
-            if (std::regex_search(key, regex)) found.emplace(key, describe(entry));
+            if (pattern.isIn(key)) found.emplace(key, describe(entry));
         }
         from = std::move(page->next);
     } while (!from.empty());
@@ -254,10 +254,17 @@ Result<std::vector<bool>> ClientCore::remove(const std::vector<std::string>& key
     return directory_->remove(keys, deadline());
 }
 
-Result<uint64_t> ClientCore::removeMatching(const std::function<bool(std::string_view)>& matches) {
+Result<uint64_t> ClientCore::removeMatching(const KeyPattern& pattern) {
     cache_.clear();
     return directory_->removeMatching(
-        "", [&](std::string_view key, const ObjectEntry&) { return matches(key); }, deadline());
+        "", [&](std::string_view key, const ObjectEntry&) { return pattern.isIn(key); },
+        deadline());
+}
+
+Result<uint64_t> ClientCore::removeAll() {
+    cache_.clear();
+    return directory_->removeMatching(
+        "", [](std::string_view, const ObjectEntry&) { return true; }, deadline());
 }
 
 // --- Space
@@ -300,6 +307,7 @@ ClientStatistics ClientCore::statistics() const {
     const DirectoryStatistics directory = directory_->statistics();
     numbers.staged_bytes = data.staged_bytes;
     numbers.direct_bytes = data.direct_bytes;
+    numbers.engine_requests = data.requests;
     numbers.leases_lost = directory.leases_lost;
     numbers.directory_round_trips = directory.round_trips;
     return numbers;

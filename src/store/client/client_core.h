@@ -2,11 +2,12 @@
 // A client: its parts, the threads that look after them, and what the public interface calls.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "call_gate.h"
 #include "client_parts.h"
 #include "get_call.h"
+#include "key_pattern.h"
 #include "mounted_files.h"
 #include "pin_mover.h"
 #include "put_call.h"
@@ -31,16 +33,19 @@ class ClientCore {
     // Waits for all calls. Again: nothing.
     void close();
     CallGate& gate() { return gate_; }
+    // In a forked child: its threads, connections and lease are its parent's.
+    bool isInherited() const { return process_ != ::getpid(); }
 
     void get(std::span<GetCall::Item> items);
     void put(std::span<PutCall::Item> items, const ReplicateConfig& config, bool replaces);
     std::vector<tl::expected<QueryResult, ErrorCode>> query(const std::vector<std::string>& keys);
     Result<std::unordered_map<std::string, std::vector<mooncake::Replica::Descriptor>>>
-    queryMatching(const std::regex& regex);
+    queryMatching(const KeyPattern& pattern);
     Result<std::vector<bool>> exists(const std::vector<std::string>& keys);
     Result<std::vector<bool>> remove(const std::vector<std::string>& keys);
     // @return how many
-    Result<uint64_t> removeMatching(const std::function<bool(std::string_view)>& matches);
+    Result<uint64_t> removeMatching(const KeyPattern& pattern);
+    Result<uint64_t> removeAll();
 
     Result<> mount(const std::string& path, bool overwrite);
     Result<std::string> mountScratch(const std::string& folder, uint64_t size);
@@ -72,6 +77,7 @@ class ClientCore {
     void makeReserves();
 
     const ClientOptions options_;
+    const pid_t process_ = ::getpid();
     const std::string node_;
     const std::shared_ptr<TransferEngine> engine_;
     const bool owns_engine_;

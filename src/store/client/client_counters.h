@@ -2,6 +2,7 @@
 // The numbers of ClientStatistics while they grow, and how long calls take.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -60,6 +61,7 @@ class ClientCounters {
         &Statistics::leases_lost,
         &Statistics::staged_bytes,
         &Statistics::direct_bytes,
+        &Statistics::engine_requests,
         &Statistics::directory_round_trips,
     };
     static_assert(sizeof(kAll) / sizeof(kAll[0]) == sizeof(Statistics) / sizeof(uint64_t));

@@ -54,6 +54,7 @@ constexpr Metric kMetrics[] = {
      "Bytes of objects straight from and to the caller's memory, and through a copy.",
      &Numbers::direct_bytes},
     {"data_bytes_total{way=\"staged\"}", nullptr, &Numbers::staged_bytes},
+    {"engine_requests_total", "Requests to the engine for them.", &Numbers::engine_requests},
     {"directory_round_trips_total", "Requests to the directory.", &Numbers::directory_round_trips},
 };
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which files are mounted, and what becomes of their objects.
+#include <xxhash.h>
+
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -148,6 +151,26 @@ TEST_F(MountingTest, ADamagedSuperblockIsRestoredFromItsCopy) {
     const auto one = node();
     EXPECT_EQ(mount(*one, fileOf("one")), ErrorCode::FILE_READ_FAIL);
     EXPECT_THAT(Client::LastError(), HasSubstr("damaged"));
+}
+
+TEST_F(MountingTest, AFileOfAnotherVersionIsRefused) {
+    { const auto one = nodeWithFile("one", 8); }
+    // As a later version would write it: the check is right.
+    std::string block = contents(fileOf("one"), 0, store::kBlockBytes);
+    block[24] = 7;
+    const XXH128_hash_t hash = XXH3_128bits(block.data() + 16, block.size() - 16);
+    std::memcpy(block.data(), &hash, sizeof(hash));
+    {
+        std::fstream file(fileOf("one"), std::ios::binary | std::ios::in | std::ios::out);
+        for (const uint64_t at : {uint64_t{0}, store::kSuperblockCopyAt}) {
+            file.seekp(static_cast<std::streamoff>(at)) << block;
+        }
+    }
+    const auto one = node();
+    EXPECT_EQ(mount(*one, fileOf("one")), ErrorCode::INVALID_VERSION);
+    EXPECT_THAT(Client::LastError(), HasSubstr("version 7"));
+    EXPECT_TRUE(contents(fileOf("one"), 0, store::kBlockBytes) == block);
+    EXPECT_EQ(mount(*one, fileOf("one"), true), ErrorCode::OK);
 }
 
 TEST_F(MountingTest, ObjectsOfAScratchFileGoWithIt) {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects in and out of a store of one or two nodes.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <random>
 
 #include "nodes.h"
+#include "transfer_engine.h"
 
 namespace mooncake::test {
 namespace {
@@ -181,8 +185,12 @@ TEST_F(ObjectsTest, SmallPiecesAreFewRequests) {
     }
     for (auto& piece : pieces) slices.push_back({piece.data(), piece.size()});
     for (auto& piece : back) into.push_back({piece.data(), piece.size()});
+    ASSERT_GT(pieces.size(), 30u);
     ASSERT_TRUE(client->Put("key", slices, {}));
+    // Two MiB through staging buffers of 256 KiB, and a page.
+    EXPECT_LE(client->Statistics().engine_requests, 9u);
     ASSERT_TRUE(client->Get("key", into));
+    EXPECT_LE(client->Statistics().engine_requests, 17u);
     EXPECT_EQ(back, pieces);
     EXPECT_EQ(get(*client, "key", 2 * kMiB), ErrorCode::OK);
     const auto query = client->Query("key");
@@ -317,6 +325,62 @@ TEST_F(ObjectsTest, AfterCloseEveryCallIsRefused) {
     EXPECT_EQ(client->SerializeMetrics(bytes).error(), kClosed);
     EXPECT_EQ(client->GetTransportEndpoint(), "");
     EXPECT_EQ(client->Statistics().stored, 1u);
+}
+
+TEST_F(ObjectsTest, AForkedChildTouchesNothing) {
+    auto client = nodeWithFile("one", 8);
+    ASSERT_EQ(put(*client, "key", 5000), ErrorCode::OK);
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool refused =
+            put(*client, "of the child", 5000) == ErrorCode::UNAVAILABLE_IN_CURRENT_STATUS &&
+            get(*client, "key", 5000) == ErrorCode::UNAVAILABLE_IN_CURRENT_STATUS &&
+            !client->Close();
+        client.reset();
+        _exit(refused ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(get(*client, "key", 5000), ErrorCode::OK);
+    EXPECT_EQ(put(*client, "more", 5000), ErrorCode::OK);
+}
+
+// With an engine that was not initialised there is no way for bytes, and all else works.
+TEST_F(ObjectsTest, AClientThatOnlyLooksUp) {
+    const auto one = nodeWithFile("one", 8);
+    ASSERT_EQ(put(*one, "key", 5000), ErrorCode::OK);
+    ClientOptions options = nodeOptions(directory, "two");
+    options.engine = std::make_shared<TransferEngine>();
+    const auto two = join(options);
+    EXPECT_TRUE(exists(*two, "key"));
+    EXPECT_FALSE(exists(*two, "no"));
+    EXPECT_EQ(two->Query("key")->size, 5000u);
+    EXPECT_EQ(get(*two, "key", 5000), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_FALSE(two->MountFileSegment(folder.file("two", 33 * kMiB)));
+    EXPECT_EQ(put(*two, "other", 5000), ErrorCode::WRITE_FAIL);
+}
+
+TEST_F(ObjectsTest, SeveralClientsShareAnEngine) {
+    ClientOptions options = nodeOptions(directory, "one");
+    options.engine = std::make_shared<TransferEngine>();
+    ASSERT_EQ(options.engine->init("P2PHANDSHAKE", "127.0.0.1:0"), 0);
+    void* args[] = {options.protocol_args.data()};
+    ASSERT_NE(options.engine->installTransport("nvmeof_generic", args), nullptr);
+    auto one = join(options);
+    const auto two = join(options);
+    ASSERT_EQ(mount(*one, folder.file("one", 33 * kMiB)), ErrorCode::OK);
+    ASSERT_EQ(mount(*two, folder.file("two", 33 * kMiB)), ErrorCode::OK);
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    for (int i = 0; i < 20; ++i) {
+        const std::string key = "key" + std::to_string(i);
+        ASSERT_EQ(put(i % 2 == 0 ? *one : *two, key, 300000), ErrorCode::OK);
+        EXPECT_EQ(get(i % 2 == 0 ? *two : *one, key, 300000), ErrorCode::OK);
+    }
+    one.reset();
+    // The engine is not the client's to end.
+    EXPECT_EQ(put(*two, "later", 300000), ErrorCode::OK);
+    EXPECT_EQ(get(*two, "later", 300000), ErrorCode::OK);
 }
 
 TEST_F(ObjectsTest, MemoryIsRegisteredWithTheEngine) {

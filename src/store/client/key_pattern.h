@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys that a regular expression is found in.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "error.h"
+
+namespace mooncake::store {
+
+// Thread rule: any thread.
+class KeyPattern {
+ public:
+    // @param text  as std::regex takes it (ECMAScript). kInvalid for one that is none.
+    static Result<KeyPattern> compile(const std::string& text);
+
+    // Throws std::regex_error for one that takes too much on this key.
+    bool isIn(std::string_view key) const;
+
+ private:
+    struct Compiled;
+    std::shared_ptr<const Compiled> compiled_;
+};
+
+}  // namespace mooncake::store

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "entry_cache.h"
+
+#include <gtest/gtest.h>
+
+namespace mooncake::store {
+namespace {
+
+EntryPtr entryOf(uint64_t size) {
+    auto entry = std::make_shared<ObjectEntry>();
+    entry->size = size;
+    return entry;
+}
+
+TEST(EntryCacheTest, RemembersReplacesAndForgets) {
+    EntryCache cache(100);
+    EXPECT_EQ(cache.find("a"), nullptr);
+    cache.put("a", entryOf(1));
+    cache.put("b", entryOf(2));
+    cache.put("a", entryOf(3));
+    EXPECT_EQ(cache.size(), 2u);
+    EXPECT_EQ(cache.find("a")->size, 3u);
+    cache.drop("a");
+    cache.drop("a");
+    EXPECT_EQ(cache.find("a"), nullptr);
+    EXPECT_EQ(cache.find("b")->size, 2u);
+    cache.clear();
+    EXPECT_EQ(cache.size(), 0u);
+    EXPECT_EQ(cache.find("b"), nullptr);
+}
+
+TEST(EntryCacheTest, KeepsWhatWasUsedLast) {
+    EntryCache cache(160);
+    for (int i = 0; i < 10000; ++i) {
+        cache.put(std::to_string(i), entryOf(static_cast<uint64_t>(i)));
+        if (i % 2 == 0) {
+            ASSERT_NE(cache.find("0"), nullptr) << i;
+        }
+    }
+    EXPECT_EQ(cache.size(), 160u);
+    EXPECT_EQ(cache.find("9999")->size, 9999u);
+    EXPECT_EQ(cache.find("1"), nullptr);
+}
+
+TEST(EntryCacheTest, NoneIsKeptWithoutRoom) {
+    EntryCache cache(0);
+    cache.put("a", entryOf(1));
+    EXPECT_EQ(cache.find("a"), nullptr);
+}
+
+}  // namespace
+}  // namespace mooncake::store
