@@ -69,6 +69,8 @@ TEST_F(EvictionTest, AStaleEntryIsAMiss) {
     ASSERT_EQ(put(*one, "old", kSize), ErrorCode::OK);
     ASSERT_EQ(get(*reader, "old", kSize), ErrorCode::OK);
     ASSERT_EQ(flood(*one, "new", 200), 0) << Client::LastError();
+    // The directory does not grow with what was evicted.
+    EXPECT_FALSE(exists(*one, "old"));
     EXPECT_EQ(get(*reader, "old", kSize), ErrorCode::OBJECT_NOT_FOUND);
     const auto numbers = reader->Statistics();
     EXPECT_EQ(numbers.misses_evicted, 1u);

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// I/O that fails, lies and hangs, on a transport that does so on request.
+#include <future>
+#include <map>
+
+#include "memory_transport/memory_transport.h"
+#include "nodes.h"
+#include "transfer_engine.h"
+
+namespace mooncake::test {
+namespace {
+
+using test_support::MemoryTransportControl;
+using test_support::TransferFault;
+using Request = MemoryTransportControl::Request;
+
+constexpr size_t kRegion = 4 * kMiB;
+
+class IoErrorsTest : public StoreTest {
+ protected:
+    IoErrorsTest() {
+        setenv("MC_TRANSPORT_PLUGIN_PATH", MEMORY_TRANSPORT_FOLDER, 1);
+        control_.fault = [this](const Request& request, const std::string& path) {
+            const std::lock_guard lock(mutex_);
+            return fault_(request, path);
+        };
+    }
+    ~IoErrorsTest() override { setenv("MC_TRANSPORT_PLUGIN_PATH", LOCAL_TRANSPORT_PLUGIN, 1); }
+
+    std::shared_ptr<Client> start(const std::string& name, std::chrono::milliseconds timeout) {
+        ClientOptions options = nodeOptions(directory, name);
+        options.timeout = timeout;
+        options.engine = std::make_shared<TransferEngine>();
+        EXPECT_EQ(options.engine->init("P2PHANDSHAKE", "127.0.0.1:0"), 0);
+        void* args[] = {&control_};
+        EXPECT_NE(options.engine->installTransport("memory", args), nullptr);
+        auto client = join(options);
+        EXPECT_EQ(mount(*client, folder.file(name, kMiB + 8 * kRegion)), ErrorCode::OK);
+        // The transport's files are memory; the superblock was written to the disk.
+        const std::string header = contents(fileOf(name), 0, kMiB);
+        std::memcpy(control_.file(fileOf(name))->data(), header.data(), header.size());
+        return client;
+    }
+    using Fault = std::function<TransferFault(const Request&, const std::string& path)>;
+    void setFault(Fault fault) {
+        const std::lock_guard lock(mutex_);
+        fault_ = std::move(fault);
+    }
+    void heal() {
+        setFault([](const Request&, const std::string&) { return TransferFault::kNone; });
+    }
+    Fault on(const std::string& node, Request::OpCode op, TransferFault fault) {
+        return [path = fileOf(node), op, fault](const Request& request, const std::string& at) {
+            return at == path && request.opcode == op ? fault : TransferFault::kNone;
+        };
+    }
+    // In the upper half of a region there are pages of its table alone, while it is hardly filled.
+    static bool isPage(const Request& request) {
+        return request.target_offset >= kMiB &&
+               (request.target_offset - kMiB) % kRegion >= kRegion / 2;
+    }
+
+    MemoryTransportControl control_;
+    std::mutex mutex_;
+    Fault fault_ = [](const Request&, const std::string&) { return TransferFault::kNone; };
+};
+
+TEST_F(IoErrorsTest, WhatOneNodeDoesNotTakeGoesToAnother) {
+    const auto one = start("one", kForever);
+    const auto two = start("two", kForever);
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    ReplicateConfig config;
+    config.preferred_segment = "one";
+    for (const TransferFault fault : {TransferFault::kFail, TransferFault::kTear}) {
+        const auto before = one->Statistics();
+        setFault(on("one", Request::WRITE, fault));
+        const std::string key = "key" + std::to_string(static_cast<int>(fault));
+        ASSERT_EQ(put(*one, key, 300000, config), ErrorCode::OK) << Client::LastError();
+        heal();
+        EXPECT_EQ(get(*one, key, 300000), ErrorCode::OK);
+        EXPECT_EQ(one->Query(key)->replicas.at(0).segment, two->GetTransportEndpoint());
+        EXPECT_EQ(one->Statistics().retried_puts, before.retried_puts + 1);
+    }
+    // Of two copies one is enough.
+    config.replica_num = 2;
+    setFault(on("one", Request::WRITE, TransferFault::kFail));
+    ASSERT_EQ(put(*one, "both", 300000, config), ErrorCode::OK);
+    heal();
+    EXPECT_EQ(one->Query("both")->replicas.size(), 1u);
+    EXPECT_EQ(get(*one, "both", 300000), ErrorCode::OK);
+}
+
+// An object whose page is not down would not be found by whoever evicts its region.
+TEST_F(IoErrorsTest, AnObjectWithoutItsPageIsNotCommitted) {
+    const auto one = start("one", kForever);
+    setFault([](const Request& request, const std::string&) {
+        return request.opcode == Request::WRITE && isPage(request) ? TransferFault::kFail
+                                                                   : TransferFault::kNone;
+    });
+    EXPECT_EQ(put(*one, "key", 5000), ErrorCode::WRITE_FAIL);
+    EXPECT_FALSE(exists(*one, "key"));
+    EXPECT_EQ(one->Statistics().put_failures, 1u);
+    heal();
+    EXPECT_EQ(put(*one, "key", 5000), ErrorCode::OK);
+    EXPECT_EQ(get(*one, "key", 5000), ErrorCode::OK);
+}
+
+TEST_F(IoErrorsTest, ACopyThatCannotBeReadIsLeftOut) {
+    const auto one = start("one", kForever);
+    const auto two = start("two", kForever);
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    ReplicateConfig both, mine;
+    both.replica_num = 2;
+    mine.preferred_segment = "one";
+    ASSERT_EQ(put(*one, "both", 300000, both), ErrorCode::OK);
+    ASSERT_EQ(put(*one, "mine", 300000, mine), ErrorCode::OK);
+    setFault(on("one", Request::READ, TransferFault::kFail));
+    EXPECT_EQ(get(*one, "both", 300000), ErrorCode::OK);
+    EXPECT_EQ(one->Statistics().failovers, 1u);
+    EXPECT_EQ(get(*one, "mine", 300000), ErrorCode::TRANSFER_FAIL);
+    EXPECT_EQ(one->Statistics().misses_unreachable, 1u);
+    heal();
+    // Nothing was taken out because of that.
+    EXPECT_EQ(get(*one, "mine", 300000), ErrorCode::OK);
+    EXPECT_EQ(one->Query("both")->replicas.size(), 2u);
+}
+
+TEST_F(IoErrorsTest, ADiskThatLiesIsFoundOut) {
+    const auto one = start("one", kForever);
+    for (const TransferFault fault : {TransferFault::kLie, TransferFault::kCorrupt}) {
+        const std::string key = "key" + std::to_string(static_cast<int>(fault));
+        setFault([fault](const Request& request, const std::string&) {
+            return request.opcode == Request::WRITE && !isPage(request) ? fault
+                                                                        : TransferFault::kNone;
+        });
+        ASSERT_EQ(put(*one, key, 300000), ErrorCode::OK);
+        heal();
+        EXPECT_EQ(get(*one, key, 300000), ErrorCode::CHECKSUM_MISMATCH);
+        EXPECT_EQ(get(*one, key, 300000), ErrorCode::OBJECT_NOT_FOUND);
+    }
+    EXPECT_EQ(one->Statistics().replicas_dropped, 2u);
+}
+
+// Whatever limits there are: as long as the memory may be written to, the call does not return, and
+// the client does not close.
+TEST_F(IoErrorsTest, NothingReturnsWhileItsMemoryIsInUse) {
+    const auto one = start("one", std::chrono::milliseconds(500));
+    ASSERT_EQ(put(*one, "key", 300000), ErrorCode::OK);
+    setFault([](const Request& request, const std::string&) {
+        return request.opcode == Request::READ && !isPage(request) ? TransferFault::kHold
+                                                                   : TransferFault::kNone;
+    });
+    auto got = std::async(std::launch::async, [&] { return get(*one, "key", 300000); });
+    control_.waitForHeld(1);
+    auto closed = std::async(std::launch::async, [&] { return one->Close(); });
+    EXPECT_EQ(got.wait_for(std::chrono::milliseconds(700)), std::future_status::timeout);
+    EXPECT_EQ(closed.wait_for(std::chrono::milliseconds(0)), std::future_status::timeout);
+    control_.release();
+    EXPECT_EQ(got.get(), ErrorCode::OK);
+    EXPECT_TRUE(closed.get());
+}
+
+}  // namespace
+}  // namespace mooncake::test
