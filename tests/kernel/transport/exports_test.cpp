@@ -451,6 +451,8 @@ TEST(Exports, AStopEndsTheServiceBeforeAnythingElse) {
     store.pause();
     server.process().signal(SIGTERM);
     EXPECT_TRUE(eventually([] { return linkedSubsystems().empty(); }));
+    EXPECT_EQ(server.process().waitForLine("store does not answer", std::chrono::seconds(1)), "")
+        << "it waited for the metadata service first";
     EXPECT_TRUE(server.process().running());
     // 1: the record is still in the store.
     EXPECT_EQ(server.process().wait(std::chrono::seconds(180)), 1) << server.process().output();
