@@ -45,7 +45,7 @@ struct NetworkConnection final : Connection {
     bool isLive() const override { return true; }
     bool isReconnecting() const override { return false; }
     bool isOurs() const override { return true; }
-    void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {}
+    bool provokeAnswer(const std::shared_ptr<const UniqueFd>&) override { return true; }
     void giveUp() override {}
     const std::string nqn;
 };

@@ -54,7 +54,7 @@ struct NetworkConnection : Connection {
     bool isLive() const override { return up; }
     bool isReconnecting() const override { return false; }
     bool isOurs() const override { return true; }
-    void provokeAnswer(const std::shared_ptr<const UniqueFd>&) override {}
+    bool provokeAnswer(const std::shared_ptr<const UniqueFd>&) override { return true; }
     void giveUp() override {}
     std::string nqn;
     bool up = true;
