@@ -151,7 +151,11 @@ bool PutCall::layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_
     work.copies.clear();
     const auto patience = std::min(deadline_, steady_clock::now() + kPatience);
     for (;;) {
-        if (work.put_id == 0) work.put_id = randomId();
+        if (work.put_id == 0) {
+            // The same in every copy's table of contents, by which rebuild knows them as copies.
+            work.put_id = randomId();
+            work.entry.time_ms = nowMs();
+        }
         std::vector<const KnownFile*> used;
         Error error{Failure::kNoSpace, "no node of the store mounts a file"};
         const auto chosen = placer.choose(work.size);
@@ -168,12 +172,11 @@ bool PutCall::layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_
             record.put_id = work.put_id;
             record.size = work.size;
             record.flags = flags_;
-            record.time_ms = nowMs();
+            record.time_ms = work.entry.time_ms;
             record.replica = static_cast<uint32_t>(i);
             const size_t copy = writer.begin(record, work.size, work.item->slices);
             if (auto room = layOutCopy(writer, placer, copy, file, &used); room) {
                 work.copies.push_back(copy);
-                work.entry.time_ms = record.time_ms;
             } else {
                 writer.abandon(copy);
                 error = room.error();

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ struct DirectoryOptions {
     std::chrono::milliseconds lease{10000};
     // How long one server is waited for before the next one is asked (etcd).
     std::chrono::milliseconds attempt{3000};
+    // The id of the store whose directory is made, where there is none yet. None: a new one.
+    std::optional<Uuid> new_store = std::nullopt;
 };
 
 // Tells what has changed. For one thread at a time; ends before its directory does.

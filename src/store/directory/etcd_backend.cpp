@@ -29,8 +29,8 @@ class EtcdBackend : public DirectoryBackend {
           regions_(&store_, &owned_),
           entries_(&store_, &files_, &owned_, counters) {}
 
-    // Reads the store's id, or makes one.
-    Result<> openStore(const std::string& name, Deadline deadline);
+    // Reads the store's id, or makes this the one.
+    Result<> openStore(const std::string& name, const Uuid& fresh, Deadline deadline);
 
     Uuid storeId() const override { return id_; }
     ClientRecords& clients() override { return clients_; }
@@ -56,10 +56,9 @@ class EtcdBackend : public DirectoryBackend {
     EtcdEntries entries_;
 };
 
-Result<> EtcdBackend::openStore(const std::string& name, Deadline deadline) {
+Result<> EtcdBackend::openStore(const std::string& name, const Uuid& fresh, Deadline deadline) {
     const std::string key = store_.keys.id();
     std::string value(1, kVersion);
-    const Uuid fresh = Uuid::random();
     value.append(reinterpret_cast<const char*>(fresh.bytes.data()), fresh.bytes.size());
     rpc::TxnRequest request;
     ifAbsent(&request, key);
@@ -98,7 +97,8 @@ Result<std::unique_ptr<DirectoryBackend>> openEtcdBackend(const std::string& ser
     auto cluster = EtcdCluster::create(servers, options.attempt, counters);
     if (!cluster) return tl::unexpected<Error>(cluster.error());
     auto backend = std::make_unique<EtcdBackend>(std::move(*cluster), store, options, counters);
-    if (auto opened = backend->openStore(store, deadline); !opened) {
+    const Uuid fresh = options.new_store.value_or(Uuid::random());
+    if (auto opened = backend->openStore(store, fresh, deadline); !opened) {
         return tl::unexpected<Error>(opened.error());
     }
     return backend;

@@ -86,7 +86,8 @@ Result<std::vector<Finding>> SqliteBackend::check(Deadline deadline) {
 Result<std::unique_ptr<DirectoryBackend>> openSqliteBackend(const std::string& path,
                                                             const DirectoryOptions& options,
                                                             Counters* counters, Deadline deadline) {
-    auto database = SqliteDatabase::open(path, counters, deadline);
+    auto database =
+        SqliteDatabase::open(path, options.new_store.value_or(Uuid::random()), counters, deadline);
     if (!database) return tl::unexpected<Error>(database.error());
     return std::make_unique<SqliteBackend>(std::move(*database), options, counters);
 }

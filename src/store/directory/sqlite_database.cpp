@@ -39,7 +39,7 @@ SqliteDatabase::SqliteDatabase(std::string path, Counters* counters)
       readers_(path_, kReaders, false) {}
 
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::open(const std::string& path,
-                                                             Counters* counters,
+                                                             const Uuid& fresh, Counters* counters,
                                                              Deadline deadline) {
     const std::string folder = std::filesystem::absolute(path).parent_path();
     if (auto made = makeFolder(folder); !made) return tl::unexpected<Error>(made.error());
@@ -52,7 +52,7 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::open(const std::string& 
     }
     auto writer = database->writers_.take(deadline);
     if (!writer) return tl::unexpected<Error>(writer.error());
-    const auto id = openSchema(writer->get(), deadline);
+    const auto id = openSchema(writer->get(), fresh, deadline);
     if (!id) {
         return failed(id.error().failure, "directory '" + path + "': " + id.error().message);
     }

@@ -21,8 +21,9 @@ class SqliteDatabase {
     static constexpr size_t kReaders = 8;
 
     // Makes the file and its folder where there is none.
-    static Result<std::unique_ptr<SqliteDatabase>> open(const std::string& path, Counters* counters,
-                                                        Deadline deadline);
+    // @param fresh  the id that a new directory gets
+    static Result<std::unique_ptr<SqliteDatabase>> open(const std::string& path, const Uuid& fresh,
+                                                        Counters* counters, Deadline deadline);
 
     // A transaction on a connection of a pool.
     class Turn {

@@ -56,7 +56,7 @@ Result<> prepareConnection(SqliteConnection* connection, Deadline deadline) {
     return {};
 }
 
-Result<Uuid> openSchema(SqliteConnection* connection, Deadline deadline) {
+Result<Uuid> openSchema(SqliteConnection* connection, const Uuid& fresh, Deadline deadline) {
     SqliteRun run(connection, SqliteRun::Kind::kDurableWrite, deadline);
     uint64_t application = 0, version = 0, tables = 0;
     {
@@ -72,7 +72,7 @@ Result<Uuid> openSchema(SqliteConnection* connection, Deadline deadline) {
     if (!run.ok()) return run.error();
     Uuid id;
     if (tables == 0) {
-        id = Uuid::random();
+        id = fresh;
         for (const char* table : kTables) run.run(table);
         run.run("PRAGMA application_id=1296266100");
         run.run("PRAGMA user_version=2");

@@ -11,8 +11,9 @@ namespace mooncake::store {
 Result<> prepareConnection(SqliteConnection* connection, Deadline deadline);
 
 // Makes the tables where the file is empty; several processes may do so at once.
+// @param fresh  the id that a new directory gets
 // @return the store's id
 // kUnsupported for a database of another program or version.
-Result<Uuid> openSchema(SqliteConnection* connection, Deadline deadline);
+Result<Uuid> openSchema(SqliteConnection* connection, const Uuid& fresh, Deadline deadline);
 
 }  // namespace mooncake::store

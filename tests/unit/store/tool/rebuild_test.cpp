@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// A lost directory is made again from the files.
+#include <fstream>
+
+#include "tool_fixture.h"
+
+namespace mooncake::test {
+namespace {
+
+using testing::HasSubstr;
+
+using RebuildByTheTool = ToolTest;
+
+TEST_P(RebuildByTheTool, ObjectsComeBackWithTheirBytes) {
+    std::string store;
+    {
+        const auto one = nodeWithFile("one", 12);
+        for (int i = 0; i < 30; ++i) {
+            ASSERT_EQ(put(*one, "key" + std::to_string(i), 300000 + i), ErrorCode::OK);
+        }
+        ReplicateConfig pinned;
+        pinned.with_hard_pin = true;
+        ASSERT_EQ(put(*one, "pinned", 9000000, pinned), ErrorCode::OK);
+        const Said served = tool({"rebuild", fileOf("one")});
+        EXPECT_EQ(served.status, 1);
+        EXPECT_THAT(served.err, HasSubstr("is served"));
+        store = ask({"status"})["store"].asString();
+    }
+    loseDirectory();
+    const Json::Value rebuilt = ask({"rebuild", fileOf("one")});
+    EXPECT_EQ(rebuilt["files"], 1);
+    EXPECT_EQ(rebuilt["objects"], 31);
+    EXPECT_EQ(ask({"status"})["store"], store);
+    EXPECT_EQ(ask({"status"})["files"][0]["open_regions"], 0);
+
+    const auto back = node("one");
+    ASSERT_EQ(mount(*back, fileOf("one")), ErrorCode::OK) << Client::LastError();
+    for (int i = 0; i < 30; ++i) {
+        EXPECT_EQ(get(*back, "key" + std::to_string(i), 300000 + i), ErrorCode::OK) << i;
+    }
+    EXPECT_EQ(get(*back, "pinned", 9000000), ErrorCode::OK);
+    EXPECT_TRUE(ask({"list", "pinned"})["objects"][0]["hard_pin"].asBool());
+    // New objects go where nothing lies.
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_EQ(put(*back, "new" + std::to_string(i), 300000), ErrorCode::OK);
+    }
+    const Json::Value verified = ask({"verify"});
+    EXPECT_EQ(verified["objects"], 41);
+    EXPECT_TRUE(verified["damaged"].empty());
+}
+
+TEST_P(RebuildByTheTool, EachNodeAddsItsCopies) {
+    {
+        const auto one = nodeWithFile("one", 8);
+        const auto two = nodeWithFile("two", 8);
+        ASSERT_TRUE(knowsFiles(*one, 2) && knowsFiles(*two, 2));
+        ReplicateConfig config;
+        config.replica_num = 2;
+        for (int i = 0; i < 10; ++i) {
+            ASSERT_EQ(put(*one, "key" + std::to_string(i), 300000, config), ErrorCode::OK);
+        }
+    }
+    loseDirectory();
+    EXPECT_EQ(ask({"rebuild", fileOf("one")})["objects"], 10);
+    const Json::Value second = ask({"rebuild", fileOf("two")});
+    EXPECT_EQ(second["objects"], 0);
+    EXPECT_EQ(second["copies"], 10);
+    const Json::Value objects = ask({"list"})["objects"];
+    for (const Json::Value& object : objects) {
+        EXPECT_EQ(object["copies"].size(), 2u);
+    }
+    // The second one's copies alone have the bytes, too.
+    const auto two = node("two");
+    ASSERT_EQ(mount(*two, fileOf("two")), ErrorCode::OK) << Client::LastError();
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(get(*two, "key" + std::to_string(i), 300000), ErrorCode::OK) << i;
+    }
+}
+
+TEST_P(RebuildByTheTool, WhatDoesNotFitIsRefused) {
+    { const auto one = nodeWithFile("one", 8); }
+    const std::string empty = folder.file("empty", 9 * kMiB);
+    EXPECT_THAT(tool({"rebuild", empty}).err, HasSubstr("no superblock"));
+    EXPECT_THAT(tool({"rebuild", folder.path() + "/none"}).err, HasSubstr("/none"));
+    loseDirectory();
+    // Somebody has made another one meanwhile.
+    { const auto other = node("other"); }
+    const Said foreign = tool({"rebuild", fileOf("one")});
+    EXPECT_EQ(foreign.status, 1);
+    EXPECT_THAT(foreign.err, HasSubstr("the directory is of store"));
+}
+
+TEST_P(RebuildByTheTool, AFileThatIsKnownIsNotMadeAgain) {
+    {
+        const auto one = nodeWithFile("one", 8);
+        ASSERT_EQ(put(*one, "key", 300000), ErrorCode::OK);
+    }
+    const Said known = tool({"rebuild", fileOf("one")});
+    EXPECT_EQ(known.status, 1);
+    EXPECT_THAT(known.err, HasSubstr("is known to the directory already"));
+    const auto back = node("one");
+    ASSERT_EQ(mount(*back, fileOf("one")), ErrorCode::OK) << Client::LastError();
+    EXPECT_EQ(get(*back, "key", 300000), ErrorCode::OK);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tool, RebuildByTheTool, testing::ValuesIn(directoryKinds()),
+                         [](const auto& kind) { return kind.param; });
+
+}  // namespace
+}  // namespace mooncake::test

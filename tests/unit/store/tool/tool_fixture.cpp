@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tool_fixture.h"
+
+#include <sstream>
+
+#include "file_store.h"
+#ifdef USE_ETCD
+#include "store_server.h"
+#else
+namespace mooncake::test {
+class EtcdServer {};
+}  // namespace mooncake::test
+#endif
+
+namespace mooncake::test {
+
+Json::Value Said::json() const {
+    Json::Value json;
+    std::istringstream text(out);
+    std::string errors;
+    EXPECT_TRUE(Json::parseFromStream(Json::CharReaderBuilder(), text, &json, &errors))
+        << errors << "\n"
+        << out;
+    EXPECT_EQ(json["schema"], 1);
+    return json;
+}
+
+std::vector<std::string> directoryKinds() {
+#ifdef USE_ETCD
+    return {"sqlite", "etcd"};
+#else
+    return {"sqlite"};
+#endif
+}
+
+ToolTest::ToolTest() {
+#ifdef USE_ETCD
+    if (GetParam() == "etcd") {
+        server_ = std::make_unique<EtcdServer>();
+        server_->start();
+    }
+#endif
+    loseDirectory();
+}
+
+ToolTest::~ToolTest() = default;
+
+void ToolTest::loseDirectory() {
+    const std::string name = "directory" + std::to_string(directories_++);
+    directory = folder.path() + "/" + name;
+#ifdef USE_ETCD
+    if (server_) directory = server_->connString() + "/" + name;
+#endif
+}
+
+Said ToolTest::tool(std::vector<std::string> words, const std::string& input) const {
+    words.insert(words.begin(), {"mooncake_file_store", "--directory=" + directory});
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    std::istringstream in(input);
+    std::ostringstream out, err;
+    store::tool::Output output(in, out, err, false);
+    Said said;
+    said.status = store::tool::run(static_cast<int>(words.size()), argv.data(), output);
+    said.out = out.str();
+    said.err = err.str();
+    return said;
+}
+
+Json::Value ToolTest::ask(std::vector<std::string> words) const {
+    words.push_back("--json");
+    const Said said = tool(std::move(words));
+    EXPECT_EQ(said.status, 0) << said.out << said.err;
+    return said.json();
+}
+
+std::shared_ptr<Client> ToolTest::node(const std::string& name) const {
+    return join(nodeOptions(directory, name));
+}
+
+std::shared_ptr<Client> ToolTest::nodeWithFile(const std::string& name, size_t regions) const {
+    auto client = node(name);
+    if (!client) return nullptr;
+    EXPECT_EQ(mount(*client, folder.file(name, kMiB + regions * 4 * kMiB)), ErrorCode::OK)
+        << Client::LastError();
+    return client;
+}
+
+}  // namespace mooncake::test
