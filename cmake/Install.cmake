@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is installed, and how other projects find it: find_package(TransferEngine) with the target
-# TransferEngine::transfer_engine, or pkg-config transfer_engine. The components are those of the Debian packages
+# TransferEngine::transfer_engine, or pkg-config transfer_engine; find_package(MooncakeStore) with the target
+# MooncakeStore::mooncake_store, or pkg-config mooncake_store. The components are those of the Debian packages
 # (Packages.cmake).
 include(CMakePackageConfigHelpers)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 set(header_folder ${CMAKE_INSTALL_INCLUDEDIR}/mooncake)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/TransferEngine)
 
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${header_folder} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${header_folder}
+        FILES_MATCHING PATTERN "*.h" PATTERN "mooncake_store" EXCLUDE)
 install(TARGETS transfer_engine EXPORT TransferEngineTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development)
 
@@ -18,22 +20,36 @@ if(TARGET mooncake_transport_nvmeof_generic)
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/mooncake/plugins COMPONENT runtime)
 endif()
 
-# Those of the second list are for administrators.
+if(TARGET mooncake_store)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/mooncake_store DESTINATION ${header_folder}
+          COMPONENT store_development FILES_MATCHING PATTERN "*.h")
+  # The engine's library is beside it.
+  set_target_properties(mooncake_store PROPERTIES INSTALL_RPATH "$ORIGIN")
+  install(TARGETS mooncake_store EXPORT MooncakeStoreTargets
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT store_runtime NAMELINK_COMPONENT store_development)
+endif()
+
+# Those of the second and third list are for administrators.
 set(user_programs transfer_engine_nvmeof_generic_bench)
 set(root_programs transfer_engine_metadata_server transfer_engine_file_server nvmeof_generic_admin)
-foreach(program ${user_programs} ${root_programs})
+set(store_programs mooncake_file_store)
+foreach(program ${user_programs} ${root_programs} ${store_programs})
   if(TARGET ${program})
     set(folder BIN)
     set(section 1)
-    if(program IN_LIST root_programs)
+    set(component tools)
+    if(program IN_LIST store_programs)
+      set(component store_tools)
+    endif()
+    if(NOT program IN_LIST user_programs)
       set(folder SBIN)
       set(section 8)
     endif()
     file(RELATIVE_PATH programs_to_libraries ${CMAKE_INSTALL_FULL_${folder}DIR} ${CMAKE_INSTALL_FULL_LIBDIR})
     set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/${programs_to_libraries}")
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_${folder}DIR} COMPONENT tools)
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_${folder}DIR} COMPONENT ${component})
     install(FILES ${PROJECT_SOURCE_DIR}/packaging/man/${program}.${section}
-            DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT tools)
+            DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
   endif()
 endforeach()
 
@@ -89,3 +105,19 @@ if(USE_NVMEOF_GENERIC)
 endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/transfer_engine.pc.in ${PROJECT_BINARY_DIR}/transfer_engine.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/transfer_engine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+if(TARGET mooncake_store)
+  set(store_package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/MooncakeStore)
+  install(EXPORT MooncakeStoreTargets NAMESPACE MooncakeStore:: DESTINATION ${store_package_folder}
+          COMPONENT store_development)
+  configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/MooncakeStoreConfig.cmake.in
+                                ${PROJECT_BINARY_DIR}/MooncakeStoreConfig.cmake
+                                INSTALL_DESTINATION ${store_package_folder})
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/MooncakeStoreConfigVersion.cmake
+                                   COMPATIBILITY SameMinorVersion)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/mooncake_store.pc.in ${PROJECT_BINARY_DIR}/mooncake_store.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/MooncakeStoreConfig.cmake ${PROJECT_BINARY_DIR}/MooncakeStoreConfigVersion.cmake
+          DESTINATION ${store_package_folder} COMPONENT store_development)
+  install(FILES ${PROJECT_BINARY_DIR}/mooncake_store.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT store_development)
+endif()

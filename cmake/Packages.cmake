@@ -8,6 +8,9 @@ set(CPACK_PACKAGE_HOMEPAGE_URL "https://github.com/kvcache-ai/Mooncake")
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL runtime development tools)
+if(BUILD_STORE)
+  list(APPEND CPACK_COMPONENTS_ALL store_runtime store_development store_tools)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libs)
@@ -16,6 +19,7 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
 
 set(engine_package libtransfer-engine${PROJECT_VERSION_MAJOR})
+set(store_package libmooncake-store${PROJECT_VERSION_MAJOR})
 set(packaging ${PROJECT_SOURCE_DIR}/packaging/debian)
 
 # The project's own description stands above each of these.
@@ -52,8 +56,33 @@ set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS kmod)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA
     ${packaging}/conffiles ${packaging}/postinst ${packaging}/prerm ${packaging}/postrm)
 
+set(CPACK_DEBIAN_STORE_RUNTIME_PACKAGE_NAME ${store_package})
+set(CPACK_DEBIAN_STORE_RUNTIME_DESCRIPTION
+"The library of the object store: put and get by key, on the files and SSDs of
+all nodes, with a directory on SQLite or etcd and no server of its own.")
+set(CPACK_DEBIAN_STORE_RUNTIME_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_STORE_RUNTIME_PACKAGE_DEPENDS "${engine_package} (= ${PROJECT_VERSION})")
+
+set(CPACK_DEBIAN_STORE_DEVELOPMENT_PACKAGE_NAME libmooncake-store-dev)
+set(CPACK_DEBIAN_STORE_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_STORE_DEVELOPMENT_DESCRIPTION
+"Headers of the object store in C++, and what CMake (MooncakeStore) and
+pkg-config (mooncake_store) need to find the library.")
+set(CPACK_DEBIAN_STORE_DEVELOPMENT_PACKAGE_DEPENDS
+    "${store_package} (= ${PROJECT_VERSION}), libtransfer-engine-dev (= ${PROJECT_VERSION}), libexpected-dev")
+set(CPACK_DEBIAN_STORE_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
+
+set(CPACK_DEBIAN_STORE_TOOLS_PACKAGE_NAME mooncake-store-tools)
+set(CPACK_DEBIAN_STORE_TOOLS_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_STORE_TOOLS_DESCRIPTION
+"mooncake_file_store shows what an object store holds and where, puts, gets and
+verifies objects, empties files, forgets those that will not come back, and
+makes a lost directory again from the files.")
+set(CPACK_DEBIAN_STORE_TOOLS_PACKAGE_DEPENDS
+    "${store_package} (= ${PROJECT_VERSION}), ${engine_package} (= ${PROJECT_VERSION})")
+
 # Each package says under which licence it is.
-foreach(component runtime development tools)
+foreach(component ${CPACK_COMPONENTS_ALL})
   string(TOUPPER ${component} upper)
   install(FILES ${packaging}/copyright
           DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${upper}_PACKAGE_NAME} COMPONENT ${component})

@@ -64,7 +64,7 @@ if [[ ! -e $root/etc/debian_version ]]; then
 fi
 rm -rf "$root/packages"
 mkdir "$root/packages"
-cp "${packages[@]}" examples/quickstart.cpp examples/file_transfer.c scripts/package_test.sh "$root/packages"
+cp "${packages[@]}" examples/quickstart.cpp tests/install/store_consumer.cpp examples/file_transfer.c scripts/package_test.sh "$root/packages"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # Its mounts are its own, and go with it.
 # shellcheck disable=SC2016 # expanded by the shell inside

@@ -23,7 +23,7 @@ echo "installation: ${names[*]}"
 quietly apt-get -qq install --no-install-recommends ./*.deb
 files=$(dpkg -L "${names[@]}" | sort -u | while read -r file; do [[ -d $file ]] || echo "$file"; done)
 for program in transfer_engine_file_server nvmeof_generic_admin transfer_engine_metadata_server \
-    transfer_engine_nvmeof_generic_bench; do
+    transfer_engine_nvmeof_generic_bench mooncake_file_store; do
     "$program" --version | grep "[0-9]\.[0-9]" > /dev/null || die "$program --version names none"
     "$program" --help > log 2>&1 || die "$program --help failed"
     grep -q -- '-[a-z]' log || die "$program --help does not help"
@@ -67,6 +67,13 @@ grep -q "Reading rules file: .*61-nvmeof-generic.rules" log || die "udev does no
 ! grep -E "nvmeof-generic.rules:[0-9]+" log || die "udev complains about the rules"
 echo "unit, udev rules and needrestart: right"
 
+# A directory is made and looked at, without any node.
+mooncake_file_store check --directory=/root/store/directory.db > log || die "the store's tool does not work: $(< log)"
+grep -q '^warn  no file is served' log || die "the store's tool does not see that there are no files: $(< log)"
+[[ $(mooncake_file_store status --json --directory=/root/store/directory.db) == *'"files" : []'* ]] || die "the store's tool gives no JSON"
+rm -r /root/store
+echo "the store's tool: works"
+
 # The metadata server serves as its unit starts it, and the unit is one that systemd takes.
 unit=/lib/systemd/system/transfer_engine_metadata_server.service
 [[ -f $unit ]] || die "there is no $unit"
@@ -87,21 +94,29 @@ echo "metadata server: serves, and ends when it is told to"
 
 quietly apt-get -qq install --no-install-recommends g++ cmake make pkg-config
 mkdir project
-mv quickstart.cpp file_transfer.c project
+mv quickstart.cpp store_consumer.cpp file_transfer.c project
 cat > project/CMakeLists.txt << 'C'
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
 find_package(TransferEngine 0.1 REQUIRED)
 add_executable(quickstart quickstart.cpp)
 target_link_libraries(quickstart PRIVATE TransferEngine::transfer_engine)
+find_package(MooncakeStore 0.1 REQUIRED)
+add_executable(store_consumer store_consumer.cpp)
+target_link_libraries(store_consumer PRIVATE MooncakeStore::mooncake_store)
 C
 quietly cmake -S project -B project/build
 quietly cmake --build project/build
 # shellcheck disable=SC2046 # words, each an argument
 quietly g++ -std=c++20 -o project/with_pkg_config project/quickstart.cpp $(pkg-config --cflags --libs transfer_engine)
 # shellcheck disable=SC2046
+quietly g++ -std=c++20 -o project/store_with_pkg_config project/store_consumer.cpp $(pkg-config --cflags --libs mooncake_store)
+# shellcheck disable=SC2046
 quietly gcc -std=c11 -o project/in_c project/file_transfer.c $(pkg-config --cflags --libs transfer_engine)
-for program in project/build/quickstart project/with_pkg_config project/in_c; do
+for program in project/build/store_consumer project/store_with_pkg_config; do
+    ldd "$program" | grep 'libmooncake_store\.so\.[0-9]* => /' > /dev/null || die "$program lacks the store's library"
+done
+for program in project/build/quickstart project/with_pkg_config project/in_c project/build/store_consumer project/store_with_pkg_config; do
     ldd "$program" | grep 'libtransfer_engine\.so\.[0-9]* => /' > /dev/null || die "$program lacks its library"
     status=0
     "$program" > log 2>&1 || status=$?
@@ -125,6 +140,6 @@ quietly apt-get -qq remove "${names[@]}"
 quietly dpkg --purge "${names[@]}" # apt knows only those that left a configuration
 left=$(while read -r file; do [[ ! -e $file ]] || echo "$file"; done <<< "$files")
 left+=$(dpkg-query -W -f '${Package}\n' "${names[@]}" 2> /dev/null || :)
-left+=$(find /etc /usr /var/lib -xdev \( -name '*transfer_engine*' -o -name '*transfer-engine*' -o -name '*nvmeof_generic*' \) 2> /dev/null)
+left+=$(find /etc /usr /var/lib -xdev \( -name '*transfer_engine*' -o -name '*transfer-engine*' -o -name '*nvmeof_generic*' -o -name '*mooncake*' \) 2> /dev/null)
 [[ -z $left ]] || die "left behind: $left"
 echo "purged: nothing is left"

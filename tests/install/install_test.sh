@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# install_test.sh <source folder> <build folder> <cmake> <C compiler>
+# install_test.sh <source folder> <build folder> <cmake> <C compiler> <C++ compiler>
 set -euo pipefail
-source=$1 build=$2 cmake=$3 cc=$4
+source=$1 build=$2 cmake=$3 cc=$4 cxx=$5
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
@@ -20,7 +20,7 @@ step installation "$cmake" --install "$build" --prefix "$prefix"
 mv "$prefix" "$work/moved"
 prefix=$work/moved
 for program in sbin/transfer_engine_file_server sbin/transfer_engine_metadata_server sbin/nvmeof_generic_admin \
-    bin/transfer_engine_nvmeof_generic_bench; do
+    bin/transfer_engine_nvmeof_generic_bench sbin/mooncake_file_store; do
     step "$program" "$prefix/$program" --version
     if ldd "$prefix/$program" | grep -F "$build"; then die "$program uses a library of the build folder"; fi
     page=$(find "$prefix/share/man" -name "${program#*/}.[18]")
@@ -51,6 +51,27 @@ library=$(dirname "$(find "$prefix" -name 'libtransfer_engine.so')")
 for program in build/consumer plain; do
     status=0
     LD_LIBRARY_PATH=$library "$work/consumer/$program" > "$work/log" 2>&1 || status=$?
+    ((status > 0 && status < 126)) || die "$program without arguments gave $status, not its usage"
+    grep -qi usage "$work/log" || die "$program does not show its usage"
+done
+
+# The store, in C++.
+mkdir "$work/store"
+cp "$source/tests/install/store_consumer.cpp" "$work/store"
+cat > "$work/store/CMakeLists.txt" << 'C'
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES CXX)
+find_package(MooncakeStore 0.1 REQUIRED)
+add_executable(consumer store_consumer.cpp)
+target_link_libraries(consumer PRIVATE MooncakeStore::mooncake_store)
+C
+step "find_package(MooncakeStore)" "$cmake" -S "$work/store" -B "$work/store/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx"
+step "the store's consumer's build" "$cmake" --build "$work/store/build"
+read -ra flags <<< "$(pkg-config --cflags --libs mooncake_store)"
+step "building the store's consumer with pkg-config" "$cxx" -std=c++20 -o "$work/store/plain" "$work/store/store_consumer.cpp" "${flags[@]}"
+for program in build/consumer plain; do
+    status=0
+    LD_LIBRARY_PATH=$library "$work/store/$program" > "$work/log" 2>&1 || status=$?
     ((status > 0 && status < 126)) || die "$program without arguments gave $status, not its usage"
     grep -qi usage "$work/log" || die "$program does not show its usage"
 done
