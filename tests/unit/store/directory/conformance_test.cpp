@@ -338,6 +338,15 @@ TEST_P(DirectoryTest, KeysHaveAnyBytesUpTo4096) {
                 ElementsAre(false, false));
 }
 
+TEST_P(DirectoryTest, ANewClientDoesNotWriteIntoTheRegionsOfTheOneBefore) {
+    Node one(address());
+    const Region region = one.take();
+    ASSERT_EQ(one.put("key", entryIn(region)), ChangeOutcome::kDone);
+    ASSERT_DONE(one.directory->join("node", soon()));
+    EXPECT_EQ(one.put("other", entryIn(region, 4096)), ChangeOutcome::kRegionLost);
+    EXPECT_TRUE(one.get("key"));
+}
+
 TEST_P(DirectoryTest, OnlyItsOwnerWritesIntoARegion) {
     Node one(address(), "a"), other(address(), "b");
     const Region mine = one.take();

@@ -20,6 +20,18 @@ struct SqliteTest : testing::Test {
     const std::unique_ptr<Backend> backend = makeBackend("sqlite");
     const std::string path = backend->address().substr(std::string("sqlite://").size());
 
+    // What stands in the first row, past the directory.
+    int64_t number(const std::string& sql) const {
+        sqlite3* database = nullptr;
+        EXPECT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+        sqlite3_stmt* statement = nullptr;
+        EXPECT_EQ(sqlite3_prepare_v2(database, sql.c_str(), -1, &statement, nullptr), SQLITE_OK);
+        EXPECT_EQ(sqlite3_step(statement), SQLITE_ROW) << sql;
+        const int64_t found = sqlite3_column_int64(statement, 0);
+        sqlite3_finalize(statement);
+        sqlite3_close(database);
+        return found;
+    }
     // As somebody else does.
     void execute(const std::string& sql) const {
         sqlite3* database = nullptr;
@@ -97,6 +109,22 @@ TEST_F(SqliteTest, WhoIsBusyForTooLongIsNotWaitedFor) {
     ASSERT_EQ(sqlite3_exec(database, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
     sqlite3_close(database);
     EXPECT_EQ(one.put("key", entryIn(region)), ChangeOutcome::kDone);
+}
+
+// An entry and its key are two rows: they come and go together.
+TEST_F(SqliteTest, NothingIsLeftOfWhatWasRemoved) {
+    Node one(backend->address());
+    const Region region = one.take();
+    for (const char* key : {"a", "b", "c"}) {
+        ASSERT_EQ(one.put(key, entryIn(region)), ChangeOutcome::kDone);
+    }
+    EXPECT_EQ(number("SELECT count(*) FROM object"), 3);
+    EXPECT_DONE(one.directory->remove({"a", "none"}, soon()));
+    EXPECT_DONE(one.directory->edit(
+        {"b"}, [](std::string_view, ObjectEntry*) { return Edit::kRemove; }, soon()));
+    EXPECT_EQ(number("SELECT count(*) FROM object"), 1);
+    EXPECT_EQ(number("SELECT count(*) FROM entry"), 1);
+    EXPECT_EQ(number("SELECT count(*) FROM object WHERE key = CAST('c' AS BLOB)"), 1);
 }
 
 TEST_F(SqliteTest, DamagedEntriesAreMissesAndGetReplaced) {
