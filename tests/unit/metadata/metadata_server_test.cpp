@@ -96,6 +96,21 @@ TEST(MetadataServerTest, KeepsToItsLimits) {
     EXPECT_EQ(body.size(), 1000u) << "a refused value changed what is stored";
 }
 
+// docs/metadata.md names them.
+TEST(MetadataServerTest, HasTheLimitsThatAreDocumented) {
+    using std::chrono::seconds;
+    const MetadataServer::Options options;
+    EXPECT_EQ(options.times.idle, seconds(1));
+    EXPECT_EQ(options.times.header, seconds(5));
+    EXPECT_EQ(options.times.body, seconds(30));
+    EXPECT_EQ(options.crowd.connections, 512u);
+    EXPECT_EQ(options.crowd.per_peer, 256u);
+    EXPECT_EQ(options.pending_bytes, 64u << 20);
+    EXPECT_EQ(options.store.value_bytes, 8u << 20);
+    EXPECT_EQ(options.store.keys, 65536u);
+    EXPECT_EQ(options.store.total_bytes, 256u << 20);
+}
+
 TEST(MetadataServerTest, SaysWhyItCannotListen) {
     ServerThread server;
     MetadataServer second({});
