@@ -1,46 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often one kind of trouble is worth a line in the log.
+// Lines in the log about one kind of trouble, or about the trouble with each of many names.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
+
+#include "transport/nvmeof_generic_transport/common/log_pace.h"
 
 namespace mooncake {
 
-// The first line at once, the next after 1 s, doubling to 5 minutes; from the start again after 5
-// minutes without any. Whatever its rhythm, it costs some 300 lines a day. Not thread-safe.
-class LogPace {
- public:
-    using Clock = std::chrono::steady_clock;
-
-    // How many lines were left out since the last one, or nothing: leave this one out, too.
-    std::optional<uint64_t> admit(Clock::time_point now) {
-        const bool quiet = now - std::exchange(last_, now) >= kLongest;
-        if (now < next_) {
-            ++left_out_;
-            return std::nullopt;
-        }
-        interval_ =
-            quiet ? kShortest : std::clamp<Clock::duration>(interval_ * 2, kShortest, kLongest);
-        next_ = now + interval_;
-        return std::exchange(left_out_, 0);
-    }
-
- private:
-    static constexpr Clock::duration kShortest = std::chrono::seconds(1);
-    static constexpr Clock::duration kLongest = std::chrono::minutes(5);
-
-    Clock::duration interval_ = Clock::duration::zero();
-    Clock::time_point last_{};
-    Clock::time_point next_{};
-    uint64_t left_out_ = 0;
-};
+using nvmeof_generic::LogPace;
 
 // "" or " (n such lines were left out since the last one)".
 inline std::string leftOutText(uint64_t left_out) {

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <string>
 
-#include "log_pace.h"
+#include "transport/nvmeof_generic_transport/common/log_pace.h"
 
 namespace mooncake::nvmeof_generic {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "log_pace.h"
+#include "transport/nvmeof_generic_transport/common/log_pace.h"
 
 #include <gtest/gtest.h>
 
