@@ -63,7 +63,7 @@ class DeviceTest : public ::testing::Test {
     }
 
     /// The device that was announced, null where none was.
-    Device* popReady() { return dispatcher_.pop(seat_); }
+    Device* popReady() { return dispatcher_.pop(slot_); }
 
     /// Takes the turn that there must be, for one joined I/O that the kernel takes.
     Batch takeOne() {
@@ -93,8 +93,8 @@ class DeviceTest : public ::testing::Test {
     Conditions conditions_;
     Channels channels_{aio_};
     Dispatcher dispatcher_{aio_, conditions_};
-    Channel seatChannel_{0, true};
-    Dispatcher::Seat seat_{seatChannel_, Lane::kCommon, 0};
+    Channel slotChannel_{0, true};
+    Dispatcher::Slot slot_{slotChannel_, Lane::kCommon, 0};
     std::shared_ptr<Recorder> recorder_;
     std::unique_ptr<BouncePool> bounce_;
     std::unique_ptr<Device> device_;

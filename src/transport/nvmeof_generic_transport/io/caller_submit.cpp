@@ -199,9 +199,9 @@ void CallerSubmit::serve(Device& device, Channel& mine) {
         context = &mine.context();
     } else {
         // That of a worker that sleeps: it wakes when the I/O has ended.
-        Dispatcher::Seat* const seat = dispatcher_.offer(device);
-        if (seat == nullptr) return;
-        context = &seat->channel.context();
+        Dispatcher::Slot* const slot = dispatcher_.offer(device);
+        if (slot == nullptr) return;
+        context = &slot->channel.context();
     }
     const Lending lending(&mine);
     if (lending.submission == nullptr ||

@@ -7,9 +7,9 @@
 
 namespace mooncake::nvmeof_generic::io {
 
-void Dispatcher::add(Seat& seat) {
+void Dispatcher::add(Slot& slot) {
     const MutexLock lock(mutex_);
-    seats_.push_back(&seat);
+    slots_.push_back(&slot);
 }
 
 void Dispatcher::setStuck(Lane lane, uint32_t count) {
@@ -17,7 +17,7 @@ void Dispatcher::setStuck(Lane lane, uint32_t count) {
 }
 
 void Dispatcher::push(Device& device, Lane lane) {
-    Seat* sleeper = nullptr;
+    Slot* sleeper = nullptr;
     {
         const MutexLock lock(mutex_);
         append(device, lane);
@@ -27,84 +27,77 @@ void Dispatcher::push(Device& device, Lane lane) {
     wake(sleeper);
 }
 
-Dispatcher::Seat* Dispatcher::offer(Device& device) {
+Dispatcher::Slot* Dispatcher::offer(Device& device) {
     const MutexLock lock(mutex_);
-    Seat* sleeper = sleeperFor(Lane::kCommon);
+    Slot* sleeper = sleeperFor(Lane::kCommon);
     if (sleeper == nullptr) append(device, Lane::kCommon);
     return sleeper;
 }
 
-Device* Dispatcher::pop(const Seat& seat) {
-    if (!hasReady(seat)) return nullptr;
+Device* Dispatcher::pop(const Slot& slot) {
+    if (!hasReady(slot)) return nullptr;
     const MutexLock lock(mutex_);
-    const size_t i = index(seat.lane);
-    Device* device = head_[i];
-    if (device != nullptr) {
-        head_[i] = device->nextReady;
-        if (head_[i] == nullptr) tail_[i] = nullptr;
-        readyCount_[i].fetch_sub(1, std::memory_order_relaxed);
-    }
+    const size_t i = index(slot.lane);
+    Device* const device = ready_[i].pop();
+    if (device != nullptr) readyCount_[i].fetch_sub(1, std::memory_order_relaxed);
     return device;
 }
 
-bool Dispatcher::sleep(Seat& seat) {
+bool Dispatcher::sleep(Slot& slot) {
     const MutexLock lock(mutex_);
     if (stopping()) return false;
-    if (head_[index(seat.lane)] != nullptr && works(seat)) return false;
-    seat.asleep.store(true, std::memory_order_relaxed);
+    if (!ready_[index(slot.lane)].empty() && works(slot)) return false;
+    slot.asleep.store(true, std::memory_order_relaxed);
     return true;
 }
 
-void Dispatcher::wakeUp(Seat& seat) {
-    if (!seat.asleep.load(std::memory_order_relaxed)) return;
+void Dispatcher::wakeUp(Slot& slot) {
+    if (!slot.asleep.load(std::memory_order_relaxed)) return;
     const MutexLock lock(mutex_);
-    if (seat.asleep.load(std::memory_order_relaxed)) noteAwake(seat);
+    if (slot.asleep.load(std::memory_order_relaxed)) noteAwake(slot);
 }
 
 void Dispatcher::setActive(uint32_t count) {
-    Seat* sleeper = nullptr;
+    Slot* sleeper = nullptr;
     {
         const MutexLock lock(mutex_);
         conditions_.activeWorkers.store(count, std::memory_order_relaxed);
-        for (Seat* seat : seats_) {
-            const bool last = seat->lane == Lane::kCommon && works(*seat);
-            if (last && seat->asleep.load(std::memory_order_relaxed)) sleeper = seat;
+        for (Slot* slot : slots_) {
+            const bool last = slot->lane == Lane::kCommon && works(*slot);
+            if (last && slot->asleep.load(std::memory_order_relaxed)) sleeper = slot;
         }
         if (sleeper != nullptr) noteAwake(*sleeper);
     }
     wake(sleeper);
 }
 
-void Dispatcher::rouse() {
+void Dispatcher::wakeForReady() {
     for (int i = 0; i < kLanes; ++i) {
-        Seat* sleeper = nullptr;
+        Slot* sleeper = nullptr;
         {
             const MutexLock lock(mutex_);
-            if (head_[i] == nullptr) continue;
-            for (Seat* seat : seats_) {
-                if (seat->lane == static_cast<Lane>(i) && works(*seat) &&
-                    seat->asleep.load(std::memory_order_relaxed)) {
-                    sleeper = seat;
-                    break;
-                }
-            }
-            if (sleeper != nullptr) noteAwake(*sleeper);
+            if (ready_[i].empty()) continue;
+            const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const Slot* slot) {
+                return slot->lane == static_cast<Lane>(i) && works(*slot) &&
+                       slot->asleep.load(std::memory_order_relaxed);
+            });
+            if (found != slots_.end()) noteAwake(*(sleeper = *found));
         }
         wake(sleeper);
     }
 }
 
 void Dispatcher::stop() {
-    std::vector<Seat*> seats;
+    std::vector<Slot*> slots;
     {
         const MutexLock lock(mutex_);
         stopping_.store(true, std::memory_order_release);
         monitorParked_.store(false, std::memory_order_relaxed);
-        seats = seats_;
+        slots = slots_;
     }
     activity_.notifyAll();
-    for (Seat* seat : seats) {
-        while (aio_.wake(seat->channel.context().context) != 0) std::this_thread::yield();
+    for (Slot* slot : slots) {
+        while (aio_.wake(slot->channel.context().context) != 0) std::this_thread::yield();
     }
 }
 
@@ -135,16 +128,13 @@ void Dispatcher::unparkMonitor() {
 }
 
 void Dispatcher::append(Device& device, Lane lane) {
-    const size_t i = index(lane);
-    device.nextReady = nullptr;
-    (tail_[i] != nullptr ? tail_[i]->nextReady : head_[i]) = &device;
-    tail_[i] = &device;
-    readyCount_[i].fetch_add(1, std::memory_order_relaxed);
+    ready_[index(lane)].push(&device);
+    readyCount_[index(lane)].fetch_add(1, std::memory_order_relaxed);
 }
 
 bool Dispatcher::isQuietLocked(uint64_t seen) const {
-    return wakeUps() == seen && std::all_of(seats_.begin(), seats_.end(), [](const Seat* seat) {
-               return seat->asleep.load(std::memory_order_relaxed);
+    return wakeUps() == seen && std::all_of(slots_.begin(), slots_.end(), [](const Slot* slot) {
+               return slot->asleep.load(std::memory_order_relaxed);
            });
 }
 
@@ -156,29 +146,29 @@ void Dispatcher::waitFor(std::chrono::milliseconds time) {
 }
 
 /// The first worker to wake for a lane, or null while one is awake.
-Dispatcher::Seat* Dispatcher::sleeperFor(Lane lane) {
-    Seat* sleeper = nullptr;
-    for (Seat* seat : seats_) {
-        if (seat->lane != lane || !works(*seat)) continue;
-        if (!seat->asleep.load(std::memory_order_relaxed)) return nullptr;
-        if (sleeper == nullptr) sleeper = seat;
+Dispatcher::Slot* Dispatcher::sleeperFor(Lane lane) {
+    Slot* sleeper = nullptr;
+    for (Slot* slot : slots_) {
+        if (slot->lane != lane || !works(*slot)) continue;
+        if (!slot->asleep.load(std::memory_order_relaxed)) return nullptr;
+        if (sleeper == nullptr) sleeper = slot;
     }
     return sleeper;
 }
 
-void Dispatcher::noteAwake(Seat& seat) {
-    seat.asleep.store(false, std::memory_order_relaxed);
+void Dispatcher::noteAwake(Slot& slot) {
+    slot.asleep.store(false, std::memory_order_relaxed);
     wakeUps_.fetch_add(1, std::memory_order_relaxed);
     unparkMonitor();
 }
 
-void Dispatcher::wake(Seat* seat) {
-    if (seat == nullptr) return;
+void Dispatcher::wake(Slot* slot) {
+    if (slot == nullptr) return;
     // The context keeps room for this one (openContext()): only a kernel short of memory refuses.
-    // Then the monitor wakes the worker a little later (rouse()).
-    if (aio_.wake(seat->channel.context().context) == 0) return;
+    // Then the monitor wakes the worker a little later (wakeForReady()).
+    if (aio_.wake(slot->channel.context().context) == 0) return;
     const MutexLock lock(mutex_);
-    seat->asleep.store(true, std::memory_order_relaxed);
+    slot->asleep.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -25,8 +25,8 @@ namespace mooncake::nvmeof_generic::io {
 class Dispatcher {
  public:
     /// What a worker is to those who need one.
-    struct Seat {
-        Seat(Channel& ownChannel, Lane ownLane, uint32_t ownIndex)
+    struct Slot {
+        Slot(Channel& ownChannel, Lane ownLane, uint32_t ownIndex)
             : channel(ownChannel), lane(ownLane), index(ownIndex) {}
         Channel& channel;  ///< in whose context it sleeps
         const Lane lane;
@@ -37,9 +37,9 @@ class Dispatcher {
 
     Dispatcher(AioSyscalls& aio, Conditions& conditions) : aio_(aio), conditions_(conditions) {}
 
-    /// Adds a worker that will run from now on. Its seat counts as asleep. Seats of a lane come in
+    /// Adds a worker that will run from now on. Its slot counts as asleep. Slots of a lane come in
     /// the order of their index.
-    void add(Seat& seat);
+    void add(Slot& slot);
 
     /// As many workers of each lane as are stuck; others work in their place.
     void setStuck(Lane lane, uint32_t count);
@@ -48,29 +48,29 @@ class Dispatcher {
     void push(Device& device, Lane lane);
 
     /// Announces a device of the common lane if that wakes nobody.
-    /// @return null then; otherwise the seat of the worker to be woken, and the device is still the
+    /// @return null then; otherwise the slot of the worker to be woken, and the device is still the
     ///     caller's to announce, or to submit for
-    Seat* offer(Device& device);
+    Slot* offer(Device& device);
 
     /// Whether pop() would find something; a hint.
-    bool hasReady(const Seat& seat) const {
-        return readyCount_[index(seat.lane)].load(std::memory_order_relaxed) > 0 && works(seat);
+    bool hasReady(const Slot& slot) const {
+        return readyCount_[index(slot.lane)].load(std::memory_order_relaxed) > 0 && works(slot);
     }
 
     /// @return the device whose turn it is, or null
-    Device* pop(const Seat& seat);
+    Device* pop(const Slot& slot);
 
     /// Before a worker waits. @return false when it must look again instead
-    bool sleep(Seat& seat);
+    bool sleep(Slot& slot);
 
     /// After it has waited.
-    void wakeUp(Seat& seat);
+    void wakeUp(Slot& slot);
 
     /// Lets the first `count` common workers work, and wakes the last of them.
     void setActive(uint32_t count);
 
     /// Wakes sleeping workers for devices that nobody has come for.
-    void rouse();
+    void wakeForReady();
 
     /// Lets every worker look whether it has to stop, and the monitor too.
     void stop();
@@ -101,28 +101,27 @@ class Dispatcher {
 
  private:
     static size_t index(Lane lane) { return static_cast<size_t>(lane); }
-    bool works(const Seat& seat) const {
-        const uint32_t wanted = seat.lane == Lane::kSlow
+    bool works(const Slot& slot) const {
+        const uint32_t wanted = slot.lane == Lane::kSlow
                                     ? 1
                                     : conditions_.activeWorkers.load(std::memory_order_relaxed);
-        return !seat.stuck.load(std::memory_order_relaxed) &&
-               seat.index < wanted + stuck_[index(seat.lane)].load(std::memory_order_relaxed);
+        return !slot.stuck.load(std::memory_order_relaxed) &&
+               slot.index < wanted + stuck_[index(slot.lane)].load(std::memory_order_relaxed);
     }
     void append(Device& device, Lane lane) MC_REQUIRES(mutex_);
     bool isQuietLocked(uint64_t seen) const MC_REQUIRES(mutex_);
-    Seat* sleeperFor(Lane lane) MC_REQUIRES(mutex_);
-    void noteAwake(Seat& seat) MC_REQUIRES(mutex_);
+    Slot* sleeperFor(Lane lane) MC_REQUIRES(mutex_);
+    void noteAwake(Slot& slot) MC_REQUIRES(mutex_);
     void unparkMonitor() MC_REQUIRES(mutex_);
-    void wake(Seat* seat);
+    void wake(Slot* slot);
 
     AioSyscalls& aio_;
     Conditions& conditions_;
     mutable Mutex mutex_;
-    std::array<Device*, kLanes> head_ MC_GUARDED_BY(mutex_){};
-    std::array<Device*, kLanes> tail_ MC_GUARDED_BY(mutex_){};
+    std::array<Chain<Device, &Device::nextReady>, kLanes> ready_ MC_GUARDED_BY(mutex_);
     std::array<std::atomic<uint32_t>, kLanes> readyCount_{};
     std::array<std::atomic<uint32_t>, kLanes> stuck_{};
-    std::vector<Seat*> seats_ MC_GUARDED_BY(mutex_);
+    std::vector<Slot*> slots_ MC_GUARDED_BY(mutex_);
     std::atomic<uint64_t> wakeUps_{0};
     std::atomic<uint32_t> visitors_{0};
     std::atomic<bool> stopping_{false};

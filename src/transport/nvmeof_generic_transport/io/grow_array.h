@@ -45,9 +45,7 @@ class GrowArray {
 
     uint32_t size() const { return size_; }
     uint32_t capacity() const { return capacity_; }
-    T& operator[](size_t i) { return data_[i]; }
     const T& operator[](size_t i) const { return data_[i]; }
-    T& back() { return data_[size_ - 1]; }
     T* data() { return data_; }
     T* begin() { return data_; }
     T* end() { return data_ + size_; }

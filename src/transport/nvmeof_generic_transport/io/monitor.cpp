@@ -37,7 +37,7 @@ Result<> Monitor::start() {
     Entry& first = lane(Lane::kCommon).front();
     if (!first.runs) {
         if (Result<> started = first.worker->start(); !started.ok()) return started;
-        services_.dispatcher.add(first.worker->seat());
+        services_.dispatcher.add(first.worker->slot());
         first.runs = true;
     }
     auto started = startThread("nvmeof-io-mon", [this] { run(); });
@@ -64,7 +64,7 @@ void Monitor::run() {
         } catch (const std::bad_alloc&) {
             // It goes on with the workers that there are.
         }
-        dispatcher.rouse();
+        dispatcher.wakeForReady();
 
         length = swept == Progress::Sweep::kIdle ? tuning_.tick : tuning_.shortTick;
         // Read first: a worker that wakes while it is being asked ends the next wait.
@@ -93,11 +93,11 @@ void Monitor::lookForStuck(Lane which) {
         const bool inside = Worker::isInside(now) && now == entry.systemCalls;
         entry.systemCalls = now;
         const bool is =
-            inside && (worker.seat().stuck.load(std::memory_order_relaxed) || worker.threadWaits());
-        worker.seat().stuck.store(is, std::memory_order_relaxed);
+            inside && (worker.slot().stuck.load(std::memory_order_relaxed) || worker.threadWaits());
+        worker.slot().stuck.store(is, std::memory_order_relaxed);
         if (!is) continue;
         ++stuck;
-        services_.progress.reapStuck(worker.seat().channel);
+        services_.progress.reapStuck(worker.slot().channel);
     }
     services_.dispatcher.setStuck(which, stuck);
     if (stuck == 0) return;
@@ -125,7 +125,7 @@ bool Monitor::bringIn(Lane which, size_t index) {
     Entry& entry = workers[index];
     if (entry.runs) return true;
     if (Result<> started = entry.worker->start(); !started.ok()) return failed(started);
-    services_.dispatcher.add(entry.worker->seat());
+    services_.dispatcher.add(entry.worker->slot());
     entry.runs = true;
     return true;
 }
@@ -152,7 +152,7 @@ void Monitor::adjustActive() {
     uint32_t seen = 0;
     for (Entry& entry : lane(Lane::kCommon)) {
         if (seen == active) break;
-        if (entry.worker->seat().stuck.load(std::memory_order_relaxed)) continue;
+        if (entry.worker->slot().stuck.load(std::memory_order_relaxed)) continue;
         ++seen;
         // Without rest is not enough: a thread that waits for a processor has none either, and
         // another one would only make it wait longer.

@@ -6,8 +6,8 @@
 
 #include <cassert>
 #include <cstdint>
-#include <utility>
 
+#include "chain.h"
 #include "grow_array.h"
 #include "request.h"
 
@@ -90,41 +90,6 @@ struct Operation {
 // A request that is in flight alone, with its operation, stays below 256 bytes.
 static_assert(sizeof(Operation) + sizeof(Request) <= 256);
 
-/// A chain of operations, first in, first out. It does not own them; an operation is in one at
-/// most.
-class OperationQueue {
- public:
-    OperationQueue() = default;
-    OperationQueue(OperationQueue&& other) noexcept
-        : head_(std::exchange(other.head_, nullptr)), tail_(std::exchange(other.tail_, nullptr)) {}
-    OperationQueue& operator=(const OperationQueue&) = delete;
-
-    bool empty() const { return head_ == nullptr; }
-    Operation* head() const { return head_; }
-
-    void push(Operation* operation) {
-        operation->next = nullptr;
-        (tail_ != nullptr ? tail_->next : head_) = operation;
-        tail_ = operation;
-    }
-    Operation* pop() {
-        Operation* operation = head_;
-        if (operation != nullptr) {
-            head_ = operation->next;
-            if (head_ == nullptr) tail_ = nullptr;
-        }
-        return operation;
-    }
-    void append(OperationQueue&& other) {
-        if (other.empty()) return;
-        (tail_ != nullptr ? tail_->next : head_) = other.head_;
-        tail_ = other.tail_;
-        other.head_ = other.tail_ = nullptr;
-    }
-
- private:
-    Operation* head_ = nullptr;
-    Operation* tail_ = nullptr;
-};
+using OperationQueue = Chain<Operation>;
 
 }  // namespace mooncake::nvmeof_generic::io

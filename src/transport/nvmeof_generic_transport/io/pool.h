@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "aio_syscalls.h"
-#include "monitor.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
+#include "chain.h"
 #include "transport/nvmeof_generic_transport/io/io_pool.h"
 
 namespace mooncake::nvmeof_generic::io {
@@ -91,44 +91,6 @@ struct Request {
 };
 static_assert(sizeof(Request) <= 64);
 
-/// A chain of requests, first in, first out. It does not own them.
-class RequestQueue {
- public:
-    RequestQueue() = default;
-    RequestQueue(RequestQueue&& other) noexcept
-        : head_(std::exchange(other.head_, nullptr)), tail_(std::exchange(other.tail_, nullptr)) {}
-    RequestQueue& operator=(RequestQueue&& other) noexcept {
-        head_ = std::exchange(other.head_, nullptr);
-        tail_ = std::exchange(other.tail_, nullptr);
-        return *this;
-    }
-
-    bool empty() const { return head_ == nullptr; }
-    Request* head() const { return head_; }
-
-    void push(Request* request) {
-        request->next = nullptr;
-        (tail_ != nullptr ? tail_->next : head_) = request;
-        tail_ = request;
-    }
-    Request* pop() {
-        Request* request = head_;
-        if (request != nullptr) {
-            head_ = request->next;
-            if (head_ == nullptr) tail_ = nullptr;
-        }
-        return request;
-    }
-    void append(RequestQueue&& other) {
-        if (other.empty()) return;
-        (tail_ != nullptr ? tail_->next : head_) = other.head_;
-        tail_ = other.tail_;
-        other.head_ = other.tail_ = nullptr;
-    }
-
- private:
-    Request* head_ = nullptr;
-    Request* tail_ = nullptr;
-};
+using RequestQueue = Chain<Request>;
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "completion.h"
 #include "transport/nvmeof_generic_transport/common/thread.h"
@@ -36,7 +37,7 @@ inline void relax() {
 }  // namespace
 
 Worker::Worker(WorkerServices& services, Channel& channel, Lane lane, uint32_t index)
-    : services_(services), channel_(channel), seat_(channel, lane, index) {}
+    : services_(services), channel_(channel), slot_(channel, lane, index) {}
 
 Worker::~Worker() {
     if (handle_.joinable()) handle_.join();
@@ -44,7 +45,7 @@ Worker::~Worker() {
 
 Result<> Worker::start() {
     const std::string name =
-        (seat_.lane == Lane::kSlow ? "nvmeof-slow-" : "nvmeof-io-") + std::to_string(seat_.index);
+        (slot_.lane == Lane::kSlow ? "nvmeof-slow-" : "nvmeof-io-") + std::to_string(slot_.index);
     auto started = startThread(name, [this] { run(); });
     if (!started.ok()) return started.error();
     handle_ = started.take();
@@ -77,7 +78,7 @@ void Worker::run() {
     }
     thread_.store(gettid(), std::memory_order_release);
     services_.channels.bind(&channel_);
-    services_.dispatcher.wakeUp(seat_);
+    services_.dispatcher.wakeUp(slot_);
     while (work()) {
     }
     services_.channels.bind(nullptr);
@@ -88,7 +89,7 @@ bool Worker::work() {
     io_event events[kMostEvents];
     const int count = reap(events);
     settle(events, count);
-    if (Device* device = services_.dispatcher.pop(seat_)) {
+    if (Device* device = services_.dispatcher.pop(slot_)) {
         serve(*device);
         return true;
     }
@@ -111,7 +112,7 @@ void Worker::settle(const io_event* events, int count) {
     RequestEnd end(services_.channels, services_.aio, &channel_);
     io::settle(services_.bounce, channel_.context(), events, count, end, nullptr);
     if (end.ended() > 0) services_.progress.noteEnded(&channel_);
-    if (paused_ != nullptr) resumePaused();
+    resumePaused();
 }
 
 void Worker::serve(Device& device) {
@@ -154,7 +155,7 @@ void Worker::submit(Device& device) {
         context.noteSubmit(taken, true);
         if (taken < left) context.inFlight.fetch_sub(left - taken, std::memory_order_release);
         at += taken;
-        if (seat_.stuck.load(std::memory_order_relaxed)) {
+        if (slot_.stuck.load(std::memory_order_relaxed)) {
             how = Turn::kBlocked;
             break;
         }
@@ -204,16 +205,16 @@ void Worker::closeDevice(Device& device) {
 int Worker::rest(io_event* events) {
     if (const int count = spin(events); count != 0) return count;
     rested_.store(true, std::memory_order_relaxed);
-    if (!services_.dispatcher.sleep(seat_)) return 0;
+    if (!services_.dispatcher.sleep(slot_)) return 0;
     timespec limit{0, static_cast<long>(std::chrono::nanoseconds(pauseTime_).count())};
     int count = 0;
     if (channel_.tryReap()) {
         count = services_.aio.wait(channel_.context().context, kMostEvents, events,
-                                   paused_ != nullptr ? &limit : nullptr);
+                                   paused_.empty() ? nullptr : &limit);
         channel_.endReap();
     }
-    services_.dispatcher.wakeUp(seat_);
-    if (paused_ != nullptr && count == 0) resumePaused();
+    services_.dispatcher.wakeUp(slot_);
+    if (count == 0) resumePaused();
     return std::max(0, count);
 }
 
@@ -229,7 +230,7 @@ int Worker::spin(io_event* events) {
     const auto until = std::chrono::steady_clock::now() + services_.spin;
     do {
         const int count = reap(events);
-        if (count > 0 || services_.dispatcher.hasReady(seat_)) {
+        if (count > 0 || services_.dispatcher.hasReady(slot_)) {
             vainSpins_ = 0;
             return count;
         }
@@ -241,21 +242,15 @@ int Worker::spin(io_event* events) {
 }
 
 void Worker::pause(Device& device) {
-    if (paused_ == nullptr) {
+    if (paused_.empty()) {
         pauseTime_ = std::clamp(pauseTime_ * 2, kShortestPause, kLongestPause);
     }
-    device.nextPaused = paused_;
-    paused_ = &device;
+    paused_.push(&device);
 }
 
 void Worker::resumePaused() {
-    Device* device = paused_;
-    paused_ = nullptr;
-    while (device != nullptr) {
-        Device& each = *device;
-        device = each.nextPaused;
-        each.resume();
-    }
+    auto resumed = std::exchange(paused_, {});
+    while (Device* const device = resumed.pop()) device->resume();
 }
 
 }  // namespace mooncake::nvmeof_generic::io

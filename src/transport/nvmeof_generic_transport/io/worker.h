@@ -49,7 +49,7 @@ class Worker {
     /// Starts the thread. @return as startThread()
     Result<> start();
 
-    Dispatcher::Seat& seat() { return seat_; }
+    Dispatcher::Slot& slot() { return slot_; }
 
     // For the monitor.
     /// Counts the system calls that may block: odd during one.
@@ -78,7 +78,7 @@ class Worker {
 
     WorkerServices& services_;
     Channel& channel_;
-    Dispatcher::Seat seat_;
+    Dispatcher::Slot slot_;
     Submission submission_;
     std::atomic<uint64_t> systemCalls_{0};
     std::atomic<bool> rested_{false};
@@ -86,7 +86,7 @@ class Worker {
     std::atomic<pid_t> thread_{0};
 
     // The thread's own.
-    Device* paused_ = nullptr;
+    Chain<Device, &Device::nextPaused> paused_;
     std::chrono::milliseconds pauseTime_{0};
     std::optional<std::chrono::steady_clock::time_point> refusedSince_;
     uint32_t spinsToSkip_ = 0;
