@@ -98,7 +98,7 @@ while ((SECONDS < end)); do
         *)
             # Only of one disk: the other copy stays good. Not of the superblock.
             at=$((1048576 + (RANDOM * 32768 + RANDOM) % (96 * 1048576)))
-            printf "\\x$(printf %02x $((RANDOM % 256)))" | dd of="$work/file0" bs=1 seek=$at conv=notrunc,fdatasync status=none
+            printf %b "\\x$(printf %02x $((RANDOM % 256)))" | dd of="$work/file0" bs=1 seek=$at conv=notrunc,fdatasync status=none
             flips=$((flips + 1))
             ;;
     esac

@@ -44,16 +44,18 @@ TEST_F(EvictionTest, AFullPoolTakesEveryPut) {
     }
     for (auto& thread : threads) thread.join();
     EXPECT_EQ(failed, 0) << Client::LastError();
-    int found = 0;
+    int found = 0, found_by_two = 0;
     for (int t = 0; t < 4; ++t) {
-        const int mine = readable(*one, std::to_string(t) + "/", 60);
-        EXPECT_EQ(mine, readable(*two, std::to_string(t) + "/", 60));
-        found += mine;
+        found += readable(*one, std::to_string(t) + "/", 60);
+        // As long as nobody has written over it, one that remembers where an object was reads it.
+        found_by_two += readable(*two, std::to_string(t) + "/", 60);
         // What was put last is there.
         EXPECT_EQ(get(*one, std::to_string(t) + "/59", kSize), ErrorCode::OK);
     }
-    EXPECT_GE(found, 8);
-    EXPECT_LE(found, 64);
+    for (const int each : {found, found_by_two}) {
+        EXPECT_GE(each, 8);
+        EXPECT_LE(each, 64);
+    }
     const auto a = one->Statistics(), b = two->Statistics();
     EXPECT_GT(a.regions_evicted + b.regions_evicted, 0u);
     EXPECT_GT(a.objects_evicted + b.objects_evicted, 0u);
@@ -92,16 +94,19 @@ TEST_F(EvictionTest, WhatWasReadLateStaysLonger) {
     ASSERT_EQ(flood(*one, "read", 8), 0);
     ASSERT_EQ(flood(*one, "unread", 8), 0);
     const auto region = one->Query("read0")->replicas.at(0).extents.at(0).region;
+    // What is full is sealed, and after that the directory has heard that it was read.
     const auto isNewest = [&] {
         const auto regions = (*look)->regions(1, limit());
         uint64_t newest = 0, of_it = 0;
+        int open = 0;
         for (const auto& each : *regions) {
+            open += each.state == store::RegionState::kOpen;
             if (each.state == store::RegionState::kSealed) {
                 newest = std::max(newest, each.last_used);
             }
             if (each.id.index == region) of_it = each.last_used;
         }
-        return of_it == newest;
+        return open <= 1 && of_it == newest;
     };
     for (int round = 0; round < 12; ++round) {
         ASSERT_EQ(flood(*one, "round" + std::to_string(round) + "/", 8), 0);
