@@ -9,6 +9,12 @@
 #include "placement.h"
 
 namespace mooncake::store {
+namespace {
+
+// Regions of a file whose tables cannot be read, in one look at it.
+constexpr size_t kMostUnreadable = 2;
+
+}  // namespace
 
 Evictor::Turn::Turn(Evictor& evictor, FileNumber file, Deadline deadline) : evictor_(evictor) {
     std::unique_lock lock(evictor.mutex_);
@@ -66,7 +72,7 @@ Result<> Evictor::lookAfter(const KnownFile& file, Deadline deadline) {
 Result<Evictor::Look> Evictor::look(const KnownFile& file, State& state, Deadline deadline) {
     const auto taken = directory_.regions(file.info.number, deadline);
     if (!taken) return tl::unexpected(taken.error());
-    Look now{file, state, {}, {}, {}};
+    Look now{file, state, {}, {}, {}, 0};
     now.facts.resize(file.geometry.regions);
     for (RegionIndex i = 0; i < file.geometry.regions; ++i) {
         now.facts[i].index = i;
@@ -173,7 +179,12 @@ Result<bool> Evictor::evictOne(Look& look, const Victim& victim, Deadline deadli
     RegionFacts& facts = look.facts[victim.index];
     const Region& region = look.regions.at(victim.index);
     const auto table = tableOf(look.file, victim.index, region.generation);
-    if (!table) return tl::unexpected(table.error());
+    if (!table) {
+        // One bad place on a disk must not keep all else; a file that cannot be reached does.
+        facts.sealed = false;
+        if (++look.unreadable > kMostUnreadable) return tl::unexpected(table.error());
+        return false;
+    }
     const auto known = look.state.pins.find(victim.index);
     if (known == look.state.pins.end() || known->second.generation != region.generation) {
         const auto pinned = mover_.count(region, table->records, deadline);

@@ -65,6 +65,7 @@ class Evictor {
         std::unordered_map<RegionIndex, Region> regions;
         std::vector<RegionFacts> facts;
         std::vector<Victim> postponed;  // there was no room for their pinned objects
+        size_t unreadable = 0;          // tables
     };
 
     // One's turn at a file. Without a state: another thread had it, and has ended.

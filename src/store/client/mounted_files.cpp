@@ -133,7 +133,17 @@ Result<> MountedFiles::announce(Deadline deadline) {
     const std::lock_guard lock(mutex_);
     Result<> all;
     for (const auto& [path, mounted] : mounted_) {
-        if (auto told = tell(path, mounted, deadline); !told) all = told;
+        auto told = tell(path, mounted, deadline);
+        if (told) continue;
+        const Failure failure = told.error().failure;
+        if (failure != Failure::kNotFound && failure != Failure::kConflict) {
+            all = std::move(told);
+            continue;
+        }
+        LOG(ERROR) << "store: " << path
+                   << " is not served any more, since it was given up or is another client's: "
+                   << told.error().message;
+        files_.setOwn(mounted.number, std::nullopt);
     }
     return all;
 }

@@ -140,7 +140,10 @@ size_t PutCall::attempt(Works works) {
         if (!layOut(writer, placer, work, count == 0) && count != 0) break;
         bytes += work.size;
     }
-    writer.write(writeUntil(parts_.directory, deadline_));
+    const auto until = writeUntil(parts_.directory, deadline_);
+    writer.write(until);
+    // What was not sent for want of time, no file is to blame for.
+    may_blame_ = steady_clock::now() < until;
     commit(writer, works.first(count));
     return count;
 }
@@ -232,6 +235,7 @@ void PutCall::gather(RegionWriter& writer, Work& work) {
             written.push_back(copy);
             continue;
         }
+        if (!may_blame_) continue;
         for (const Extent& extent : writer.extents(copy)) broken_.insert(extent.region.file);
     }
     work.copies = std::move(written);

@@ -68,6 +68,7 @@ class PutCall {
     std::vector<Work> works_;
     std::unordered_map<std::string_view, size_t> last_of_key_;  // number of the item
     std::set<FileNumber> broken_;                               // files that could not be written
+    bool may_blame_ = true;                                     // for the last attempt's failures
 };
 
 }  // namespace mooncake::store

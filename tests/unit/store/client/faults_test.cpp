@@ -185,5 +185,34 @@ TEST_F(FaultsTest, AClientThatHasLostItsLeaseJoinsAnew) {
     EXPECT_TRUE(eventually([&] { return one->Statistics().regions_sealed == 1; }));
 }
 
+// It was given up while its node was away: the node goes on without it.
+TEST_F(FaultsTest, AFileThatWasGivenUpMeanwhileHoldsNobodyUp) {
+    const auto two = start("two");
+    const auto one = join(shortLived(nodeOptions(directory, "one")));
+    ASSERT_EQ(mount(*one, folder.file("one", 33 * kMiB)), ErrorCode::OK);
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    ReplicateConfig config;
+    config.preferred_segment = "one";
+    ASSERT_EQ(put(*one, "key", 300000, config), ErrorCode::OK);
+    const auto limit = std::chrono::steady_clock::now() + kForever;
+    const auto look = store::Directory::open(directory, {}, limit);
+    ASSERT_TRUE(look);
+    // Until it is done before the node has come back.
+    ASSERT_TRUE(eventually([&] {
+        for (const auto& client : *(*look)->clients(limit)) {
+            if (client.node == "one") endLease(directory, client.id);
+        }
+        for (const auto& file : *(*look)->files(limit)) {
+            if (!file.mount && (*look)->giveUpFile(file.number, limit)) return true;
+        }
+        return false;
+    }));
+    ASSERT_TRUE(eventually([&] { return one->HealthCheck().has_value(); })) << Client::LastError();
+    ASSERT_TRUE(knowsFiles(*one, 1));
+    EXPECT_EQ(put(*one, "key", 300000), ErrorCode::OK) << Client::LastError();
+    EXPECT_EQ(get(*one, "key", 300000), ErrorCode::OK);
+    EXPECT_EQ(one->Query("key")->replicas.at(0).segment, two->GetTransportEndpoint());
+}
+
 }  // namespace
 }  // namespace mooncake::test

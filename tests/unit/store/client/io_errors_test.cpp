@@ -125,6 +125,28 @@ TEST_F(IoErrorsTest, ACopyThatCannotBeReadIsLeftOut) {
     EXPECT_EQ(one->Query("both")->replicas.size(), 2u);
 }
 
+// What lies in a region of which the table cannot be read stays; all else makes room.
+TEST_F(IoErrorsTest, ABadPlaceInATableKeepsNoOtherRegion) {
+    const auto one = start("one", kForever);
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_EQ(put(*one, "first" + std::to_string(i), 500000), ErrorCode::OK);
+    }
+    const auto region = one->Query("first0")->replicas.at(0).extents.at(0).region;
+    setFault([region](const Request& request, const std::string&) {
+        const bool is_there =
+            request.target_offset >= kMiB && (request.target_offset - kMiB) / kRegion == region;
+        return request.opcode == Request::READ && is_there && isPage(request)
+                   ? TransferFault::kFail
+                   : TransferFault::kNone;
+    });
+    for (int i = 0; i < 120; ++i) {
+        ASSERT_EQ(put(*one, "key" + std::to_string(i), 500000), ErrorCode::OK) << i;
+    }
+    EXPECT_GT(one->Statistics().regions_evicted, 5u);
+    heal();
+    EXPECT_EQ(get(*one, "first0", 500000), ErrorCode::OK);
+}
+
 TEST_F(IoErrorsTest, ADiskThatLiesIsFoundOut) {
     const auto one = start("one", kForever);
     for (const TransferFault fault : {TransferFault::kLie, TransferFault::kCorrupt}) {
