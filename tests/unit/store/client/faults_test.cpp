@@ -199,10 +199,12 @@ TEST_F(FaultsTest, AFileThatWasGivenUpMeanwhileHoldsNobodyUp) {
     ASSERT_TRUE(look);
     // Until it is done before the node has come back.
     ASSERT_TRUE(eventually([&] {
-        for (const auto& client : *(*look)->clients(limit)) {
+        const auto clients = (*look)->clients(limit);
+        for (const auto& client : *clients) {
             if (client.node == "one") endLease(directory, client.id);
         }
-        for (const auto& file : *(*look)->files(limit)) {
+        const auto files = (*look)->files(limit);
+        for (const auto& file : *files) {
             if (!file.mount && (*look)->giveUpFile(file.number, limit)) return true;
         }
         return false;
