@@ -124,20 +124,21 @@ TEST_F(EvictionTest, HardPinsStayAndSoftPinsGoLast) {
     ReplicateConfig hard, soft;
     hard.with_hard_pin = true;
     soft.with_soft_pin = true;
-    for (int i = 0; i < 8; ++i) {
+    // More than a region of each, so that one of each is sealed.
+    for (int i = 0; i < 12; ++i) {
         ASSERT_EQ(put(*one, key("hard", i), kSize, hard), ErrorCode::OK);
         ASSERT_EQ(put(*one, key("soft", i), kSize, soft), ErrorCode::OK);
     }
     ASSERT_EQ(flood(*one, "a", 200), 0);
-    EXPECT_EQ(readable(*one, "hard", 8), 8);
-    EXPECT_EQ(readable(*one, "soft", 8), 8);
+    EXPECT_EQ(readable(*one, "hard", 12), 12);
+    EXPECT_EQ(readable(*one, "soft", 12), 12);
     EXPECT_LT(readable(*one, "a", 200), 120);
     // With nothing else left, they make room.
-    for (int i = 8; i < 200; ++i) {
+    for (int i = 12; i < 200; ++i) {
         ASSERT_EQ(put(*one, key("soft", i), kSize, soft), ErrorCode::OK) << i;
     }
     EXPECT_EQ(get(*one, "soft0", kSize), ErrorCode::OBJECT_NOT_FOUND);
-    EXPECT_EQ(readable(*one, "hard", 8), 8);
+    EXPECT_EQ(readable(*one, "hard", 12), 12);
 }
 
 // A few of them do not keep a region.

@@ -209,6 +209,8 @@ TEST_F(FaultsTest, AFileThatWasGivenUpMeanwhileHoldsNobodyUp) {
         }
         return false;
     }));
+    // Until it has noticed, it counts the file as its own.
+    ASSERT_TRUE(eventually([&] { return one->Statistics().leases_lost >= 1; }));
     ASSERT_TRUE(eventually([&] { return one->HealthCheck().has_value(); })) << Client::LastError();
     ASSERT_TRUE(knowsFiles(*one, 1));
     EXPECT_EQ(put(*one, "key", 300000), ErrorCode::OK) << Client::LastError();
