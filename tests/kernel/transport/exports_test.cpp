@@ -246,10 +246,8 @@ TEST(Exports, ADevOfAContainer) {
           {"mknod /dev/nvme0n1 b 7 77 && ", "in a container the node can be another device's"}}) {
         ChildProcess initiator(
             {"unshare", "-m", "sh", "-c",
-             "cp -a /dev/null /dev/zero /dev/random /dev/urandom /dev/nvme-fabrics /tmp && mount "
-             "-t "
-             "tmpfs none /dev && cp -a /tmp/null /tmp/zero /tmp/random /tmp/urandom "
-             "/tmp/nvme-fabrics /dev && " +
+             "kept=$(mktemp -d) && cp -a /dev/null /dev/zero /dev/random /dev/urandom "
+             "/dev/nvme-fabrics $kept && mount -t tmpfs none /dev && cp -a $kept/* /dev && " +
                  std::string(node) +
                  "MC_NVMEOF_GENERIC_CONNECT_TIMEOUT=4 exec transfer_engine_nvmeof_generic_bench "
                  "--mode=initiator --local_server_name=initiator --segment_id=target "

@@ -446,7 +446,9 @@ RemoteSegment::Opened RemoteSegment::openFile(uint32_t fileId, bool live) {
     return Opened::kYes;
 }
 
+// What is gone through again and again for a device that is missing is not what is waited for.
 void RemoteSegment::noteWait(std::string what) {
+    if (notOpenedSince_ != Clock::time_point::max()) return;
     const MutexLock lock(mutex_);
     waitsFor_ = std::move(what);
 }
@@ -455,14 +457,13 @@ void RemoteSegment::noteWait(std::string what) {
 // fail.
 void RemoteSegment::noteNotOpened(const std::string& why) {
     constexpr std::chrono::seconds kWorthALine{2};
-    noteWait(why);
     const auto now = Clock::now();
     notOpenedSince_ = std::min(notOpenedSince_, now);
-    if (now - notOpenedSince_ < kWorthALine) return;
     std::optional<uint64_t> line;
     {
         const MutexLock lock(mutex_);
-        line = attemptLog_.admit(now);
+        waitsFor_ = why;
+        if (now - notOpenedSince_ >= kWorthALine) line = attemptLog_.admit(now);
     }
     if (line) LOG(WARNING) << name_ << " waits for " << why << leftOut(*line);
 }
