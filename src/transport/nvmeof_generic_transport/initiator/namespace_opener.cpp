@@ -18,6 +18,9 @@ namespace {
 // have been lost, it is asked to look once.
 constexpr std::chrono::milliseconds kPatienceBeforeRescan{1000};
 
+constexpr char kOtherDevice[] =
+    " (in a container the node can be another device's: make the host's /dev visible)";
+
 // Keeps the kernel from merging neighbouring I/Os into one command: when a part of that is bad, all
 // of it fails, and requests with it that have nothing to do with the bad range. With native
 // multipath the queue is not that of the device that was opened but of the controller's own, hidden
@@ -107,13 +110,15 @@ Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& con
                 (forbidden        ? " (using it needs root, or write access to the device)"
                  : code == ENOENT ? " (in a container, make the host's /dev visible: the node "
                                     "appears there with each connection)"
-                 : isGone(code)   ? " (in a container the node can be another device's: make the "
-                                    "host's /dev visible)"
+                 : isGone(code)   ? kOtherDevice
                                   : "")};
         return forbidden ? error : failed(error);
     }
     const auto identity = readNamespaceIdentity(sysRoot_, device.value().number);
-    if (!identity.ok()) return failed(identity.error());
+    if (!identity.ok()) {
+        return failed(Error{identity.error().code, devRoot_ + "/" + name.value() + ": " +
+                                                       identity.error().message + kOtherDevice});
+    }
     const auto checked = checkNamespaceIdentity(identity.value(), nqn, request.nsid, request.size);
     if (!checked.ok()) {
         // Another namespace's device: the node of an earlier device of this name, which will be
