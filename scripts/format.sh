@@ -7,7 +7,7 @@ command -v clang-format > /dev/null || { echo "format: clang-format is missing; 
 
 # each_file <clang-format options>: not through git, which a source archive is without.
 each_file() {
-    find include src tests tools examples '(' -name '*.h' -o -name '*.cpp' ')' -print0 | xargs -0 clang-format "$@"
+    find include src python tests tools examples '(' -name '*.h' -o -name '*.cpp' ')' -print0 | xargs -0 clang-format "$@"
 }
 
 case ${1-} in

@@ -22,6 +22,7 @@ build=(
     libhiredis-dev
     libnvme-dev libjson-c-dev libaio-dev uuid-dev
     libexpected-dev libxxhash-dev libblkid-dev libsqlite3-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
+    python3-dev pybind11-dev libnuma-dev python3-numpy python3-pytest
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
 )

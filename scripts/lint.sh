@@ -13,7 +13,7 @@ status=0
 if (($#)); then
     files=("$@")
 else
-    mapfile -t files < <(find src tests tools examples -name '*.cpp' | sort)
+    mapfile -t files < <(find src python tests tools examples -name '*.cpp' | sort)
 fi
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet \
     2> >(grep -v "warnings\? generated" >&2) || status=1
