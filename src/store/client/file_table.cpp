@@ -61,6 +61,11 @@ void FileTable::apply(const Changes& changes) {
         fill(&file);
         files[info.number] = std::move(file);
     }
+    // A look at the directory from before this client has mounted a file may come in after it.
+    for (const auto& [number, unused] : own_) {
+        const auto before = files_->find(number);
+        if (before != files_->end()) files.emplace(number, before->second);
+    }
     publishLocked(std::move(files));
 }
 
