@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import copy
+import time
 
 import pytest
 
@@ -80,8 +81,12 @@ def test_copies_are_on_different_nodes(new_store):
     stores = [new_store(), new_store(), new_store()]
     for store in stores:
         assert store.setup("localhost", "P2PHANDSHAKE", 16 << 20, 1 << 20, "tcp", "", "") == 0
-    assert stores[0].put("two", b"value", ReplicateConfig(replica_num=2)) == 0
-    copies = stores[1].get_replica_desc("two")
+    # A node hears of another one's file a moment after it was mounted.
+    limit = time.monotonic() + 30
+    copies = []
+    while len(copies) < 2 and time.monotonic() < limit:
+        assert stores[0].upsert("two", b"value", ReplicateConfig(replica_num=2)) == 0
+        copies = stores[1].get_replica_desc("two")
     assert len({copy.segment for copy in copies}) == 2
 
 
