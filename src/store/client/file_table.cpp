@@ -7,6 +7,10 @@
 
 namespace mooncake::store {
 
+namespace {
+constexpr std::chrono::milliseconds kMoment{100};
+}  // namespace
+
 FileTable::FileTable(Directory& directory, Ways& ways, std::string node)
     : directory_(directory),
       ways_(ways),
@@ -43,6 +47,13 @@ Result<> FileTable::refresh(Deadline deadline) {
     changes.files = std::move(*all);
     apply(changes);
     return {};
+}
+
+bool FileTable::refreshAgain(Deadline deadline) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < refreshed_.load() + kMoment) return false;
+    refreshed_ = now;
+    return refresh(deadline).has_value();
 }
 
 void FileTable::apply(const Changes& changes) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -54,6 +55,8 @@ class FileTable {
 
     // Asks the directory.
     Result<> refresh(Deadline deadline);
+    // The same, unless that was a moment ago. @return whether it was asked, and answered
+    bool refreshAgain(Deadline deadline);
     void apply(const Changes& changes);
     // How many regions can be taken.
     Result<> refreshClean(Deadline deadline);
@@ -75,6 +78,7 @@ class FileTable {
     std::shared_ptr<const FileMap> files_;
     std::unordered_map<FileNumber, FileBufferID> own_;
     std::atomic<bool> all_served_{true};
+    std::atomic<std::chrono::steady_clock::time_point> refreshed_{};
 };
 
 }  // namespace mooncake::store

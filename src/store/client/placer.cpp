@@ -23,10 +23,17 @@ Placer::Placer(std::shared_ptr<const FileMap> files, const ReplicateConfig& conf
             preferred_.push_back(mount.node);
             return;
         }
+        knows_preferred_ = false;
     };
     prefer(config.preferred_segment);
     for (const std::string& name : config.preferred_segments) prefer(name);
     fill();
+}
+
+bool Placer::hasAllThatIsWanted() const {
+    std::set<std::string_view> nodes;
+    for (const FileRoom& room : rooms_) nodes.insert(room.node);
+    return knows_preferred_ && nodes.size() >= copies_;
 }
 
 void Placer::fill() {

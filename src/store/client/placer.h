@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "file_table.h"
@@ -20,6 +21,9 @@ class Placer {
     // @param seed  of the random numbers
     Placer(std::shared_ptr<const FileMap> files, const ReplicateConfig& config, uint64_t seed);
 
+    // Whether there are files of as many nodes as copies are asked for, and of those that are
+    // preferred.
+    bool hasAllThatIsWanted() const;
     // For each copy of an object a file of another node, and for its further ones what is left; see
     // Placement.
     std::vector<const KnownFile*> choose(uint64_t object_bytes);
@@ -41,6 +45,7 @@ class Placer {
     Placement placement_;
     uint32_t copies_;
     std::vector<std::string> preferred_;  // nodes
+    bool knows_preferred_ = true;
     std::set<FileNumber> excluded_;
     std::vector<FileRoom> rooms_;
 };

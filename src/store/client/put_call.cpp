@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "membership.h"
@@ -129,7 +130,12 @@ size_t PutCall::attempt(Works works) {
         for (Work* work : works) failed(*work, code.value());
         return works.size();
     }
-    Placer placer(parts_.files.files(), config_, randomId());
+    std::optional<Placer> chosen(std::in_place, parts_.files.files(), config_, randomId());
+    // A file that was mounted a moment ago may not be known yet.
+    if (!chosen->hasAllThatIsWanted() && parts_.files.refreshAgain(deadline_)) {
+        chosen.emplace(parts_.files.files(), config_, randomId());
+    }
+    Placer& placer = *chosen;
     for (const FileNumber file : broken_) placer.exclude(file);
     RegionWriter writer(parts_.open, parts_.files, parts_.data);
     size_t count = 0;
