@@ -161,7 +161,7 @@ TEST_F(HungIoTest, ADiskHangs) {
         stop = true;
         reader.join();
         printf("    beside it: %zu completed, %zu failed\n", completed.load(), failed.load());
-        // A target with Linux 6.1 lets nobody connect before the disk has answered.
+        // A target with Linux 6.1 may let nobody connect before the disk has answered.
         utsname kernel{};
         ASSERT_EQ(uname(&kernel), 0);
         if (!std::string(kernel.release).starts_with("6.1.")) {
