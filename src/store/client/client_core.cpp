@@ -10,6 +10,7 @@
 #include "node_name.h"
 #include "report.h"
 #include "scratch_file.h"
+#include "thread.h"
 
 namespace mooncake::store {
 namespace {
@@ -81,9 +82,15 @@ Result<std::shared_ptr<ClientCore>> ClientCore::start(const ClientOptions& optio
     if (auto known = core->files_.refresh(core->deadline()); !known) {
         return tl::unexpected(known.error());
     }
-    core->threads_.emplace_back([core = core.get()] { core->watchFiles(); });
-    core->threads_.emplace_back([core = core.get()] { core->keepHouse(); });
-    core->threads_.emplace_back([core = core.get()] { core->makeReserves(); });
+    using Task = void (ClientCore::*)();
+    for (const auto& [name, task] :
+         {std::pair<const char*, Task>("store-watch", &ClientCore::watchFiles),
+          {"store-house", &ClientCore::keepHouse},
+          {"store-reserve", &ClientCore::makeReserves}}) {
+        auto started = startThread(name, [core = core.get(), task] { (core->*task)(); });
+        if (!started) return tl::unexpected(started.error());
+        core->threads_.push_back(std::move(*started));
+    }
     return core;
 }
 

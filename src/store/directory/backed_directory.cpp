@@ -37,7 +37,10 @@ Result<ClientId> BackedDirectory::join(const std::string& node, Deadline deadlin
     if (auto left = leave(deadline); !left) return tl::unexpected<Error>(left.error());
     const auto joined = backend_->clients().add(node, deadline);
     if (!joined) return tl::unexpected<Error>(joined.error());
-    keeper_.start(joined->client, joined->end);
+    if (auto kept = keeper_.start(joined->client, joined->end); !kept) {
+        (void)backend_->clients().remove(joined->client, deadline);
+        return tl::unexpected<Error>(kept.error());
+    }
     return joined->client;
 }
 

@@ -4,10 +4,13 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "thread.h"
 
 namespace mooncake::store {
 
-void LeaseKeeper::start(ClientId client, BootClock::time_point end) {
+Result<> LeaseKeeper::start(ClientId client, BootClock::time_point end) {
     stop();
     const std::lock_guard life(life_);
     {
@@ -15,7 +18,14 @@ void LeaseKeeper::start(ClientId client, BootClock::time_point end) {
         stopping_ = false;
         lease_ = {client, end};
     }
-    thread_ = std::thread([this] { run(); });
+    auto started = startThread("store-lease", [this] { run(); });
+    if (!started) {
+        const std::lock_guard lock(mutex_);
+        lease_ = {};
+        return tl::unexpected(started.error());
+    }
+    thread_ = std::move(*started);
+    return {};
 }
 
 ClientId LeaseKeeper::stop() {

@@ -25,7 +25,8 @@ class LeaseKeeper {
     LeaseKeeper& operator=(const LeaseKeeper&) = delete;
 
     // Ends the one before.
-    void start(ClientId client, BootClock::time_point end);
+    // kInternal without a thread; then there is no lease.
+    Result<> start(ClientId client, BootClock::time_point end);
     // @return whom it kept alive, 0 if nobody
     ClientId stop();
     Lease lease() const;

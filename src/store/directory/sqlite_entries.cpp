@@ -12,6 +12,7 @@
 #include "key_range.h"
 #include "sqlite_records.h"
 #include "stale_entry.h"
+#include "thread.h"
 
 namespace mooncake::store {
 
@@ -140,7 +141,14 @@ Result<> SqliteEntries::read(const std::vector<std::string>& keys, Need, const F
         results[number] = readShare(std::span(places).subspan(begin, end - begin), found, deadline);
     };
     std::vector<std::thread> helpers;
-    for (size_t i = 1; i < threads; ++i) helpers.emplace_back(share, i);
+    helpers.reserve(threads);
+    for (size_t i = 1; i < threads; ++i) {
+        if (auto started = startThread("store-read", [&share, i] { share(i); })) {
+            helpers.push_back(std::move(*started));
+        } else {
+            share(i);
+        }
+    }
     share(0);
     for (std::thread& helper : helpers) helper.join();
     for (const auto& result : results) {

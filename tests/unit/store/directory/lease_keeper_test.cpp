@@ -25,7 +25,7 @@ TEST(LeaseKeeperTest, RenewsUntilItIsStopped) {
                            return BootClock::now() + std::chrono::hours(renewals);
                        });
     EXPECT_FALSE(keeper.lease().holds());
-    keeper.start(7, BootClock::now());
+    ASSERT_TRUE(keeper.start(7, BootClock::now()));
     waitUntil([&] { return renewals >= 3; });
     EXPECT_TRUE(keeper.lease().holds());
     EXPECT_EQ(keeper.stop(), 7u);
@@ -44,7 +44,7 @@ TEST(LeaseKeeperTest, TriesAgainWhileTheServerIsAway) {
                            if (++renewals < 4) return failed(Failure::kUnavailable, "away");
                            return BootClock::now() + std::chrono::hours(1);
                        });
-    keeper.start(7, BootClock::now());
+    ASSERT_TRUE(keeper.start(7, BootClock::now()));
     EXPECT_EQ(keeper.lease().client, 7u);
     EXPECT_FALSE(keeper.lease().holds()) << "nobody knows";
     waitUntil([&] { return keeper.lease().holds(); });
