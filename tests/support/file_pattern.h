@@ -27,7 +27,7 @@ void writeDirect(const std::string& path, uint64_t offset, const void* data, siz
 /// Makes a file of `size` bytes whose space is allocated.
 void makeFile(const std::string& path, uint64_t size);
 
-/// Memory at a multiple of 4096.
+/// Memory at a multiple of 4096, in small pages, with zeros.
 class AlignedBuffer {
  public:
     explicit AlignedBuffer(size_t size);
@@ -38,8 +38,8 @@ class AlignedBuffer {
     size_t size() const { return size_; }
 
  private:
-    size_t size_;
-    uint8_t* data_;
+    const size_t size_, mapped_;
+    uint8_t* data_ = nullptr;
 };
 
 }  // namespace test_support
