@@ -102,10 +102,12 @@ TEST_P(UntouchableMemory, EndsItsRequestAlone) {
     auto recorder = std::make_shared<Recorder>(3);
     const auto device = addFile(*pool, file, recorder);
 
-    const BadMemory bad(fault);
     Memory first(shape.length, shape.skew), last(shape.length, shape.skew);
-    char* const memory[] = {first.data(), bad.data() + shape.skew, last.data()};
     std::vector<IoRequest> requests;
+    requests.reserve(3);
+    // Last: whoever asks for memory afterwards may get what is not mapped any more.
+    const BadMemory bad(fault);
+    char* const memory[] = {first.data(), bad.data() + shape.skew, last.data()};
     for (size_t i = 0; i < 3; ++i) {
         const uint64_t offset = shape.start + i * shape.length;
         if (i != 1) fillPattern(memory[i], offset, shape.length, 2);
