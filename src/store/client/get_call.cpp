@@ -139,8 +139,13 @@ void GetCall::judgeSuspect(Work& work) {
         // It was another file. Where it is now, the next round asks.
         if (work.returns++ < kMostReturns) return;
         work.was_silent = true;
-    } else if (isEvicted(copy)) {
+    } else if (const auto is_evicted = isEvicted(copy); !is_evicted) {
+        // Not known: nothing is to be taken out.
         work.was_evicted = true;
+    } else if (*is_evicted) {
+        // Whoever evicted it did not see it in the region's table. The key is free again.
+        work.was_evicted = true;
+        dropReplica(work);
     } else {
         work.was_damaged = true;
         takeOut(work);
@@ -171,16 +176,15 @@ bool GetCall::leadsToFile(FileNumber number) {
     return true;
 }
 
-// Whether a region of the copy has been given a new content since.
-bool GetCall::isEvicted(const Replica& replica) {
+// Whether a region of the copy has been given a new content since; nothing where it is not known.
+std::optional<bool> GetCall::isEvicted(const Replica& replica) {
     for (const Extent& extent : replica) {
         const auto [at, is_new] = generations_.try_emplace(extent.region.file);
         if (is_new) {
             const auto regions = parts_.directory.regions(extent.region.file, deadline_);
             if (!regions) {
-                // Not known: nothing is to be taken out.
                 generations_.erase(at);
-                return true;
+                return std::nullopt;
             }
             for (const Region& region : *regions) {
                 at->second[region.id.index] = region.generation;
@@ -193,16 +197,19 @@ bool GetCall::isEvicted(const Replica& replica) {
 }
 
 void GetCall::takeOut(const Work& work) {
-    const std::string& key = *work.item->key;
     const Replica& copy = work.item->entry->replicas[work.copy];
     parts_.counters.add(&ClientStatistics::checksum_failures);
     LOG(ERROR) << "store: a copy of an object of " << work.item->entry->size << " bytes in region "
                << toString(copy.front().region)
                << " has other bytes than were put; it is taken out of the directory";
+    if (dropReplica(work)) parts_.counters.add(&ClientStatistics::replicas_dropped);
+}
+
+bool GetCall::dropReplica(const Work& work) {
+    const std::string& key = *work.item->key;
     parts_.cache.drop(key);
-    if (parts_.directory.dropReplica(key, copy, deadline_)) {
-        parts_.counters.add(&ClientStatistics::replicas_dropped);
-    }
+    const Replica& copy = work.item->entry->replicas[work.copy];
+    return parts_.directory.dropReplica(key, copy, deadline_).has_value();
 }
 
 // A file that is not known may be new.

@@ -68,8 +68,9 @@ class GetCall {
     void conclude(Work& work);
 
     bool leadsToFile(FileNumber file);
-    bool isEvicted(const Replica& replica);
+    std::optional<bool> isEvicted(const Replica& replica);
     void takeOut(const Work& work);
+    bool dropReplica(const Work& work);
     const KnownFile* find(FileNumber file);
 
     void hit(Work& work);

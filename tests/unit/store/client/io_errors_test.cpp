@@ -147,6 +147,24 @@ TEST_F(IoErrorsTest, ABadPlaceInATableKeepsNoOtherRegion) {
     EXPECT_EQ(get(*one, "first0", 500000), ErrorCode::OK);
 }
 
+// Whoever evicts a region finds there no key whose page of the table is lost, and leaves the entry.
+TEST_F(IoErrorsTest, ALostPageOfATableKeepsNoKey) {
+    const auto one = start("one", kForever);
+    ASSERT_EQ(put(*one, "key", 500000), ErrorCode::OK);
+    const auto region = one->Query("key")->replicas.at(0).extents.at(0).region;
+    // The first page is the region's last block.
+    std::memset(control_.file(fileOf("one"))->data() + kMiB + (region + 1) * kRegion - 4096, 0,
+                4096);
+    for (int i = 0; i < 120; ++i) {
+        ASSERT_EQ(put(*one, "other" + std::to_string(i), 500000), ErrorCode::OK) << i;
+    }
+    EXPECT_EQ(get(*one, "key", 500000), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_FALSE(exists(*one, "key"));
+    EXPECT_EQ(put(*one, "key", 500000), ErrorCode::OK);
+    EXPECT_EQ(get(*one, "key", 500000), ErrorCode::OK);
+    EXPECT_EQ(one->Statistics().checksum_failures, 0u);
+}
+
 TEST_F(IoErrorsTest, ADiskThatLiesIsFoundOut) {
     const auto one = start("one", kForever);
     for (const TransferFault fault : {TransferFault::kLie, TransferFault::kCorrupt}) {
