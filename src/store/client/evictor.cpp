@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evictor.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
 
 #include "engine_file.h"
 #include "placement.h"
+#include "superblock.h"
 
 namespace mooncake::store {
 namespace {
 
-// Regions of a file whose tables cannot be read, in one look at it.
-constexpr size_t kMostUnreadable = 2;
+// How long a region is left alone whose table could not be read.
+constexpr std::chrono::minutes kLeftOut(10);
 
 }  // namespace
 
@@ -72,7 +75,7 @@ Result<> Evictor::lookAfter(const KnownFile& file, Deadline deadline) {
 Result<Evictor::Look> Evictor::look(const KnownFile& file, State& state, Deadline deadline) {
     const auto taken = directory_.regions(file.info.number, deadline);
     if (!taken) return tl::unexpected(taken.error());
-    Look now{file, state, {}, {}, {}, 0};
+    Look now{file, state, {}, {}, {}};
     now.facts.resize(file.geometry.regions);
     for (RegionIndex i = 0; i < file.geometry.regions; ++i) {
         now.facts[i].index = i;
@@ -83,7 +86,7 @@ Result<Evictor::Look> Evictor::look(const KnownFile& file, State& state, Deadlin
         if (region.id.index >= now.facts.size()) continue;
         RegionFacts& facts = now.facts[region.id.index];
         facts.clean = region.state == RegionState::kClean;
-        facts.sealed = region.state == RegionState::kSealed;
+        facts.sealed = region.state == RegionState::kSealed && !isLeftOut(state, region);
         facts.last_read = region.last_used;
         facts.live_bytes = region.use.bytes;
         if (!facts.clean) --clean;
@@ -108,6 +111,7 @@ Result<size_t> Evictor::finishOthers(Look& look, Deadline deadline) {
         const bool open = region.state == RegionState::kOpen;
         if (!cleaning && !open) continue;
         if (open && region.owner == self) continue;
+        if (isLeftOut(look.state, region)) continue;
         if (!alive) {
             const auto clients = directory_.clients(deadline);
             if (!clients) return tl::unexpected(clients.error());
@@ -127,7 +131,10 @@ Result<size_t> Evictor::finishOthers(Look& look, Deadline deadline) {
         }
         const Generation before = region.generation - 1;
         const auto table = tableOf(look.file, index, before);
-        if (!table) return tl::unexpected(table.error());
+        if (!table) {
+            if (!leaveOut(look, region, deadline)) return tl::unexpected(table.error());
+            continue;
+        }
         if (const auto cleaned = clean(look.file, region, before, *table, deadline); cleaned) {
             look.facts[index].clean = true;
             ++made;
@@ -139,13 +146,16 @@ Result<size_t> Evictor::finishOthers(Look& look, Deadline deadline) {
 }
 
 // Only after its writer's last I/O can have ended.
-Result<> Evictor::sealOrphan(const Look& look, const Region& region, Deadline deadline) {
+Result<> Evictor::sealOrphan(Look& look, const Region& region, Deadline deadline) {
     const auto now = Clock::now();
     auto& orphan = look.state.orphans[region.id.index];
     if (orphan.generation != region.generation) orphan = {region.generation, now};
     if (now < orphan.since + io_bound_) return {};
     const auto table = tableOf(look.file, region.id.index, region.generation);
-    if (!table) return tl::unexpected(table.error());
+    if (!table) {
+        if (!leaveOut(look, region, deadline)) return tl::unexpected(table.error());
+        return {};
+    }
     RegionUse use;
     for (const TableRecord& record : table->records) {
         use.bytes += record.length;
@@ -180,9 +190,7 @@ Result<bool> Evictor::evictOne(Look& look, const Victim& victim, Deadline deadli
     const Region& region = look.regions.at(victim.index);
     const auto table = tableOf(look.file, victim.index, region.generation);
     if (!table) {
-        // One bad place on a disk must not keep all else; a file that cannot be reached does.
-        facts.sealed = false;
-        if (++look.unreadable > kMostUnreadable) return tl::unexpected(table.error());
+        if (!leaveOut(look, region, deadline)) return tl::unexpected(table.error());
         return false;
     }
     const auto known = look.state.pins.find(victim.index);
@@ -241,6 +249,28 @@ Result<> Evictor::clean(const KnownFile& file, const Region& region, Generation 
     counters_.add(&ClientStatistics::regions_evicted);
     counters_.add(&ClientStatistics::objects_evicted, all.size());
     return {};
+}
+
+bool Evictor::isLeftOut(const State& state, const Region& region) {
+    const auto at = state.unreadable.find(region.id.index);
+    return at != state.unreadable.end() && at->second.generation == region.generation &&
+           Clock::now() < at->second.since + kLeftOut;
+}
+
+// The region's table could not be read. One bad place on a disk must not keep all else; a file that
+// cannot be reached does.
+// @return whether the rest can go on without it
+bool Evictor::leaveOut(Look& look, const Region& region, Deadline deadline) {
+    const auto way = files_.wayTo(look.file);
+    if (!way || Clock::now() >= deadline) return false;
+    EngineFile reader(engine_, *way, look.file.info.description.size);
+    if (!readSuperblock(reader)) return false;
+    LOG(WARNING) << "store: the table of region " << toString(region.id)
+                 << " cannot be read; the region is left as it is for " << kLeftOut.count()
+                 << " minutes; see whether its disk has errors";
+    look.state.unreadable[region.id.index] = {region.generation, Clock::now()};
+    look.facts[region.id.index].sealed = false;
+    return true;
 }
 
 Result<RegionTable> Evictor::tableOf(const KnownFile& file, RegionIndex region,

@@ -52,11 +52,12 @@ class Evictor {
             PinMover::Pinned pinned;
         };
         std::unordered_map<RegionIndex, Pins> pins;
-        struct Orphan {
+        struct Since {
             Generation generation;
             Clock::time_point since;
         };
-        std::unordered_map<RegionIndex, Orphan> orphans;  // open, and the writer is gone
+        std::unordered_map<RegionIndex, Since> orphans;     // open, and the writer is gone
+        std::unordered_map<RegionIndex, Since> unreadable;  // by their tables
     };
     // A look at all regions of a file.
     struct Look {
@@ -65,7 +66,6 @@ class Evictor {
         std::unordered_map<RegionIndex, Region> regions;
         std::vector<RegionFacts> facts;
         std::vector<Victim> postponed;  // there was no room for their pinned objects
-        size_t unreadable = 0;          // tables
     };
 
     // One's turn at a file. Without a state: another thread had it, and has ended.
@@ -89,7 +89,9 @@ class Evictor {
     Result<> clean(const KnownFile& file, const Region& region, Generation generation,
                    const RegionTable& table, Deadline deadline);
     Result<RegionTable> tableOf(const KnownFile& file, RegionIndex region, Generation generation);
-    Result<> sealOrphan(const Look& look, const Region& region, Deadline deadline);
+    Result<> sealOrphan(Look& look, const Region& region, Deadline deadline);
+    static bool isLeftOut(const State& state, const Region& region);
+    bool leaveOut(Look& look, const Region& region, Deadline deadline);
 
     Directory& directory_;
     TransferEngine& engine_;

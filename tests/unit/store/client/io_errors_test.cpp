@@ -2,7 +2,9 @@
 // I/O that fails, lies and hangs, on a transport that does so on request.
 #include <future>
 #include <map>
+#include <set>
 
+#include "directory.h"
 #include "memory_transport/memory_transport.h"
 #include "nodes.h"
 #include "transfer_engine.h"
@@ -30,6 +32,7 @@ class IoErrorsTest : public StoreTest {
     std::shared_ptr<Client> start(const std::string& name, std::chrono::milliseconds timeout) {
         ClientOptions options = nodeOptions(directory, name);
         options.timeout = timeout;
+        options.io_bound = std::chrono::milliseconds(1);
         options.engine = std::make_shared<TransferEngine>();
         EXPECT_EQ(options.engine->init("P2PHANDSHAKE", "127.0.0.1:0"), 0);
         void* args[] = {&control_};
@@ -58,6 +61,24 @@ class IoErrorsTest : public StoreTest {
     static bool isPage(const Request& request) {
         return request.target_offset >= kMiB &&
                (request.target_offset - kMiB) % kRegion >= kRegion / 2;
+    }
+    static Fault onTablesOf(const std::set<uint32_t>& regions) {
+        return [regions](const Request& request, const std::string&) {
+            return request.opcode == Request::READ && isPage(request) &&
+                           regions.contains(
+                               static_cast<uint32_t>((request.target_offset - kMiB) / kRegion))
+                       ? TransferFault::kFail
+                       : TransferFault::kNone;
+        };
+    }
+    // As if the node had been silent for too long.
+    void endLeaseOf(const std::string& node) const {
+        const auto limit = std::chrono::steady_clock::now() + kForever;
+        const auto look = store::Directory::open(directory, {}, limit);
+        const auto clients = (*look)->clients(limit);
+        for (const auto& client : *clients) {
+            if (client.node == node) endLease(directory, client.id);
+        }
     }
 
     MemoryTransportControl control_;
@@ -125,26 +146,43 @@ TEST_F(IoErrorsTest, ACopyThatCannotBeReadIsLeftOut) {
     EXPECT_EQ(one->Query("both")->replicas.size(), 2u);
 }
 
-// What lies in a region of which the table cannot be read stays; all else makes room.
+// What lies in regions of which the tables cannot be read stays; all else makes room.
 TEST_F(IoErrorsTest, ABadPlaceInATableKeepsNoOtherRegion) {
     const auto one = start("one", kForever);
-    for (int i = 0; i < 8; ++i) {
-        ASSERT_EQ(put(*one, "first" + std::to_string(i), 500000), ErrorCode::OK);
+    std::set<uint32_t> regions;
+    for (int i = 0; i < 24; ++i) {
+        const std::string key = "first" + std::to_string(i);
+        ASSERT_EQ(put(*one, key, 500000), ErrorCode::OK);
+        regions.insert(one->Query(key)->replicas.at(0).extents.at(0).region);
     }
-    const auto region = one->Query("first0")->replicas.at(0).extents.at(0).region;
-    setFault([region](const Request& request, const std::string&) {
-        const bool is_there =
-            request.target_offset >= kMiB && (request.target_offset - kMiB) / kRegion == region;
-        return request.opcode == Request::READ && is_there && isPage(request)
-                   ? TransferFault::kFail
-                   : TransferFault::kNone;
-    });
+    EXPECT_GE(regions.size(), 3u);
+    setFault(onTablesOf(regions));
     for (int i = 0; i < 120; ++i) {
         ASSERT_EQ(put(*one, "key" + std::to_string(i), 500000), ErrorCode::OK) << i;
     }
     EXPECT_GT(one->Statistics().regions_evicted, 5u);
     heal();
     EXPECT_EQ(get(*one, "first0", 500000), ErrorCode::OK);
+}
+
+// It cannot be sealed, and all else makes room.
+TEST_F(IoErrorsTest, ABadPlaceInTheTableOfAClientThatIsGoneKeepsNoOtherRegion) {
+    const auto one = start("one", kForever);
+    const auto two = start("two", kForever);
+    ASSERT_TRUE(knowsFiles(*two, 2));
+    ReplicateConfig config;
+    config.preferred_segment = "one";
+    ASSERT_EQ(put(*two, "first", 500000, config), ErrorCode::OK);
+    const auto copy = two->Query("first")->replicas.at(0);
+    ASSERT_EQ(copy.segment, one->GetTransportEndpoint());
+    setFault(onTablesOf({copy.extents.at(0).region}));
+    endLeaseOf("two");
+    for (int i = 0; i < 120; ++i) {
+        ASSERT_EQ(put(*one, "key" + std::to_string(i), 500000, config), ErrorCode::OK) << i;
+    }
+    EXPECT_GT(one->Statistics().regions_evicted, 5u);
+    heal();
+    EXPECT_EQ(get(*one, "first", 500000), ErrorCode::OK);
 }
 
 // Whoever evicts a region finds there no key whose page of the table is lost, and leaves the entry.
