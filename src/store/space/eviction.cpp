@@ -24,7 +24,7 @@ std::optional<Candidate> candidateOf(const RegionFacts& region, uint32_t region_
     }
     const uint64_t pinned = region.soft_bytes + region.hard_bytes;
     Candidate candidate{Rank::kByAge, region.last_read, {region.index, PinsToMove::kNone}};
-    if (region.live_bytes == 0) {
+    if (region.live_bytes == 0 && pinned == 0) {
         candidate.rank = Rank::kEmpty;
     } else if (pinned > region_bytes / 4) {
         candidate.rank = Rank::kLast;

@@ -42,6 +42,14 @@ TEST(EvictionTest, AFewPinsMoveAndManyGoLast) {
                             Victim{4, PinsToMove::kHard}));
 }
 
+// What a client that was killed has put into a region, the region does not count.
+TEST(EvictionTest, PinsMoveOutOfARegionThatCountsNothing) {
+    const RegionFacts regions[] = {{0, false, true, 10, 0, 0, 400},
+                                   {1, false, true, 20, 0, 0, 200}};
+    EXPECT_THAT(chooseVictims(regions, kRegion, 2),
+                ElementsAre(Victim{1, PinsToMove::kAll}, Victim{0, PinsToMove::kHard}));
+}
+
 TEST(EvictionTest, TheReserveIsFilledUp) {
     std::vector<RegionFacts> regions(64);
     for (RegionIndex i = 0; i < 64; ++i) regions[i] = {i, false, true, i, 900, 0, 0};
