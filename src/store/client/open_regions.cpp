@@ -70,12 +70,6 @@ void OpenRegions::retire(OpenRegion& region) {
     retireLocked(region);
 }
 
-void OpenRegions::forget(OpenRegion& region) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(open_, [&](const auto& one) { return one.second.get() == &region; });
-    std::erase_if(retired_, [&](const auto& one) { return one.get() == &region; });
-}
-
 void OpenRegions::retireIdle(std::chrono::milliseconds idle) {
     const std::lock_guard lock(mutex_);
     const auto since = steady_clock::now() - idle;

@@ -74,10 +74,8 @@ class OpenRegions {
     // A region of the file for objects with these pins; one is taken where none is open.
     // @return kNoSpace where none is clean, kLeaseLost where this is no client any more
     Result<Use> use(const KnownFile& file, uint8_t pins, Deadline deadline);
-    // Nothing more fits into it.
+    // Nothing more fits into it, or the directory says that it may not be this client's any more.
     void retire(OpenRegion& region);
-    // The directory says that it is not this client's any more.
-    void forget(OpenRegion& region);
 
     // Seals what was retired and has no users.
     void sealRetired(Deadline deadline);

@@ -153,7 +153,7 @@ void RegionWriter::committed(size_t number) {
 }
 
 void RegionWriter::lost(size_t number) {
-    for (const Part& part : copies_[number].parts) open_.forget(*runs_[part.run].use);
+    for (const Part& part : copies_[number].parts) open_.retire(*runs_[part.run].use);
 }
 
 }  // namespace mooncake::store

@@ -45,7 +45,8 @@ class RegionWriter : private Describer {
     const Replica& extents(size_t copy) const { return copies_[copy].extents; }
     // Its entry is in the directory: the regions count it.
     void committed(size_t copy);
-    // The directory says that a region of the copy is not this client's.
+    // The directory says that a region of some copy is not this client's: nothing more goes into
+    // those of this one. Those that are still its own are sealed.
     void lost(size_t copy);
 
  private:

@@ -203,6 +203,47 @@ TEST_F(IoErrorsTest, ALostPageOfATableKeepsNoKey) {
     EXPECT_EQ(one->Statistics().checksum_failures, 0u);
 }
 
+// Of two copies, one in a file that is given up before the entry is committed: the other one's
+// region is sealed in the end, like any other.
+TEST_F(IoErrorsTest, AFileThatIsGivenUpCostsNoRegionOfAnother) {
+    const auto one = start("one", kForever);
+    const auto two = start("two", kForever);
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    const auto limit = std::chrono::steady_clock::now() + kForever;
+    const auto look = store::Directory::open(directory, {}, limit);
+    ASSERT_TRUE(look);
+    const auto fileOfNode = [&](const std::string& node) {
+        const auto files = (*look)->files(limit);
+        for (const auto& file : *files) {
+            if (file.mount && file.mount->node == node) return file.number;
+        }
+        return store::FileNumber{0};
+    };
+    const auto mine = fileOfNode("one"), other = fileOfNode("two");
+    ASSERT_NE(mine, other);
+    bool is_given_up = false;
+    setFault([&](const Request& request, const std::string&) {
+        if (request.opcode == Request::WRITE && !std::exchange(is_given_up, true)) {
+            endLeaseOf("two");
+            EXPECT_TRUE((*look)->giveUpFile(other, limit));
+        }
+        return TransferFault::kNone;
+    });
+    ReplicateConfig config;
+    config.replica_num = 2;
+    EXPECT_EQ(put(*one, "key", 300000, config), ErrorCode::OK) << Client::LastError();
+    EXPECT_TRUE(is_given_up);
+    heal();
+    EXPECT_EQ(get(*one, "key", 300000), ErrorCode::OK);
+    EXPECT_TRUE(one->Close());
+    const auto regions = (*look)->regions(mine, limit);
+    ASSERT_TRUE(regions);
+    EXPECT_EQ(regions->size(), 2u);
+    for (const auto& region : *regions) {
+        EXPECT_EQ(region.state, store::RegionState::kSealed) << region.id.index;
+    }
+}
+
 TEST_F(IoErrorsTest, ADiskThatLiesIsFoundOut) {
     const auto one = start("one", kForever);
     for (const TransferFault fault : {TransferFault::kLie, TransferFault::kCorrupt}) {
