@@ -78,24 +78,26 @@ Result<PinMover::Pinned> PinMover::count(const Region& region,
 
 Result<> PinMover::move(const KnownFile& file, const Region& region,
                         const std::vector<TableRecord>& records, uint8_t pins, Deadline deadline) {
-    const auto found = parts(region, records, pins, deadline);
-    if (!found) return tl::unexpected(found.error());
-    for (auto part = found->begin(); part != found->end();) {
-        uint64_t bytes = 0;
-        auto end = part;
-        // Of one object a part at a time: each changes the entry that it was found in.
-        while (end != found->end() &&
-               (end == part || (bytes + end->record->length <= kMostBytes &&
-                                end->record->key != (end - 1)->record->key))) {
-            bytes += (end++)->record->length;
+    for (bool again = true; again;) {
+        again = false;
+        const auto found = parts(region, records, pins, deadline);
+        if (!found) return tl::unexpected(found.error());
+        for (auto part = found->begin(); part != found->end() && !again;) {
+            uint64_t bytes = 0;
+            auto end = part;
+            // Of one object a part at a time: each changes the entry that it was found in.
+            while (end != found->end() &&
+                   (end == part || (bytes + end->record->length <= kMostBytes &&
+                                    end->record->key != (end - 1)->record->key))) {
+                bytes += (end++)->record->length;
+            }
+            const auto moved = moveSome(file, &*part, &*part + (end - part), deadline);
+            if (!moved) return tl::unexpected(moved.error());
+            // Of the last one there is another part here, and its entry may be a new one now.
+            again =
+                *moved != 0 && end != found->end() && end->record->key == (end - 1)->record->key;
+            part = end;
         }
-        if (auto moved = moveSome(file, &*part, &*part + (end - part), deadline); !moved) {
-            return moved;
-        }
-        part = end;
-        if (part == found->end() || part->record->key != (part - 1)->record->key) continue;
-        // The entry has another extent in this region, and is a new one now.
-        return move(file, region, records, pins, deadline);
     }
     return {};
 }
@@ -122,8 +124,9 @@ Result<> PinMover::makeRoom(RegionWriter& writer, size_t copy, const KnownFile& 
     }
 }
 
-Result<> PinMover::moveSome(const KnownFile& file, const Part* begin, const Part* end,
-                            Deadline deadline) {
+// @return how many were moved
+Result<size_t> PinMover::moveSome(const KnownFile& file, const Part* begin, const Part* end,
+                                  Deadline deadline) {
     const auto way = files_.wayTo(file);
     if (!way) return failed(Failure::kUnavailable, "the file of a pinned object is not reachable");
     const auto number = static_cast<size_t>(end - begin);
@@ -168,6 +171,7 @@ Result<> PinMover::moveSome(const KnownFile& file, const Part* begin, const Part
         changes.push_back(std::move(change));
         changed.push_back(i);
     }
+    size_t moves = 0;
     if (!changes.empty()) {
         const auto outcomes = directory_.commit(changes, deadline);
         if (!outcomes) return tl::unexpected(outcomes.error());
@@ -176,9 +180,11 @@ Result<> PinMover::moveSome(const KnownFile& file, const Part* begin, const Part
             writer.committed(*copies[changed[i]]);
             cache_.put(changes[i].key, std::make_shared<ObjectEntry>(std::move(changes[i].entry)));
             counters_.add(&ClientStatistics::objects_moved);
+            ++moves;
         }
     }
-    return room;
+    if (!room) return tl::unexpected(room.error());
+    return moves;
 }
 
 }  // namespace mooncake::store

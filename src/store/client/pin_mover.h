@@ -49,7 +49,8 @@ class PinMover {
     };
     Result<std::vector<Part>> parts(const Region& region, const std::vector<TableRecord>& records,
                                     uint8_t pins, Deadline deadline);
-    Result<> moveSome(const KnownFile& file, const Part* begin, const Part* end, Deadline deadline);
+    Result<size_t> moveSome(const KnownFile& file, const Part* begin, const Part* end,
+                            Deadline deadline);
     Result<> makeRoom(class RegionWriter& writer, size_t copy, const KnownFile& file,
                       const Part& part, Deadline deadline);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // I/O that fails, lies and hangs, on a transport that does so on request.
+#include <xxhash.h>
+
 #include <future>
 #include <map>
 #include <set>
@@ -7,6 +9,8 @@
 #include "directory.h"
 #include "memory_transport/memory_transport.h"
 #include "nodes.h"
+#include "region_fill.h"
+#include "region_run.h"
 #include "transfer_engine.h"
 
 namespace mooncake::test {
@@ -242,6 +246,65 @@ TEST_F(IoErrorsTest, AFileThatIsGivenUpCostsNoRegionOfAnother) {
     for (const auto& region : *regions) {
         EXPECT_EQ(region.state, store::RegionState::kSealed) << region.id.index;
     }
+}
+
+// Two parts of one pinned object in a region, the first one with other bytes: the second one moves,
+// and evictions go on.
+TEST_F(IoErrorsTest, ADamagedPinnedPartHoldsNoEvictionUp) {
+    const auto one = start("one", kForever);
+    const auto limit = std::chrono::steady_clock::now() + kForever;
+    const auto writer = store::Directory::open(directory, {}, limit);
+    ASSERT_TRUE(writer && (*writer)->join("writer", limit));
+    const auto files = (*writer)->files(limit);
+    ASSERT_EQ(files->size(), 1u);
+    const auto region = (*writer)->takeRegion(files->front().number, limit);
+    ASSERT_TRUE(region);
+
+    constexpr uint32_t kPart = 8192;
+    const std::string bytes = contentOf("key", kPart);
+    std::byte* const memory =
+        control_.file(fileOf("one"))->data() + kMiB + region->id.index * kRegion;
+    store::TableRecord record;
+    record.key = "key";
+    record.size = 2 * kPart;
+    record.flags = store::kHardPin;
+    store::RegionRun run(std::make_shared<store::RegionFill>(kRegion),
+                         files->front().description.uuid, region->id.index, region->generation);
+    const auto hash = XXH3_128bits(bytes.data(), bytes.size());
+    store::Replica replica;
+    for (int i = 0; i < 2; ++i) {
+        const auto part = run.add(record, kPart);
+        ASSERT_TRUE(part);
+        const store::Checksum128 checksum{hash.low64, hash.high64};
+        run.setChecksum(*part, checksum);
+        const uint64_t offset = uint64_t{part->block} * store::kBlockBytes;
+        if (i == 1) std::memcpy(memory + offset, bytes.data(), kPart);
+        replica.push_back({region->id, region->generation, offset, kPart, checksum});
+        record.object_offset += kPart;
+    }
+    run.seal();
+    for (size_t i = 0; i < run.pages(); ++i) {
+        const auto page = run.page(i);
+        std::memcpy(memory + page.offset, page.bytes.data(), page.bytes.size());
+    }
+    store::ObjectEntry entry;
+    entry.size = 2 * kPart;
+    entry.flags = store::kHardPin;
+    entry.replicas = {replica};
+    const auto outcomes =
+        (*writer)->commit({{"key", entry, store::Change::When::kAbsent, {}}}, limit);
+    ASSERT_TRUE(outcomes);
+    ASSERT_EQ(outcomes->front(), store::ChangeOutcome::kDone);
+    ASSERT_TRUE((*writer)->sealRegion(region->id, region->generation, {2 * kPart, 2}, limit));
+
+    for (int i = 0; i < 120; ++i) {
+        ASSERT_EQ(put(*one, "other" + std::to_string(i), 500000), ErrorCode::OK) << i;
+    }
+    EXPECT_EQ(one->Statistics().objects_moved, 1u);
+    const auto extents = one->Query("key")->replicas.at(0).extents;
+    ASSERT_EQ(extents.size(), 2u);
+    EXPECT_EQ(extents[0].region, region->id.index);
+    EXPECT_NE(extents[1].region, region->id.index);
 }
 
 TEST_F(IoErrorsTest, ADiskThatLiesIsFoundOut) {
