@@ -72,24 +72,18 @@ void PutCall::run(std::span<Item> items) {
         if (steady_clock::now() >= deadline_) break;
     }
     for (Work* const work : pending) failed(*work, work->failure);
-    for (Item& item : items) {
-        const auto last = last_of_key_.find(*item.key);
-        if (last != last_of_key_.end()) item.result = items[last->second].result;
-    }
+    for (Item& item : items) item.result = items[last_of_key_.at(*item.key)].result;
 }
 
 void PutCall::start(std::span<Item> items) {
-    for (size_t i = 0; i < items.size(); ++i) {
-        if (const auto why = whatIsWrong(items[i], config_); !why.empty()) {
-            items[i].result = report(ErrorCode::INVALID_PARAMS, why);
-        } else {
-            last_of_key_[*items[i].key] = i;
-        }
-    }
+    for (size_t i = 0; i < items.size(); ++i) last_of_key_[*items[i].key] = i;
     works_.reserve(last_of_key_.size());
     for (size_t i = 0; i < items.size(); ++i) {
-        const auto last = last_of_key_.find(*items[i].key);
-        if (last == last_of_key_.end() || last->second != i) continue;
+        if (last_of_key_.at(*items[i].key) != i) continue;
+        if (const auto why = whatIsWrong(items[i], config_); !why.empty()) {
+            items[i].result = report(ErrorCode::INVALID_PARAMS, why);
+            continue;
+        }
         Work work{};
         work.item = &items[i];
         for (const Slice& slice : items[i].slices) work.size += slice.size;

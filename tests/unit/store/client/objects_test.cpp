@@ -168,6 +168,11 @@ TEST_F(ObjectsTest, OfAKeyThatIsGivenTwiceTheLastCounts) {
     EXPECT_THAT(codes(client->BatchPut({"key", "key"}, slices, {})), Each(ErrorCode::OK));
     EXPECT_EQ(get(*client, "key", 4000), ErrorCode::OK);
     EXPECT_EQ(client->Statistics().stored, 1u);
+    // Also where it cannot be put.
+    slices[1] = {{nullptr, 5}};
+    EXPECT_THAT(codes(client->BatchPut({"other", "other"}, slices, {})),
+                Each(ErrorCode::INVALID_PARAMS));
+    EXPECT_FALSE(exists(*client, "other"));
 }
 
 // As vLLM does, and worse: hundreds of pieces for an object, at any address.
