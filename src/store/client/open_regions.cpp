@@ -35,7 +35,7 @@ Result<OpenRegions::Use> OpenRegions::use(const KnownFile& file, uint8_t pins, D
     }
     taking_[slot] = true;
     lock.unlock();
-    auto taken = directory_.takeRegion(slot.first, deadline);
+    auto taken = withoutThrowing([&] { return directory_.takeRegion(slot.first, deadline); });
     lock.lock();
     taking_.erase(slot);
     changed_.notify_all();

@@ -19,56 +19,67 @@ Result<ChangeOutcomes> GroupCommit::commit(const std::vector<Change>& changes, D
     queue_.push_back(call);
     while (!call->done()) {
         if (std::chrono::steady_clock::now() >= deadline) {
-            std::erase(queue_, call);
-            wakeNext();
+            leave(call);
             return failed(Failure::kTimeout, "the commit of " + std::to_string(changes.size()) +
                                                  " entries was not done in time");
         }
         if (led_) {
             call->wake.wait_until(lock, deadline);
-        } else {
-            lead(lock, deadline);
+        } else if (auto led = withoutThrowing([&] { return lead(lock, deadline); }); !led) {
+            leave(call);
+            return tl::unexpected<Error>(std::move(led.error()));
         }
     }
     if (call->error) return tl::unexpected<Error>(*call->error);
     return std::move(call->outcomes);
 }
 
+void GroupCommit::leave(const std::shared_ptr<Call>& call) {
+    std::erase(queue_, call);
+    wakeNext();
+}
+
 // Two changes of one key are never in one group: the second one has to see what became of the
 // first.
-std::vector<GroupCommit::Member> GroupCommit::gather() {
-    std::vector<Member> group;
+GroupCommit::Group GroupCommit::gather() const {
+    Group group;
     std::unordered_set<std::string_view> keys;
     for (const auto& call : queue_) {
         std::deque<size_t> later;
         for (const size_t index : call->waiting) {
-            if (group.size() == limit_ || !keys.insert(call->changes[index].key).second) {
+            const Change& change = call->changes[index];
+            if (group.members.size() == limit_ || !keys.insert(change.key).second) {
                 later.push_back(index);
             } else {
-                group.push_back({call, index});
-                ++call->under_way;
+                group.members.push_back({call, index});
+                group.changes.push_back(&change);
             }
         }
-        if (later.size() != call->waiting.size()) ++count_.calls;
-        call->waiting = std::move(later);
-        if (group.size() == limit_) break;
+        if (later.size() != call->waiting.size()) {
+            group.calls.emplace_back(call.get(), std::move(later));
+        }
+        if (group.members.size() == limit_) break;
     }
     return group;
 }
 
-void GroupCommit::lead(std::unique_lock<std::mutex>& lock, Deadline deadline) {
+// What takes memory comes before anything is changed, or its error is that of the calls.
+Result<> GroupCommit::lead(std::unique_lock<std::mutex>& lock, Deadline deadline) {
+    Group group = gather();
     led_ = true;
     ++count_.groups;
-    const std::vector<Member> group = gather();
-    std::vector<const Change*> changes;
-    changes.reserve(group.size());
-    for (const Member& member : group) changes.push_back(&member.call->changes[member.index]);
+    count_.calls += group.calls.size();
+    for (auto& [call, later] : group.calls) {
+        call->under_way += call->waiting.size() - later.size();
+        call->waiting.swap(later);
+    }
     lock.unlock();
-    const auto result = run_(changes, deadline);
+    const auto result = withoutThrowing([&] { return run_(group.changes, deadline); });
     lock.lock();
-    settle(group, result);
+    settle(group.members, result);
     led_ = false;
     wakeNext();
+    return {};
 }
 
 void GroupCommit::settle(const std::vector<Member>& group, const Result<ChangeOutcomes>& result) {
@@ -77,12 +88,18 @@ void GroupCommit::settle(const std::vector<Member>& group, const Result<ChangeOu
         --call.under_way;
         if (result) {
             call.outcomes[group[i].index] = (*result)[i];
-        } else if (result.error().failure == Failure::kTimeout) {
-            // That was the leader's limit of time; to do it again does no harm.
-            call.waiting.push_back(group[i].index);
-        } else {
-            call.error = result.error();
+            continue;
         }
+        auto settled = withoutThrowing([&]() -> Result<> {
+            if (result.error().failure == Failure::kTimeout) {
+                // That was the leader's limit of time; to do it again does no harm.
+                call.waiting.push_back(group[i].index);
+            } else {
+                call.error = result.error();
+            }
+            return {};
+        });
+        if (!settled) call.error = std::move(settled.error());
     }
     std::erase_if(queue_, [](const auto& call) {
         if (!call->done()) return false;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "directory_types.h"
@@ -25,7 +26,7 @@ class GroupCommit {
     GroupCommit(size_t limit, Run run) : limit_(limit), run_(std::move(run)) {}
 
     // From any thread. After an error each change may have been made or not. What another thread's
-    // deadline has cut short is done again, until this call's own.
+    // deadline has cut short is done again, until this call's own. What `run` throws is kInternal.
     Result<ChangeOutcomes> commit(const std::vector<Change>& changes, Deadline deadline);
 
     struct Count {
@@ -53,9 +54,17 @@ class GroupCommit {
         size_t index;
     };
 
-    std::vector<Member> gather();
-    void lead(std::unique_lock<std::mutex>& lock, Deadline deadline);
+    struct Group {
+        std::vector<Member> members;
+        std::vector<const Change*> changes;                       // of the members
+        std::vector<std::pair<Call*, std::deque<size_t>>> calls;  // with what is left to wait
+    };
+
+    Group gather() const;
+    // @return why no group could be made
+    Result<> lead(std::unique_lock<std::mutex>& lock, Deadline deadline);
     void settle(const std::vector<Member>& group, const Result<ChangeOutcomes>& result);
+    void leave(const std::shared_ptr<Call>& call);
     void wakeNext();
 
     const size_t limit_;

@@ -52,7 +52,8 @@ void LeaseKeeper::run() {
     while (!wake_.wait_for(lock, pause, [this] { return stopping_; })) {
         const ClientId client = lease_.client;
         lock.unlock();
-        const auto end = renew_(client, std::chrono::steady_clock::now() + period);
+        const auto end = withoutThrowing(
+            [&] { return renew_(client, std::chrono::steady_clock::now() + period); });
         lock.lock();
         counters_->add(&DirectoryStatistics::renewals);
         pause = end ? period : period / 4;

@@ -138,7 +138,9 @@ Result<> SqliteEntries::read(const std::vector<std::string>& keys, Need, const F
     const auto share = [&](size_t number) {
         const size_t begin = places.size() * number / threads;
         const size_t end = places.size() * (number + 1) / threads;
-        results[number] = readShare(std::span(places).subspan(begin, end - begin), found, deadline);
+        results[number] = withoutThrowing([&] {
+            return readShare(std::span(places).subspan(begin, end - begin), found, deadline);
+        });
     };
     std::vector<std::thread> helpers;
     helpers.reserve(threads);

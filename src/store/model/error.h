@@ -3,6 +3,8 @@
 // can act on.
 #pragma once
 
+#include <exception>
+#include <new>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -40,6 +42,19 @@ using Result = tl::expected<T, Error>;
 // For "return failed(Failure::kNotFound, ...)" from a function with any Result.
 inline tl::unexpected<Error> failed(Failure failure, std::string message) {
     return tl::unexpected<Error>(Error{failure, std::move(message)});
+}
+
+// Runs `work`, which returns a Result. What it throws, as the standard library does without memory,
+// is kInternal. For whoever has to set something right afterwards, or is the last on its thread.
+template <class Work>
+auto withoutThrowing(const Work& work) -> decltype(work()) {
+    try {
+        return work();
+    } catch (const std::bad_alloc&) {
+        return failed(Failure::kInternal, "out of memory");  // short: it takes none
+    } catch (const std::exception& why) {
+        return failed(Failure::kInternal, why.what());
+    }
 }
 
 }  // namespace mooncake::store

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -36,6 +37,8 @@ Result<std::thread> startThread(const std::string& name, std::function<void()> b
             pthread_setname_np(pthread_self(), name.c_str());
             body();
         });
+    } catch (const std::bad_alloc&) {
+        return failed(Failure::kInternal, "out of memory");
     } catch (const std::system_error& why) {
         return failed(Failure::kInternal,
                       "cannot start thread " + name + ": " + why.what() +

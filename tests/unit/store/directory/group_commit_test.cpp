@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <new>
 #include <set>
 
 namespace mooncake::store {
@@ -33,6 +34,7 @@ class Gate {
         wake_.notify_all();
         wake_.wait(lock, [this] { return open_ > 0; });
         --open_;
+        if (std::exchange(throws_, false)) throw std::bad_alloc();
         if (error_) return tl::unexpected<Error>(*std::exchange(error_, std::nullopt));
         return ChangeOutcomes(changes.size(), ChangeOutcome::kDone);
     }
@@ -46,6 +48,12 @@ class Gate {
         error_ = std::move(error);
         wake_.notify_all();
     }
+    void openThrowing() {
+        const std::lock_guard lock(mutex_);
+        ++open_;
+        throws_ = true;
+        wake_.notify_all();
+    }
     std::vector<std::vector<std::string>> groups() {
         const std::lock_guard lock(mutex_);
         return groups_;
@@ -55,6 +63,7 @@ class Gate {
     std::mutex mutex_;
     std::condition_variable wake_;
     int open_ = 0;
+    bool throws_ = false;
     std::optional<Error> error_;
     std::vector<std::vector<std::string>> groups_;
 };
@@ -113,6 +122,19 @@ TEST_F(GroupCommitTest, AnErrorIsForAllInTheGroup) {
     waitForCalls(2);
     gate.open(1, Error{Failure::kNoSpace, "full"});
     EXPECT_EQ(first.get().error().failure, Failure::kNoSpace);
+    gate.open();
+    EXPECT_TRUE(second.get());
+}
+
+TEST_F(GroupCommitTest, AfterOneThatThrewTheNextIsDone) {
+    auto first = start({"a"});
+    gate.waitForGroups(1);
+    auto second = start({"b"});
+    waitForCalls(2);
+    gate.openThrowing();
+    const auto outcome = first.get();
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().failure, Failure::kInternal);
     gate.open();
     EXPECT_TRUE(second.get());
 }

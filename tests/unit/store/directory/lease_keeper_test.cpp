@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <new>
 
 namespace mooncake::store {
 namespace {
@@ -49,6 +50,19 @@ TEST(LeaseKeeperTest, TriesAgainWhileTheServerIsAway) {
     EXPECT_FALSE(keeper.lease().holds()) << "nobody knows";
     waitUntil([&] { return keeper.lease().holds(); });
     EXPECT_EQ(counters.read().leases_lost, 0u);
+}
+
+TEST(LeaseKeeperTest, TriesAgainWhereThereWasNoMemory) {
+    Counters counters;
+    std::atomic<int> renewals{0};
+    LeaseKeeper keeper(milliseconds(30), &counters,
+                       [&](ClientId, Deadline) -> Result<BootClock::time_point> {
+                           if (++renewals < 3) throw std::bad_alloc();
+                           return BootClock::now() + std::chrono::hours(1);
+                       });
+    ASSERT_TRUE(keeper.start(7, BootClock::now()));
+    waitUntil([&] { return keeper.lease().holds(); });
+    EXPECT_EQ(keeper.stop(), 7u);
 }
 
 TEST(LeaseKeeperTest, ALostLeaseStaysLost) {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <thread>
 
 #include "backends.h"
@@ -45,6 +46,20 @@ struct SqliteTest : testing::Test {
         return Directory::open(backend->address(), longLease(), soon());
     }
 };
+
+// In whichever of the threads that share the keys.
+TEST_F(SqliteTest, WhatALookThrowsIsItsError) {
+    Node one(backend->address());
+    ASSERT_EQ(one.put("key", entryIn(one.take())), ChangeOutcome::kDone);
+    std::vector<std::string> keys{"key"};
+    for (int i = 0; i < 9999; ++i) keys.push_back("absent" + std::to_string(i));
+    const auto without_memory = [](const Extent&) -> bool { throw std::bad_alloc(); };
+    EXPECT_FAILS(one.directory->exists(keys, without_memory, soon()), Failure::kInternal);
+    const auto all = [](const Extent&) { return true; };
+    const auto there = one.directory->exists(keys, all, soon());
+    ASSERT_DONE(there);
+    EXPECT_TRUE(there->front());
+}
 
 TEST_F(SqliteTest, OthersDatabasesAreNotTouched) {
     execute("CREATE TABLE t(x)");
