@@ -40,13 +40,23 @@ void FileTable::fill(KnownFile* file) const {
 }
 
 Result<> FileTable::refresh(Deadline deadline) {
-    auto all = directory_.files(deadline);
-    if (!all) return tl::unexpected(all.error());
-    Changes changes;
-    changes.complete = true;
-    changes.files = std::move(*all);
-    apply(changes);
-    return {};
+    for (;;) {
+        uint64_t version = 0;
+        {
+            const std::lock_guard lock(mutex_);
+            version = version_;
+        }
+        auto all = directory_.files(deadline);
+        if (!all) return tl::unexpected(all.error());
+        const std::lock_guard lock(mutex_);
+        // What the watch has told meanwhile may be newer, and it tells it once.
+        if (version != version_ && std::chrono::steady_clock::now() < deadline) continue;
+        Changes changes;
+        changes.complete = true;
+        changes.files = std::move(*all);
+        applyLocked(changes);
+        return {};
+    }
 }
 
 bool FileTable::refreshAgain(Deadline deadline) {
@@ -59,6 +69,11 @@ bool FileTable::refreshAgain(Deadline deadline) {
 void FileTable::apply(const Changes& changes) {
     if (changes.files.empty() && !changes.complete) return;
     const std::lock_guard lock(mutex_);
+    applyLocked(changes);
+}
+
+void FileTable::applyLocked(const Changes& changes) {
+    ++version_;
     FileMap files = changes.complete ? FileMap() : *files_;
     for (const FileInfo& info : changes.files) {
         KnownFile file;

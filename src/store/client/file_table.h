@@ -68,6 +68,7 @@ class FileTable {
     void forgetWay(FileNumber file) { ways_.forget(file); }
 
  private:
+    void applyLocked(const Changes& changes);
     void publishLocked(FileMap files);
     void fill(KnownFile* file) const;
 
@@ -76,6 +77,7 @@ class FileTable {
     const std::string node_;
     mutable std::mutex mutex_;
     std::shared_ptr<const FileMap> files_;
+    uint64_t version_ = 0;  // how often something was applied
     std::unordered_map<FileNumber, FileBufferID> own_;
     std::atomic<bool> all_served_{true};
     std::atomic<std::chrono::steady_clock::time_point> refreshed_{};
