@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,8 @@ FdBlockFile::FdBlockFile(std::string path, int fd, uint64_t size)
     : path_(std::move(path)), fd_(fd), size_(size) {}
 
 FdBlockFile::~FdBlockFile() {
+    // A child that was forked meanwhile has the descriptor as well, and with it the lock.
+    (void)flock(fd_, LOCK_UN);
     ::close(fd_);
 }
 

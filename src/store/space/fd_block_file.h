@@ -17,7 +17,7 @@ class FdBlockFile : public BlockFile {
     static Result<std::unique_ptr<FdBlockFile>> open(const std::string& path);
     ~FdBlockFile() override;
 
-    // The object's.
+    // The object's. A lock that is taken on it ends with the object, in forked children too.
     int fd() const { return fd_; }
 
     uint64_t size() const override { return size_; }

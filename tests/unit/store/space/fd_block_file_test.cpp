@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -112,6 +116,26 @@ TEST_F(FdBlockFileTest, ContentIsRecognised) {
     table.write("\x55\xaa", 2);
     table.close();
     EXPECT_EQ(content(), "dos partition table");
+}
+
+// The child has the descriptor for as long as it lives.
+TEST_F(FdBlockFileTest, ItsLockEndsWithItDespiteAForkedChild) {
+    auto file = FdBlockFile::open(path_);
+    ASSERT_TRUE(file);
+    ASSERT_EQ(flock((*file)->fd(), LOCK_EX | LOCK_NB), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        for (;;) pause();
+    }
+    file->reset();
+    const auto again = FdBlockFile::open(path_);
+    EXPECT_TRUE(again);
+    if (again) {
+        EXPECT_EQ(flock((*again)->fd(), LOCK_EX | LOCK_NB), 0) << std::strerror(errno);
+    }
+    kill(child, SIGKILL);
+    EXPECT_EQ(waitpid(child, nullptr, 0), child);
 }
 
 }  // namespace
