@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,14 +17,22 @@ namespace {
 
 constexpr char kPrefix[] = "mooncake-scratch-";
 
-// Whoever uses one holds its lock.
+// Whoever has made one mounts it within this time.
+constexpr time_t kNewSeconds = 60;
+
+bool isNew(int fd) {
+    struct stat status {};
+    return fstat(fd, &status) == 0 && time(nullptr) < status.st_mtime + kNewSeconds;
+}
+
+// Whoever uses one holds its lock, but for the moment between its making and its mount.
 void removeAbandoned(const std::string& folder) {
     std::error_code ignored;
     for (const auto& file : std::filesystem::directory_iterator(folder, ignored)) {
         if (!file.path().filename().string().starts_with(kPrefix)) continue;
         const int fd = ::open(file.path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0) continue;
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(file.path().c_str());
+        if (!isNew(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(file.path().c_str());
         ::close(fd);
     }
 }

@@ -10,7 +10,8 @@
 namespace mooncake::store {
 
 // Makes an empty file of that size in the folder, and removes what processes that are gone have
-// left there of such files.
+// left there of such files a minute ago or
+// longer.
 // @return its path
 Result<std::string> makeScratchFile(const std::string& folder, uint64_t size);
 

@@ -194,10 +194,14 @@ TEST_F(MountingTest, ObjectsOfAScratchFileGoWithIt) {
     // What a process that was killed has left goes, what one uses stays.
     const std::string used = other->MountScratchFile(folder.path(), 33 * kMiB).value();
     const std::string left = folder.file("mooncake-scratch-123456", kMiB);
+    const std::string fresh = folder.file("mooncake-scratch-654321", kMiB);
+    std::filesystem::last_write_time(
+        left, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
     const std::string mine = folder.file("mine", kMiB);
     EXPECT_TRUE(node("three")->MountScratchFile(folder.path(), 33 * kMiB));
     EXPECT_FALSE(std::filesystem::exists(left));
     EXPECT_TRUE(std::filesystem::exists(used));
+    EXPECT_TRUE(std::filesystem::exists(fresh)) << "somebody is about to mount it";
     EXPECT_TRUE(std::filesystem::exists(mine));
 }
 
