@@ -15,7 +15,8 @@
 //
 // Thread rule: any thread, any number at once; several clients may live in one process. A call
 // returns when nothing touches the caller's memory any more, so that one whose node does not answer
-// takes as long as the transport lets it (docs/failure-model.md). Nothing throws. After Close(),
+// takes as long as the transport lets it (docs/failure-model.md). Nothing throws but
+// std::bad_alloc, where there is no memory for the results themselves. After Close(),
 // and in a forked child of the process that made the client, every call returns
 // UNAVAILABLE_IN_CURRENT_STATUS. Methods that have no counterpart in Mooncake's
 // client are marked as additions.
@@ -213,7 +214,8 @@ class Client {
     // copies are on files that were given up. The object can be read by everybody when the call
     // returns. In a full pool others are evicted for it. NO_AVAILABLE_HANDLE where nothing can be:
     // no node mounts a file, or all is hard pinned. WRITE_FAIL where the nodes that were tried
-    // fail, after other nodes were tried, too. After RPC_TIMEOUT and RPC_FAIL the object is there,
+    // fail, after other nodes were tried, too; LEASE_EXPIRED where this client lost its lease each
+    // time. After RPC_TIMEOUT and RPC_FAIL the object is there,
     // or not, or will be soon; the same put again is right. The memory must not change during the
     // call.
     tl::expected<void, ErrorCode> Put(const ObjectKey& key, std::vector<Slice>& slices,

@@ -19,6 +19,15 @@ constexpr char kClosed[] = "the client is closed; make a new one";
 constexpr char kInherited[] =
     "the client was made by the process that this one was forked from; make a new one";
 
+// Without memory for the message, none is kept.
+tl::unexpected<Code> thrown(const std::exception& error) noexcept {
+    try {
+        return report(Code::INTERNAL_ERROR, error.what());
+    } catch (const std::exception&) {
+        return tl::unexpected(Code::INTERNAL_ERROR);
+    }
+}
+
 // What `call` gives, or an error of the whole call.
 template <class Value, class Call>
 tl::expected<Value, Code> one(ClientCore& core, const Call& call) noexcept {
@@ -28,7 +37,7 @@ tl::expected<Value, Code> one(ClientCore& core, const Call& call) noexcept {
         if (!pass) return report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kClosed);
         return call();
     } catch (const std::exception& error) {
-        return report(Code::INTERNAL_ERROR, error.what());
+        return thrown(error);
     }
 }
 
@@ -47,7 +56,7 @@ std::vector<tl::expected<Value, Code>> many(ClientCore& core, size_t count, cons
         if (!pass) return results(report(Code::UNAVAILABLE_IN_CURRENT_STATUS, kClosed));
         return call();
     } catch (const std::exception& error) {
-        return results(report(Code::INTERNAL_ERROR, error.what()));
+        return results(thrown(error));
     }
 }
 
@@ -146,7 +155,7 @@ tl::expected<std::shared_ptr<Client>, Code> Client::Create(const ClientOptions& 
         if (!core) return report(core.error());
         return std::shared_ptr<Client>(new Client(std::move(*core)));
     } catch (const std::exception& error) {
-        return report(Code::INTERNAL_ERROR, error.what());
+        return thrown(error);
     }
 }
 
@@ -156,7 +165,7 @@ tl::expected<void, Code> Client::Close() {
         core_->close();
         return {};
     } catch (const std::exception& error) {
-        return report(Code::INTERNAL_ERROR, error.what());
+        return thrown(error);
     }
 }
 

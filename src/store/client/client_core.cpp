@@ -205,6 +205,7 @@ std::vector<mooncake::Replica::Descriptor> ClientCore::describe(const ObjectEntr
 std::vector<tl::expected<QueryResult, ErrorCode>> ClientCore::query(
     const std::vector<std::string>& keys) {
     std::vector<tl::expected<QueryResult, ErrorCode>> results;
+    const uint64_t mark = cache_.mark();
     auto entries = directory_->lookup(keys, deadline());
     if (!entries) {
         const auto code = report(entries.error());
@@ -220,7 +221,7 @@ std::vector<tl::expected<QueryResult, ErrorCode>> ClientCore::query(
         auto descriptors = describe(*entry);
         const uint64_t size = entry->size;
         auto shared = std::make_shared<const ObjectEntry>(std::move(*entry));
-        cache_.put(keys[i], shared);
+        cache_.putFound(keys[i], shared, mark);
         results.emplace_back(QueryResult(std::move(descriptors), size, std::move(shared)));
     }
     return results;
@@ -257,21 +258,25 @@ Result<std::vector<bool>> ClientCore::exists(const std::vector<std::string>& key
 }
 
 Result<std::vector<bool>> ClientCore::remove(const std::vector<std::string>& keys) {
+    auto removed = directory_->remove(keys, deadline());
+    // Also after an error: it may have happened.
     for (const std::string& key : keys) cache_.drop(key);
-    return directory_->remove(keys, deadline());
+    return removed;
 }
 
 Result<uint64_t> ClientCore::removeMatching(const KeyPattern& pattern) {
-    cache_.clear();
-    return directory_->removeMatching(
+    auto removed = directory_->removeMatching(
         "", [&](std::string_view key, const ObjectEntry&) { return pattern.isIn(key); },
         deadline());
+    cache_.clear();
+    return removed;
 }
 
 Result<uint64_t> ClientCore::removeAll() {
-    cache_.clear();
-    return directory_->removeMatching(
+    auto removed = directory_->removeMatching(
         "", [](std::string_view, const ObjectEntry&) { return true; }, deadline());
+    cache_.clear();
+    return removed;
 }
 
 // --- Space

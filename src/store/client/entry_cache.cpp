@@ -19,11 +19,26 @@ EntryPtr EntryCache::find(const std::string& key) {
 }
 
 void EntryCache::put(const std::string& key, EntryPtr entry) {
-    if (of_shard_ == 0) return;
     Shard& shard = shardOf(key);
     const std::lock_guard lock(shard.mutex);
+    putLocked(shard, key, std::move(entry));
+}
+
+void EntryCache::putFound(const std::string& key, EntryPtr entry, uint64_t mark) {
+    Shard& shard = shardOf(key);
+    const std::lock_guard lock(shard.mutex);
+    if (shard.dropped_at > mark) return;
+    const auto found = shard.places.find(key);
+    if (found != shard.places.end() && found->second->put_at > mark) return;
+    putLocked(shard, key, std::move(entry));
+}
+
+void EntryCache::putLocked(Shard& shard, const std::string& key, EntryPtr entry) {
+    if (of_shard_ == 0) return;
+    const uint64_t now = ++clock_;
     if (const auto found = shard.places.find(key); found != shard.places.end()) {
         found->second->entry = std::move(entry);
+        found->second->put_at = now;
         shard.items.splice(shard.items.begin(), shard.items, found->second);
         return;
     }
@@ -31,13 +46,14 @@ void EntryCache::put(const std::string& key, EntryPtr entry) {
         shard.places.erase(shard.items.back().key);
         shard.items.pop_back();
     }
-    shard.items.push_front({key, std::move(entry)});
+    shard.items.push_front({key, std::move(entry), now});
     shard.places.emplace(shard.items.front().key, shard.items.begin());
 }
 
 void EntryCache::drop(const std::string& key) {
     Shard& shard = shardOf(key);
     const std::lock_guard lock(shard.mutex);
+    shard.dropped_at = ++clock_;
     const auto found = shard.places.find(key);
     if (found == shard.places.end()) return;
     const auto item = found->second;
@@ -48,6 +64,7 @@ void EntryCache::drop(const std::string& key) {
 void EntryCache::clear() {
     for (Shard& shard : shards_) {
         const std::lock_guard lock(shard.mutex);
+        shard.dropped_at = ++clock_;
         shard.places.clear();
         shard.items.clear();
     }

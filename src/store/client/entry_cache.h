@@ -4,7 +4,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -27,7 +29,13 @@ class EntryCache {
 
     // Null where it is not there.
     EntryPtr find(const std::string& key);
+    // What this client has committed.
     void put(const std::string& key, EntryPtr entry);
+    // What a look-up has found that began after mark() gave `mark`. Not kept where the key was put,
+    // or something dropped, since then: it may be of before.
+    uint64_t mark() const { return clock_.load(); }
+    void putFound(const std::string& key, EntryPtr entry, uint64_t mark);
+    // What is removed is dropped after the directory has done so.
     void drop(const std::string& key);
     void clear();
     size_t size() const;
@@ -39,16 +47,20 @@ class EntryCache {
     struct Item {
         std::string key;
         EntryPtr entry;
+        uint64_t put_at;
     };
     struct Shard {
         mutable std::mutex mutex;
         std::list<Item> items;  // the last used first
+        uint64_t dropped_at = 0;
         std::unordered_map<std::string_view, std::list<Item>::iterator> places;
     };
     Shard& shardOf(const std::string& key);
+    void putLocked(Shard& shard, const std::string& key, EntryPtr entry);
 
     const size_t of_shard_;
     std::array<Shard, kShards> shards_;
+    std::atomic<uint64_t> clock_{0};  // of puts and drops
 };
 
 }  // namespace mooncake::store

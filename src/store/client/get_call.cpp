@@ -86,6 +86,7 @@ void GetCall::lookUp(const std::vector<Work*>& works) {
     if (works.empty()) return;
     std::vector<std::string> keys;
     for (const Work* work : works) keys.push_back(*work->item->key);
+    mark_ = parts_.cache.mark();
     auto entries = parts_.directory.lookup(keys, deadline_);
     for (size_t i = 0; i < works.size(); ++i) {
         Work& work = *works[i];
@@ -121,7 +122,7 @@ void GetCall::takeEntry(Work& work, std::optional<ObjectEntry> entry) {
     }
     work.is_suspect = false;
     item.entry = std::make_shared<const ObjectEntry>(std::move(*entry));
-    parts_.cache.put(*item.key, item.entry);
+    parts_.cache.putFound(*item.key, item.entry, mark_);
     work.tried.assign(item.entry->replicas.size(), 0);
     if (work.look_ups > kMostLookUps) {
         end(work, ErrorCode::OBJECT_NOT_FOUND, &ClientStatistics::misses_evicted);

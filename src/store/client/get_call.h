@@ -78,6 +78,7 @@ class GetCall {
 
     ClientParts& parts_;
     const Deadline deadline_;
+    uint64_t mark_ = 0;  // of the cache, before the last look-up
     std::shared_ptr<const FileMap> files_;
     bool has_refreshed_ = false;
     std::vector<Work> works_;

@@ -63,8 +63,7 @@ Result<MountedFiles::Mounted> MountedFiles::take(const std::string& path, How ho
     if (taken->superblock.scratch && !how.scratch) {
         return failed(Failure::kRefused, path +
                                              " was made for one process and has no objects any "
-                                             "more; remove it, or mount it with the option to "
-                                             "overwrite");
+                                             "more; remove it and mount a new one");
     }
     mounted.superblock = taken->superblock;
     return mounted;

@@ -110,6 +110,13 @@ void OpenRegions::sealAll(FileNumber file, Deadline deadline) {
             return std::all_of(done.begin(), done.end(),
                                [](const auto& region) { return region->users == 0; });
         });
+        // Nobody may seal one that is still written to.
+        std::erase_if(done, [&](const auto& region) {
+            if (region->users == 0) return false;
+            region->is_retired = true;
+            retired_.push_back(region);
+            return true;
+        });
     }
     seal(done, deadline);
 }

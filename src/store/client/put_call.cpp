@@ -289,11 +289,21 @@ void PutCall::findOut(RegionWriter& writer, const std::vector<Work*>& works, con
     // The call's own time may be over.
     const auto limit = std::max(deadline_, steady_clock::now() + std::chrono::seconds(1));
     const auto entries = parts_.directory.lookup(keys, limit);
+    const auto files = parts_.files.files();
+    const auto isOnFileThatIsThere = [&](const Extent& extent) {
+        const auto file = files->find(extent.region.file);
+        return file == files->end() || !file->second.is_gone;
+    };
+    const auto hasCopy = [&](const ObjectEntry& entry) {
+        return std::any_of(entry.replicas.begin(), entry.replicas.end(), [&](const Replica& copy) {
+            return std::all_of(copy.begin(), copy.end(), isOnFileThatIsThere);
+        });
+    };
     for (size_t i = 0; i < works.size(); ++i) {
         const auto entry = entries ? (*entries)[i] : std::nullopt;
         if (entry && *entry == works[i]->entry) {
             stored(writer, *works[i]);
-        } else if (entry && !replaces_) {
+        } else if (entry && !replaces_ && hasCopy(*entry)) {
             existed(*works[i]);
         } else {
             // It may still happen: its bytes stay where they are.

@@ -71,6 +71,8 @@ Result<> EtcdWatch::openStream(Deadline deadline) {
         cluster.moveOn(stream->server);
         return allowed;
     }
+    // A member that has lost the others ends it instead of staying silent.
+    stream->context.AddMetadata("hasleader", "true");
     // It lives longer than this call.
     stream->context.set_deadline(std::chrono::system_clock::time_point::max());
     stream->stream =

@@ -42,6 +42,29 @@ TEST(EntryCacheTest, KeepsWhatWasUsedLast) {
     EXPECT_EQ(cache.find("1"), nullptr);
 }
 
+// A get that began before a removal, or before a put of this client, must not bring back what was
+// there then.
+TEST(EntryCacheTest, WhatALookUpHasFoundReplacesNothingNewer) {
+    EntryCache cache(100);
+    uint64_t mark = cache.mark();
+    cache.putFound("a", entryOf(1), mark);
+    ASSERT_NE(cache.find("a"), nullptr);
+    mark = cache.mark();
+    cache.drop("a");
+    cache.putFound("a", entryOf(1), mark);
+    EXPECT_EQ(cache.find("a"), nullptr) << "removed meanwhile";
+    mark = cache.mark();
+    cache.put("a", entryOf(2));
+    cache.putFound("a", entryOf(1), mark);
+    EXPECT_EQ(cache.find("a")->size, 2u) << "replaced meanwhile";
+    mark = cache.mark();
+    cache.clear();
+    cache.putFound("a", entryOf(2), mark);
+    EXPECT_EQ(cache.find("a"), nullptr) << "all removed meanwhile";
+    cache.putFound("a", entryOf(3), cache.mark());
+    EXPECT_EQ(cache.find("a")->size, 3u);
+}
+
 TEST(EntryCacheTest, NoneIsKeptWithoutRoom) {
     EntryCache cache(0);
     cache.put("a", entryOf(1));
