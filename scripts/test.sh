@@ -60,6 +60,13 @@ phase() {
 
 # finish: prints the summary and ends.
 finish() {
+    local name
+    for name in "${failed[@]}"; do
+        printf '\n%s: what failed, from %s:\n' "$name" "$kLogs/$name.log"
+        # The output of a failing program may be long, and its end says nothing of a case in its middle.
+        grep -nE -A 12 ': Failure$|^(WARNING|ERROR|SUMMARY): [A-Za-z]+Sanitizer|Kernel panic|BUG: ' "$kLogs/$name.log" | head -n 120 || :
+        grep -nE '\[  FAILED  \]|\*\*\*|\((Failed|Timeout|SEGFAULT|Subprocess aborted)\)' "$kLogs/$name.log" | head -n 40 || :
+    done
     printf '\n'
     printf '%s\n' "${summary[@]}"
     local verdict="$executed tests in $((SECONDS / 60)) min $((SECONDS % 60)) s"
@@ -113,8 +120,8 @@ if [[ $unit == yes ]]; then
     count release unit
 fi
 if [[ $kernel == yes ]]; then
-    # Each test in a guest takes a processor and up to 2 GB.
-    guests=$(awk -v jobs="$jobs" '/^MemAvailable/ {n = int($2 / 2097152); print n < 1 ? 1 : n < jobs ? n : jobs}' /proc/meminfo)
+    # Each test in a guest takes up to 2 GB, and about 0.6 of a processor.
+    guests=$(awk -v jobs=$((jobs + jobs / 2)) '/^MemAvailable/ {n = int($2 / 2097152); print n < 1 ? 1 : n < jobs ? n : jobs}' /proc/meminfo)
     show='Test +#' phase kernel run_tests release kernel "$guests" || : # counted as failed
     count release kernel
 fi

@@ -10,6 +10,10 @@ target_link_libraries(test_headers PRIVATE GTest::gmock GTest::gtest_main Thread
 target_compile_options(test_headers PRIVATE ${kTestOptions})
 target_precompile_headers(test_headers PRIVATE ${kTestHeaders})
 
+# What ThreadSanitizer must know in each program of ours that it watches. Without the second option a forked child that
+# starts a thread is ended.
+set(kTsanOptions "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp:die_after_fork=0")
+
 # add_unit_test(name SOURCES a.cpp ... LIBRARIES lib ...): a GoogleTest program that runs on this machine, on
 # temporary folders and plain files. Each of its tests is a CTest test with the label "unit".
 function(add_unit_test name)
@@ -18,10 +22,9 @@ function(add_unit_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main Threads::Threads)
   target_compile_options(${name} PRIVATE ${kTestOptions})
   target_precompile_headers(${name} REUSE_FROM test_headers)
-  # Without the second option a forked child that starts a thread is ended.
   gtest_discover_tests(${name} TEST_PREFIX "unit." DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS unit TIMEOUT 120
-                       ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/cmake/tsan.supp:die_after_fork=0")
+                       ENVIRONMENT ${kTsanOptions})
 endfunction()
 
 # add_kernel_test(name SOURCES ... KERNELS 6.1 6.12 [LIBRARIES ...] [PROGRAMS p ...] [FILES f ...] [DISKS MiB ...]
