@@ -89,7 +89,10 @@ for place in "${places[@]}"; do
     result=()
     to=()
     [[ $place == native ]] || to+=(--emulated)
-    [[ -z ${RESULTS-} ]] || to+=(--json "$RESULTS/$place.json")
+    if [[ -n ${RESULTS-} ]]; then
+        mkdir -p "$RESULTS"
+        to+=(--json "$RESULTS/$place.json")
+    fi
     # Short turns and many: neither a disk nor a host that others use too is as fast from one second to the next. A
     # program takes longer to come up in a guest.
     if [[ $place == native ]]; then
