@@ -141,9 +141,18 @@ TEST(Leftovers, NoneAfterManyRegistrations) {
     const auto descriptors = openDescriptorsButSockets();
     const size_t sockets = openSockets();
     const auto loops = boundLoopDevices();
-    const size_t memory = mallinfo2().uordblks;
-    const int count = rounds();
-    run(count);
+    // Without the allocator's caches of each thread (see CMakeLists.txt), which would hide a leak
+    // of 100 bytes a round, a run of any length grows by 3 KiB and 4 KiB for each new connection to
+    // the metadata server. A device that the kernel blocked at gets a thread and a channel: once.
+    // What leaks is there after each run.
+    size_t grown = 0;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        const size_t memory = mallinfo2().uordblks;
+        run(rounds());
+        grown = std::max(mallinfo2().uordblks, memory) - memory;
+        if (grown < 32768) break;
+    }
+    EXPECT_LT(grown, 32768u);
     EXPECT_EQ(nvmetObjects(), objects);
     EXPECT_TRUE(eventually([&] { return openDescriptorsButSockets() == descriptors; }))
         << testing::PrintToString(descriptors) << " have become "
@@ -158,9 +167,6 @@ TEST(Leftovers, NoneAfterManyRegistrations) {
         }
         return namespaceDevices() == devices;
     }));
-    // Without the allocator's caches of each thread (see CMakeLists.txt), which would hide a leak
-    // of 100 bytes a round, a run of any length grows by 3 KiB and 4 KiB for each such connection.
-    EXPECT_LT(mallinfo2().uordblks, memory + 32768);
 }
 
 // Case 14: an address that is not this host's.
