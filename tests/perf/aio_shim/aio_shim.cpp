@@ -16,6 +16,7 @@
 
 #include "delayed_io.h"
 #include "instant_io.h"
+#include "operation.h"
 #include "own_thread.h"
 
 namespace {
@@ -25,10 +26,14 @@ using namespace aio_shim;
 struct Settings {
     bool instant = false;
     std::chrono::microseconds delay{0};
+    unsigned long rate = 0;  // bytes a microsecond, which are MB a second
     bool holds = false;
     struct stat held {};
 
-    bool passesOn() const { return delay.count() == 0 && !holds; }
+    bool passesOn() const { return delay.count() == 0 && rate == 0 && !holds; }
+    Latency latencyOf(const iocb& control) const {
+        return {delay, std::chrono::nanoseconds(rate == 0 ? 0 : bytesOf(control) * 1000 / rate)};
+    }
     bool isHeld(int fd) const {
         struct stat file {};
         return holds && fstat(fd, &file) == 0 && file.st_dev == held.st_dev &&
@@ -51,8 +56,12 @@ Settings readSettings() {
     } else if (text.rfind("delay=", 0) == 0) {
         settings.delay = std::chrono::microseconds(strtoul(text.c_str() + 6, &end, 10));
         if (*end != '\0' || settings.delay.count() == 0) refuse("AIO_SHIM=" + text);
+    } else if (text.rfind("rate=", 0) == 0) {
+        settings.rate = strtoul(text.c_str() + 5, &end, 10);
+        if (*end != '\0' || settings.rate == 0) refuse("AIO_SHIM=" + text);
     } else if (text != "count") {
-        refuse("AIO_SHIM=" + text + "; it takes count, delay=<microseconds> or instant");
+        refuse("AIO_SHIM=" + text +
+               "; it takes count, delay=<microseconds>, rate=<MB a second> or instant");
     }
     if (const char* path = getenv("AIO_SHIM_HOLD")) {
         settings.holds = true;
@@ -69,10 +78,6 @@ const Settings& settings() {
 }
 
 std::atomic<uint64_t> calls{0}, operations{0};
-
-bool isIo(const iocb& control) {
-    return control.aio_lio_opcode != IO_CMD_POLL && control.aio_lio_opcode != IO_CMD_NOOP;
-}
 
 int systemCall(long result) {
     return result < 0 ? -errno : static_cast<int>(result);
@@ -116,8 +121,8 @@ int io_submit(io_context_t context, long count, iocb** controls) {
     for (long i = 0; i < count; ++i) {
         const iocb& control = *controls[i];
         const bool held = settings().isHeld(control.aio_fildes);
-        if (isIo(control) && (held || settings().delay.count() > 0)) {
-            submitLater(context, control, settings().delay, held);
+        if (isIo(control) && (held || settings().delay.count() > 0 || settings().rate > 0)) {
+            submitLater(context, control, settings().latencyOf(control), held);
         } else if (const int result = submitToKernel(context, 1, controls + i); result != 1) {
             return i > 0 ? static_cast<int>(i) : result;
         }

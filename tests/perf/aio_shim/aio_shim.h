@@ -6,9 +6,10 @@
 //   count      (default) passes everything on
 //   delay=N    passes I/O on N microseconds later, from a thread of its own: a device that takes
 //              that long, with the kernel's own completions, ring and ways of waiting
+//   rate=N     the same, of a device that moves N MB a second, one request after the other
 //   instant    ends all I/O at once, moves nothing, and leaves the kernel out: what remains is the
 //              program's own time
-// AIO_SHIM_HOLD=path  with "count" and "delay": I/O on that file is passed on only after
+// AIO_SHIM_HOLD=path  with all but "instant": I/O on that file is passed on only after
 //              aioShimRelease(): a device that hangs
 //
 // A program that is run under it finds the functions below with dlsym().

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdio>
@@ -32,8 +33,11 @@ struct Later {
 
 class Delays {
  public:
-    void add(Later later, bool held) {
+    void add(Later later, Latency latency, bool held) {
         std::unique_lock lock(mutex_);
+        const auto now = Clock::now();
+        later.due = std::max(now + latency.delay, std::max(now, free_) + latency.transfer);
+        free_ = later.due;
         if (held && !released_) {
             held_.push_back(std::move(later));
             return;
@@ -66,7 +70,7 @@ class Delays {
             } else if (const auto due = due_.front().due; due > Clock::now()) {
                 some_.wait_until(lock, due);
             } else {
-                // All delays are alike, so the first is the next.
+                // They end in the order in which they came.
                 Later later = std::move(due_.front());
                 due_.pop_front();
                 lock.unlock();
@@ -78,6 +82,11 @@ class Delays {
     static void submit(Later& later) {
         iocb* controls[] = {later.control.get()};
         if (syscall(SYS_io_submit, later.context, 1, controls) == 1) return;
+        // A file system that cannot say whether it would wait, such as tmpfs: it may wait here.
+        if (errno == EOPNOTSUPP && (later.control->aio_rw_flags & RWF_NOWAIT) != 0) {
+            later.control->aio_rw_flags &= ~static_cast<unsigned>(RWF_NOWAIT);
+            if (syscall(SYS_io_submit, later.context, 1, controls) == 1) return;
+        }
         fprintf(stderr, "aio_shim: a delayed io_submit failed: %s\n", strerror(errno));
         std::abort();
     }
@@ -85,6 +94,7 @@ class Delays {
     std::mutex mutex_;
     std::condition_variable some_;
     std::deque<Later> due_, held_;
+    Clock::time_point free_;  // when the device has moved all bytes
     bool running_ = false;
     bool released_ = false;
 };
@@ -96,15 +106,14 @@ Delays& delays() {
 
 }  // namespace
 
-void submitLater(io_context_t context, const iocb& control, std::chrono::microseconds delay,
-                 bool held) {
-    Later later{Clock::now() + delay, context, std::make_unique<iocb>(control), {}};
+void submitLater(io_context_t context, const iocb& control, Latency latency, bool held) {
+    Later later{{}, context, std::make_unique<iocb>(control), {}};
     if (control.aio_lio_opcode == IO_CMD_PREADV || control.aio_lio_opcode == IO_CMD_PWRITEV) {
         const auto* first = static_cast<const iovec*>(control.u.c.buf);
         later.buffers.assign(first, first + control.u.c.nbytes);
         later.control->u.c.buf = later.buffers.data();
     }
-    delays().add(std::move(later), held);
+    delays().add(std::move(later), latency, held);
 }
 
 void releaseHeld() {

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "operation.h"
 #include "own_thread.h"
 
 namespace aio_shim::instant {
@@ -137,31 +137,15 @@ Polls& polls() {
 }
 
 bool take(io_context_t context, iocb& control) {
-    unsigned long bytes = control.u.c.nbytes;
-    switch (control.aio_lio_opcode) {
-        case IO_CMD_POLL: {
-            pollfd one{control.aio_fildes, static_cast<short>(control.u.poll.events), 0};
-            if (::poll(&one, 1, 0) > 0) {
-                return post(context, control, &control, static_cast<unsigned long>(one.revents));
-            }
-            polls().arm(context, control, &control);
-            return true;
-        }
-        case IO_CMD_PREADV:
-        case IO_CMD_PWRITEV: {
-            const auto* buffers = static_cast<const iovec*>(control.u.c.buf);
-            bytes = 0;
-            for (unsigned long i = 0; i < control.u.c.nbytes; ++i) bytes += buffers[i].iov_len;
-            break;
-        }
-        case IO_CMD_FSYNC:
-        case IO_CMD_FDSYNC:
-            bytes = 0;
-            break;
-        default:
-            break;
+    if (control.aio_lio_opcode != IO_CMD_POLL) {
+        return post(context, control, &control, bytesOf(control));
     }
-    return post(context, control, &control, bytes);
+    pollfd one{control.aio_fildes, static_cast<short>(control.u.poll.events), 0};
+    if (::poll(&one, 1, 0) > 0) {
+        return post(context, control, &control, static_cast<unsigned long>(one.revents));
+    }
+    polls().arm(context, control, &control);
+    return true;
 }
 
 }  // namespace
