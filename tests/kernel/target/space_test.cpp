@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sparse files, on a small ext4 of their own.
 #include <fcntl.h>
-#include <glog/logging.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -10,39 +9,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "file_pattern.h"
 #include "kernel_fixture.h"
+#include "log_lines.h"
 #include "remote_host.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
-
-// What is logged while it exists.
-class LogLines : public google::LogSink {
- public:
-    LogLines() { google::AddLogSink(this); }
-    ~LogLines() override { google::RemoveLogSink(this); }
-    void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&,
-              const char* message, size_t length) override {
-        std::lock_guard guard(mutex_);
-        lines_.emplace_back(message, length);
-    }
-    bool contain(const std::string& text) const {
-        std::lock_guard guard(mutex_);
-        return std::any_of(lines_.begin(), lines_.end(), [&](const std::string& line) {
-            return line.find(text) != std::string::npos;
-        });
-    }
-
- private:
-    mutable std::mutex mutex_;
-    std::vector<std::string> lines_;
-};
 
 class SpaceTest : public KernelTargetTest {
  protected:
@@ -261,7 +238,7 @@ TEST_F(BtrfsTest, SaysThatItCopiesOnWrite) {
         ASSERT_EQ(fallocate(made.get(), 0, 0, kMiB), 0);
     }
     for (const bool copies : {true, false}) {
-        const LogLines lines;
+        const test_support::LogLines lines;
         ASSERT_TRUE(target_->addFile(copies ? 1 : 2, copies ? file : inPlace, kMiB).ok());
         EXPECT_EQ(lines.contain("copies on write"), copies);
     }

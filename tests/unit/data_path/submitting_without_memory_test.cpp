@@ -1,44 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Submitting where memory runs out: nothing was started, or everything that was started ends; an
 // error code says which.
-#include <cstdlib>
-#include <new>
 #include <thread>
 
 #include "error.h"
 #include "local_nodes.h"
+#include "memory_limit.h"
 #include "transfer_engine_c.h"
-
-namespace {
-
-// Allocations of this thread that still succeed; less than none: all.
-thread_local long allocationsLeft = -1;
-thread_local bool refusedOne = false;
-
-}  // namespace
-
-void* operator new(size_t size) {
-    if (allocationsLeft == 0) {
-        refusedOne = true;
-        throw std::bad_alloc();
-    }
-    if (allocationsLeft > 0) --allocationsLeft;
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-    try {
-        return operator new(size);
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
 
 namespace mooncake::test {
 namespace {
@@ -108,11 +76,10 @@ TEST_F(SubmittingWithoutMemoryTest, DoesAllOrNothing) {
                     OPCODE_READ, memory.data + i * kBlock, segment_, 2 * i * kBlock, kBlock, file_};
             }
             const batch_id_t batch = allocateBatchID(engine_, kRequests);
-            allocationsLeft = allocations;
-            refusedOne = false;
-            const int result = submitTransfer(engine_, batch, requests.data(), kRequests);
-            refused = refusedOne;
-            allocationsLeft = -1;
+            int result = 0;
+            refused = test_support::withMemoryFor(allocations, [&] {
+                          result = submitTransfer(engine_, batch, requests.data(), kRequests);
+                      }) > 0;
             const size_t tasks = awaitTasks(batch);
             EXPECT_EQ(freeBatchID(engine_, batch), 0);
             if (result == 0) {

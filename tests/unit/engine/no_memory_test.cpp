@@ -2,62 +2,28 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "error.h"
+#include "memory_limit.h"
 #include "memory_storage.h"
 #include "multi_transport.h"
 #include "transfer_engine_c.h"
 #include "transport/transport.h"
 
-namespace {
-thread_local bool refusing = false;
-thread_local int given = 0;  // before it is refused
-thread_local int refused = 0;
-}  // namespace
-
-void* operator new(size_t size, std::align_val_t alignment) {
-    if (refusing && given-- <= 0) {
-        ++refused;
-        throw std::bad_alloc();
-    }
-    const auto to = static_cast<size_t>(alignment);
-    if (void* memory = std::aligned_alloc(to, (size + to - 1) / to * to)) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(size_t size) {
-    return operator new(size, std::align_val_t(alignof(std::max_align_t)));
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
-
 namespace mooncake {
+
+using test_support::withMemoryFor;
 
 // The caller of a batch that is freed has nobody to tell that there is no memory.
 TEST(NoMemoryTest, ATaskIsClearedAllTheSame) {
     Transport::TransferTask task;
     for (int i = 0; i < 3; ++i) task.slice_list.push_back(new Transport::Slice());
-    given = 0;
-    refusing = true;
-    task.clear();
-    refusing = false;
+    EXPECT_EQ(withMemoryFor(0, [&] { task.clear(); }), 3) << "this thread's cache had room before";
     EXPECT_TRUE(task.slice_list.empty());
-    EXPECT_EQ(refused, 3) << "this thread's cache had room before";
 }
 
 // Ends its tasks at once, and needs no memory for it.
@@ -102,10 +68,7 @@ TEST(NoMemoryTest, ASubmissionIsAllOrNothing) {
     for (; status.IsMemory() && failures < 1000; ++failures) {
         // A thread of its own, which has kept no memory from before.
         std::thread([&] {
-            given = failures;
-            refusing = true;
-            status = transports.submitTransfer(batch, requests);
-            refusing = false;
+            withMemoryFor(failures, [&] { status = transports.submitTransfer(batch, requests); });
         }).join();
         Transport::TransferStatus all{};
         ASSERT_TRUE(transports.getBatchTransferStatus(batch, all).ok());
@@ -122,10 +85,8 @@ TEST(NoMemoryTest, NoBatch) {
     MultiTransport transports(
         std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>()), "node");
     const auto first = transports.allocateBatchID(1);
-    given = 0;
-    refusing = true;
-    const auto none = transports.allocateBatchID(1000);
-    refusing = false;
+    auto none = first;
+    withMemoryFor(0, [&] { none = transports.allocateBatchID(1000); });
     EXPECT_EQ(none, MultiTransport::INVALID_BATCH_ID);
     EXPECT_TRUE(transports.freeBatchID(first).ok());
     // A transport's own, too.
@@ -139,10 +100,8 @@ TEST(NoMemoryTest, CIsToldSo) {
     ASSERT_NE(engine, nullptr);
     const batch_id_t batch = allocateBatchID(engine, 1);
     transfer_request request{};
-    given = 0;
-    refusing = true;
-    const int rc = submitTransfer(engine, batch, &request, 1);
-    refusing = false;
+    int rc = 0;
+    withMemoryFor(0, [&] { rc = submitTransfer(engine, batch, &request, 1); });
     EXPECT_EQ(rc, ERR_MEMORY);
     transfer_status status{};
     EXPECT_EQ(getTransferStatus(engine, batch, 0, &status), ERR_INVALID_ARGUMENT);

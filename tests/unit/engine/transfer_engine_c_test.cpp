@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer_engine_c.h"
 
-#include <glog/logging.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <mutex>
 #include <string>
 
 #include "error.h"
 #include "fixture_control.h"
+#include "log_lines.h"
 #include "server_thread.h"
 #include "transfer_metadata.h"
 
@@ -35,18 +33,6 @@ TEST(TransferEngineCTest, FileIdIsTheLastMemberOfARequest) {
     EXPECT_EQ(offsetof(transfer_request, length), 32u);
 }
 
-// Lines of errors in the log while one lives.
-class ErrorLines : public google::LogSink {
- public:
-    ErrorLines() { google::AddLogSink(this); }
-    ~ErrorLines() override { google::RemoveLogSink(this); }
-    void send(google::LogSeverity severity, const char*, const char*, int, const std::tm*,
-              const char*, size_t) override {
-        if (severity >= google::GLOG_ERROR) ++count;
-    }
-    std::atomic<int> count{0};
-};
-
 // Who has nothing else to do asks again and again.
 TEST(TransferEngineCTest, ABusyBatchIsNoErrorForTheLog) {
     setenv("MC_TRANSPORT_PLUGIN_PATH", FIXTURE_PLUGIN_FOLDER, 1);
@@ -64,11 +50,11 @@ TEST(TransferEngineCTest, ABusyBatchIsNoErrorForTheLog) {
     const batch_id_t batch = allocateBatchID(engine, 1);
     ASSERT_EQ(submitTransfer(engine, batch, &request, 1), 0);
     {
-        const ErrorLines errors;
+        const test_support::LogLines errors(google::GLOG_ERROR);
         EXPECT_EQ(freeBatchID(engine, batch), ERR_BATCH_BUSY);
-        EXPECT_EQ(errors.count, 0);
+        EXPECT_EQ(errors.count(), 0u) << errors.text();
         EXPECT_EQ(freeBatchID(engine, batch + 1), ERR_INVALID_ARGUMENT);
-        EXPECT_EQ(errors.count, 1);
+        EXPECT_EQ(errors.count(), 1u) << errors.text();
     }
     EXPECT_EQ(submitTransfer(engine, batch, nullptr, 0), 0) << "nothing is to be done";
     EXPECT_EQ(uninstallTransport(engine, "fixture_good"), 0);

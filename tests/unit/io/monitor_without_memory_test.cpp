@@ -1,49 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the threads of a pool do when there is no memory for what they would like to have. A program
 // of its own, since it has a say in who gets memory.
-#include <pthread.h>
-
 #include <atomic>
-#include <cstdlib>
-#include <new>
-#include <string_view>
+#include <optional>
 
+#include "memory_limit.h"
 #include "pool_fixture.h"
-
-namespace {
-
-std::atomic<bool> monitorGetsNone{false};
-std::atomic<int> refusals{0};
-
-bool isMonitor() {
-    char name[16] = {};
-    pthread_getname_np(pthread_self(), name, sizeof(name));
-    return std::string_view(name) == "nvmeof-io-mon";
-}
-
-}  // namespace
-
-void* operator new(size_t size) {
-    if (monitorGetsNone && isMonitor()) {
-        ++refusals;
-        throw std::bad_alloc();
-    }
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-    try {
-        return operator new(size);
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
@@ -68,13 +30,13 @@ TEST_F(MonitorWithoutMemory, BringsAWorkerInWhenThereIsSome) {
     const auto device = add(file_, healthy);
     Memory memory(2 * kBlock);
     Memory more(kBlock);
-    monitorGetsNone = true;
+    std::optional<test_support::NoMemoryFor> none("nvmeof-io-mon");
     readBlocks(stuckDevice, *blocked, memory, 1);
     ASSERT_TRUE(aio_->waitUntil([&] { return stuck.load(); }));
     readBlocks(device, *healthy, more, 1);
-    ASSERT_TRUE(aio_->waitUntil([] { return refusals > 2; }));
+    ASSERT_TRUE(aio_->waitUntil([&] { return none->refusals() > 2; }));
     EXPECT_EQ(healthy->endedCount(), 0U);
-    monitorGetsNone = false;
+    none.reset();
     EXPECT_TRUE(healthy->waitForAll());
     gate_.open();
     EXPECT_TRUE(blocked->waitForAll());

@@ -13,55 +13,20 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "memory_limit.h"
 #include "memory_storage.h"
 
 namespace {
-
-// Allocations of this thread that succeed before one fails; below 0: none fails.
-thread_local int allocationsLeft = -1;
 
 // A file system that hangs in rename(), for all threads but the first one.
 std::atomic<bool> renameHangs{false};
 std::atomic<int> hung{0};
 
-void* allocate(std::size_t size, std::size_t alignment) {
-    if (allocationsLeft >= 0 && allocationsLeft-- == 0) return nullptr;
-    return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-}
-
 }  // namespace
-
-void* operator new(std::size_t size) {
-    if (void* memory = allocate(size == 0 ? 1 : size, alignof(std::max_align_t))) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    return allocate(size == 0 ? 1 : size, alignof(std::max_align_t));
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    if (void* memory = allocate(size, static_cast<std::size_t>(alignment))) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
 
 int rename(const char* from, const char* to) noexcept {
     if (renameHangs && gettid() != getpid()) {
@@ -236,9 +201,9 @@ TEST_F(TransportTest, WithoutMemoryACallFailsAsAWhole) {
         SCOPED_TRACE(left);
         std::fill(memory.begin(), memory.end(), 0);
         const auto batch = transport.allocateBatchID(kTasks);
-        allocationsLeft = left;
-        const Status status = transport.submitTransfer(batch, requests);
-        allocationsLeft = -1;
+        Status status;
+        const auto submit = [&] { status = transport.submitTransfer(batch, requests); };
+        test_support::withMemoryFor(left, submit, test_support::Refused::kOne);
         if (status.ok()) {
             for (size_t i = 0; i < kTasks; ++i) EXPECT_NE(wait(batch, i).s, Transport::WAITING);
         } else {

@@ -2,11 +2,11 @@
 // A store or a target that is away for a day is worth some lines, not tens of thousands.
 #include "log_pace.h"
 
-#include <glog/logging.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "http_storage.h"
+#include "log_lines.h"
 #include "memory_storage.h"
 #include "store_health.h"
 #include "transfer_metadata.h"
@@ -17,30 +17,12 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using test_support::LogLines;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Outcome = MetadataStorage::Outcome;
 using Result = MetadataStorage::Result;
-
-class LogLines : public google::LogSink {
- public:
-    LogLines() { google::AddLogSink(this); }
-    ~LogLines() override { google::RemoveLogSink(this); }
-    void send(google::LogSeverity, const char*, const char*, int, const struct ::tm*,
-              const char* message, size_t length) override {
-        std::lock_guard lock(mutex_);
-        lines_.emplace_back(message, length);
-    }
-    std::vector<std::string> take() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(lines_, {});
-    }
-
- private:
-    std::mutex mutex_;
-    std::vector<std::string> lines_;
-};
 
 const Result kFailure{Outcome::kFailed, "GET http://store: no route"};
 

@@ -1,42 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests end once, with a result, however little memory there is when they do. A program of its
 // own, since it has a say in who gets memory.
-#include <atomic>
-#include <cstdlib>
+#include <functional>
 #include <new>
 
+#include "memory_limit.h"
 #include "segment_fixture.h"
-
-namespace {
-
-// Allocations of this thread that still succeed; less than none: all.
-thread_local long allocationsLeft = -1;
-thread_local bool refusedOne = false;
-
-}  // namespace
-
-void* operator new(size_t size) {
-    if (allocationsLeft == 0) {
-        refusedOne = true;
-        throw std::bad_alloc();
-    }
-    if (allocationsLeft > 0) --allocationsLeft;
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-    try {
-        return operator new(size);
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-    std::free(memory);
-}
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -48,11 +17,16 @@ class SegmentWithoutMemoryTest : public RemoteSegmentTest {
     void withLittleMemory(const What& what) {
         for (long allocations = 0; !HasFatalFailure(); ++allocations) {
             SCOPED_TRACE("memory ends after " + std::to_string(allocations) + " allocations");
-            refusedOne = false;
+            refused_ = 0;
             what(allocations);
-            if (!refusedOne) return;
+            if (refused_ == 0) return;
         }
     }
+    void withMemoryFor(long allocations, const std::function<void()>& call) {
+        refused_ = test_support::withMemoryFor(allocations, call);
+    }
+
+    int refused_ = 0;
 };
 
 // Their device has failed them; some were to be tried again.
@@ -73,9 +47,7 @@ TEST_F(SegmentWithoutMemoryTest, RequestsThatFail) {
                 segments->prepare(ended.segment);
                 const RemoteSegments::Request request{
                     ended.segment, 1, retries, {IoOp::kRead, this, 0, 4096, &ended}};
-                allocationsLeft = allocations;
-                segments->submit(&request, 1);
-                allocationsLeft = -1;
+                withMemoryFor(allocations, [&] { segments->submit(&request, 1); });
                 EXPECT_NE(wait(ended), -1);
             });
         }
@@ -106,9 +78,7 @@ TEST_F(SegmentWithoutMemoryTest, RequestsThatComeBack) {
         }
         ASSERT_EQ(returned.size(), 1U);
         --device->outstanding;
-        allocationsLeft = allocations;
-        device->spec.listener->onIoReturned(returned.front());
-        allocationsLeft = -1;
+        withMemoryFor(allocations, [&] { device->spec.listener->onIoReturned(returned.front()); });
         const int error = wait(ended);
         EXPECT_TRUE(error == 0 || error == ENOMEM) << error;
     });
@@ -124,10 +94,8 @@ TEST_F(SegmentWithoutMemoryTest, RequestsThatWait) {
         segments->prepare(ended.segment);
         const RemoteSegments::Request request{
             ended.segment, 1, 0, {IoOp::kRead, this, 0, 4096, &ended}};
-        allocationsLeft = allocations;
-        segments->submit(&request, 1);
-        allocationsLeft = -1;
-        if (refusedOne) {
+        withMemoryFor(allocations, [&] { segments->submit(&request, 1); });
+        if (refused_ > 0) {
             EXPECT_EQ(wait(ended), ENOMEM);
         } else {
             initiator.change([&] { initiator.connectBlocks = false; });
@@ -145,13 +113,13 @@ TEST_F(SegmentWithoutMemoryTest, RequestsThatAreLate) {
         Ended ended;
         submit(1, ended);
         const Time late = std::chrono::steady_clock::now() + kLimit;
-        allocationsLeft = allocations;
-        try {
-            segments->keepHouse(late);
-        } catch (const std::bad_alloc&) {
-            // Then it is called again.
-        }
-        allocationsLeft = -1;
+        withMemoryFor(allocations, [&] {
+            try {
+                segments->keepHouse(late);
+            } catch (const std::bad_alloc&) {
+                // Then it is called again.
+            }
+        });
         segments->keepHouse(late);
         // The segment's thread may be what there was no memory for.
         const int error = wait(ended);

@@ -2,16 +2,15 @@
 // The file that lists the hosts, watched by a running target.
 #include "host_file.h"
 
-#include <glog/logging.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 
+#include "log_lines.h"
 #include "target_fixture.h"
 
 namespace mooncake::nvmeof_generic {
@@ -22,36 +21,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 const std::string kA = "nqn.2014-08.org:a", kB = "nqn.2014-08.org:b";
-constexpr std::chrono::seconds kLimit{30};
-
-/// The lines of the log, in their order. To be there before the threads that write them: the locks
-/// inside glog are unknown to ThreadSanitizer.
-class LogLines : public google::LogSink {
- public:
-    LogLines() { google::AddLogSink(this); }
-    ~LogLines() override { google::RemoveLogSink(this); }
-    void send(google::LogSeverity, const char*, const char*, int, const struct ::tm*,
-              const char* message, size_t length) override {
-        std::lock_guard guard(mutex_);
-        text_.append(message, length).append("\n");
-        arrived_.notify_all();
-    }
-    /// Waits for a line with `text`, behind the one that was waited for last.
-    bool waitFor(const std::string& text) {
-        std::unique_lock lock(mutex_);
-        return arrived_.wait_for(lock, kLimit, [&] {
-            const size_t found = text_.find(text, seen_);
-            if (found != std::string::npos) seen_ = found + text.size();
-            return found != std::string::npos;
-        });
-    }
-
- private:
-    std::mutex mutex_;
-    std::condition_variable arrived_;
-    std::string text_;
-    size_t seen_ = 0;
-};
 
 class HostFileTest : public TargetTest {
  protected:
@@ -69,7 +38,7 @@ class HostFileTest : public TargetTest {
         EXPECT_EQ(nvmet_->list(nvmetDir_.path() + folder, hosts), 0);
         return hosts;
     }
-    LogLines log_;
+    test_support::LogLines log_;
     const std::string list_ = files_.path() + "/hosts";
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What others do to a target's objects while it serves.
-#include <glog/logging.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -13,35 +12,15 @@
 #include <thread>
 #include <vector>
 
+#include "log_lines.h"
 #include "target_fixture.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
 
+using test_support::LogLines;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-// The errors that are logged.
-class LinesOfError : public google::LogSink {
- public:
-    LinesOfError() { google::AddLogSink(this); }
-    ~LinesOfError() override { google::RemoveLogSink(this); }
-    void send(google::LogSeverity severity, const char*, const char*, int,
-              const google::LogMessageTime&, const char* message, size_t length) override {
-        std::lock_guard guard(mutex_);
-        if (severity == google::GLOG_ERROR) lines_.emplace_back(message, length);
-    }
-    int count(const std::string& text) {
-        std::lock_guard guard(mutex_);
-        return static_cast<int>(std::count_if(lines_.begin(), lines_.end(), [&](const auto& line) {
-            return line.find(text) != std::string::npos;
-        }));
-    }
-
- private:
-    std::mutex mutex_;
-    std::vector<std::string> lines_;
-};
 
 class ServiceWatchTest : public TargetTest {
  protected:
@@ -71,14 +50,6 @@ class ServiceWatchTest : public TargetTest {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
         return lost() == wanted;
-    }
-
-    static bool comesToSay(LinesOfError& lines, const std::string& text) {
-        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-        while (lines.count(text) == 0 && std::chrono::steady_clock::now() < limit) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-        return lines.count(text) != 0;
     }
 
     std::mutex mutex_;
@@ -124,25 +95,25 @@ TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
 
 TEST_F(ServiceWatchTest, WhoMayConnect) {
     options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
-    LinesOfError lines;
+    LogLines lines(google::GLOG_ERROR);
     serve();
     ASSERT_EQ(nvmet_->unlink(subsystem_ + "/allowed_hosts/nqn.2014-08.org:b"), 0);
-    EXPECT_TRUE(comesToSay(lines, "allowed_hosts/nqn.2014-08.org:b: that host cannot connect"));
+    EXPECT_TRUE(lines.waitFor("allowed_hosts/nqn.2014-08.org:b: that host cannot connect"));
     ASSERT_EQ(nvmet_->unlink(subsystem_ + "/allowed_hosts/nqn.2014-08.org:a"), 0);
     ASSERT_EQ(nvmet_->writeFile(subsystem_ + "/attr_allow_any_host", "1"), 0);
-    EXPECT_TRUE(comesToSay(lines, "attr_allow_any_host: any host may connect"));
-    EXPECT_TRUE(comesToSay(lines, "allowed_hosts/nqn.2014-08.org:a: that host cannot connect"));
-    EXPECT_EQ(lines.count("nqn.2014-08.org:b"), 1) << "once";
+    EXPECT_TRUE(lines.waitFor("attr_allow_any_host: any host may connect"));
+    EXPECT_TRUE(lines.waitFor("allowed_hosts/nqn.2014-08.org:a: that host cannot connect"));
+    EXPECT_EQ(lines.count("nqn.2014-08.org:b"), 1u) << "once";
     EXPECT_EQ(lost(), std::set<uint32_t>());
 }
 
 // It may come back.
 TEST_F(ServiceWatchTest, ALinkThatIsRemovedIsToldAndTakesNothingAlong) {
-    LinesOfError lines;
+    LogLines lines(google::GLOG_ERROR);
     serve();
     ASSERT_EQ(nvmet_->unlink(link_), 0);
-    EXPECT_TRUE(comesToSay(lines, link_));
-    EXPECT_EQ(lines.count(link_), 1) << "once";
+    EXPECT_TRUE(lines.waitFor(link_));
+    EXPECT_EQ(lines.count(link_), 1u) << "once";
     EXPECT_EQ(lost(), std::set<uint32_t>());
     EXPECT_TRUE(target_->exports(1));
 }
@@ -150,7 +121,7 @@ TEST_F(ServiceWatchTest, ALinkThatIsRemovedIsToldAndTakesNothingAlong) {
 // Taking a host off cuts all for a moment, and files come and go: nothing of it is anybody else's.
 TEST_F(ServiceWatchTest, ItsOwnChangesAreNoLoss) {
     options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
-    LinesOfError lines;
+    LogLines lines(google::GLOG_ERROR);
     serve();
     std::atomic<bool> stop = false;
     std::thread files([&] {
@@ -167,7 +138,7 @@ TEST_F(ServiceWatchTest, ItsOwnChangesAreNoLoss) {
     stop = true;
     files.join();
     EXPECT_THAT(lost(), IsEmpty());
-    EXPECT_EQ(lines.count("Somebody else"), 0);
+    EXPECT_EQ(lines.count("Somebody else"), 0u);
 }
 
 }  // namespace

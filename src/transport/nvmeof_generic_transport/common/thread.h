@@ -9,8 +9,8 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// Starts a thread that receives no signals: they are for the threads of the program. Never throws
-/// for want of a thread, which std::thread does.
+/// Starts a thread that receives no signals: they are for the threads of the program. Never throws:
+/// std::thread does for want of a thread.
 /// @param name  for debuggers, 15 characters at most
 /// @return EAGAIN, or what pthread_create says, with the limits that may be reached; ENOMEM
 Result<std::thread> startThread(const std::string& name, std::function<void()> body);

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "bounded_thread.h"
-#include "transport/nvmeof_generic_transport/common/signals.h"
+#include "transport/nvmeof_generic_transport/common/signals_blocked.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
