@@ -38,7 +38,7 @@ objects() {
     "$cmake" --build "$1" -- "${names[@]}" > "$work/log" 2>&1 || { cat "$work/log" && fail "does not compile"; }
 }
 configure "$source" "$work/plugin" -DTRANSFER_ENGINE_DIR="$here/engine" || { cat "$work/log" && fail "does not configure"; }
-objects "$work/plugin" nvmeof_transport.cpp descriptor_check.cpp plugin_entry.cpp
+objects "$work/plugin" nvmeof_transport.cpp transport_files.cpp transport_parts.cpp transport_requests.cpp descriptor_check.cpp plugin_entry.cpp
 
 # The engine's part of the contract, for an engine that takes it over.
 "$compiler" -std=c++20 -DUSE_NVMEOF_GENERIC -fsyntax-only -isystem "$here/engine/include" -I "$work/plugin/plugin_headers" \
