@@ -4,6 +4,7 @@
 #include "bindings.h"
 #include "fetch.h"
 #include "ranges.h"
+#include "reach.h"
 #include "results.h"
 #include "unlocked.h"
 
@@ -74,11 +75,14 @@ std::vector<std::unique_ptr<BufferHandle>> batchGetBuffer(Store& self, const Key
     return handles;
 }
 
-Numbers getAll(Store& self, const Keys& keys, const std::optional<std::vector<Slices>>& lists) {
+Numbers getAll(Store& self, const Keys& keys, std::optional<std::vector<Slices>> lists) {
     const auto session = self.session();
     if (!session || !lists) return Numbers(keys.size(), kNotSetUp);
     const Unlocked unlocked;
-    return numbersOf(session->client().BatchGetInto(keys, *lists));
+    const bool is_partial = dropUnreachable(*lists);
+    auto sizes = numbersOf(session->client().BatchGetInto(keys, *lists));
+    if (is_partial) reportUnreachable();
+    return sizes;
 }
 
 int64_t getInto(Store& self, const std::string& key, uintptr_t buffer_ptr, size_t size) {

@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "bindings.h"
+#include "reach.h"
 #include "replicate_options.h"
 #include "results.h"
 #include "unlocked.h"
@@ -25,9 +26,13 @@ Numbers putAll(Store& self, const Keys& keys, std::optional<std::vector<Slices>>
     const auto config = options.config();
     if (!session || !config || !lists) return Numbers(keys.size(), kNotSetUp);
     const Unlocked unlocked;
+    const bool is_partial = dropUnreachable(*lists);
     Client& client = session->client();
-    return numbersOf(existing == Existing::kStays ? client.BatchPut(keys, *lists, *config)
-                                                  : client.BatchUpsert(keys, *lists, *config));
+    auto codes =
+        numbersOf(existing == Existing::kStays ? client.BatchPut(keys, *lists, *config)
+                                               : client.BatchUpsert(keys, *lists, *config));
+    if (is_partial) reportUnreachable();
+    return codes;
 }
 
 int64_t putOne(Store& self, const std::string& key, Slices slices, const Options& options,

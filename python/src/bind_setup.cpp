@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // setup(), close() and what concerns the node.
+#include "arguments.h"
 #include "bindings.h"
+#include "reach.h"
 #include "results.h"
 #include "unlocked.h"
 
@@ -103,6 +105,10 @@ int initAll(Store& self, const std::string& protocol, const std::string& device_
 int64_t registerBuffer(Store& self, uintptr_t buffer_ptr, uint64_t size) {
     const auto session = self.session();
     if (!session || buffer_ptr == 0 || size == 0) return kNotSetUp;
+    if (!isReachable({sliceAt(buffer_ptr, size)})) {
+        reportUnreachable();
+        return kNotSetUp;
+    }
     const auto registered = [&] {
         const Unlocked unlocked;
         return session->client().RegisterLocalMemory(reinterpret_cast<void*>(buffer_ptr), size, "*",
@@ -213,9 +219,11 @@ void bindSetup(StoreClass& store) {
                 return session ? session->hostname() : std::string();
             },
             "This node's name, host:port. Empty where it is not set up.")
-        .def("register_buffer", &registerBuffer, "buffer_ptr"_a, "size"_a,
-             "Names memory that will be read into and written from. Nothing needs it. 0, or -600\n"
-             "for address 0, size 0, or memory that overlaps with some that is registered.")
+        .def(
+            "register_buffer", &registerBuffer, "buffer_ptr"_a, "size"_a,
+            "Names memory that will be read into and written from. Nothing needs it. 0, or -600\n"
+            "for address 0, size 0, memory that overlaps with some that is registered, and memory\n"
+            "that this process cannot read, as that of a GPU.")
         .def("unregister_buffer", &unregisterBuffer, "buffer_ptr"_a,
              "0, or -600 where nothing is registered that begins there.")
         .def("mount_file_segment", &mountFile, "path"_a, "overwrite"_a = false,

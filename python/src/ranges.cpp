@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "reach.h"
 #include "results.h"
 
 namespace mooncake::python {
@@ -25,6 +26,7 @@ struct Object {
 void copyOut(const Object& object, KeyRanges& ranges) {
     for (size_t i = 0; i < ranges.sizes.size(); ++i) {
         const uint64_t size = ranges.sizes[i];
+        const Slice to = sliceAt(ranges.buffer + ranges.to[i], size);
         int64_t& result = ranges.results[i];
         if (object.error != 0) {
             result = object.error;
@@ -32,9 +34,11 @@ void copyOut(const Object& object, KeyRanges& ranges) {
                    ranges.to[i] > ranges.room || size > ranges.room - ranges.to[i] ||
                    ranges.buffer == 0) {
             result = toInt(ErrorCode::INVALID_PARAMS);
+        } else if (!isReachable({to})) {
+            result = toInt(ErrorCode::INVALID_PARAMS);
+            reportUnreachable();
         } else {
-            std::memcpy(reinterpret_cast<std::byte*>(ranges.buffer) + ranges.to[i],
-                        object.bytes.get() + ranges.from[i], size);
+            std::memcpy(to.ptr, object.bytes.get() + ranges.from[i], size);
             result = static_cast<int64_t>(size);
         }
     }
