@@ -29,6 +29,28 @@ if(TARGET mooncake_store)
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT store_runtime NAMELINK_COMPONENT store_development)
 endif()
 
+if(TARGET mooncake_files_store)
+  # Below the prefix. Debian's interpreter looks in dist-packages, in /usr without a version in the path.
+  cmake_path(GET Python_SITEARCH FILENAME python_packages)
+  set(python_folder lib/python${Python_VERSION_MAJOR}.${Python_VERSION_MINOR}/${python_packages})
+  if(python_packages STREQUAL "dist-packages" AND CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+    set(python_folder lib/python3/dist-packages)
+  endif()
+  set(PYTHON_INSTALL_DIR ${python_folder} CACHE STRING "Folder of Python's packages, relative to the prefix")
+  set(module_folder ${CMAKE_INSTALL_PREFIX}/${PYTHON_INSTALL_DIR}/mooncake_files)
+  cmake_path(NORMAL_PATH module_folder)
+  file(RELATIVE_PATH module_to_libraries ${module_folder} ${CMAKE_INSTALL_FULL_LIBDIR})
+  set_target_properties(mooncake_files_store PROPERTIES INSTALL_RPATH "$ORIGIN/${module_to_libraries}")
+  install(TARGETS mooncake_files_store LIBRARY DESTINATION ${PYTHON_INSTALL_DIR}/mooncake_files COMPONENT python)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/mooncake_files DESTINATION ${PYTHON_INSTALL_DIR} COMPONENT python
+          PATTERN __pycache__ EXCLUDE)
+  install(PROGRAMS ${PROJECT_SOURCE_DIR}/python/bench/stress_cluster_benchmark.py
+          DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/python3-mooncake-files/examples COMPONENT python)
+  # Only for its package, which stands behind a Mooncake that pip has installed: elsewhere it would overwrite that one.
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/mooncake_files/drop_in/mooncake DESTINATION ${PYTHON_INSTALL_DIR}
+          COMPONENT python_drop_in EXCLUDE_FROM_ALL PATTERN __pycache__ EXCLUDE)
+endif()
+
 # Those of the second and third list are for administrators.
 set(user_programs transfer_engine_nvmeof_generic_bench)
 set(root_programs transfer_engine_metadata_server transfer_engine_file_server nvmeof_generic_admin)
@@ -77,6 +99,11 @@ if(TARGET nvmeof_generic_loop_id)
   install(FILES ${PROJECT_SOURCE_DIR}/packaging/udev/59-nvmeof-generic.rules
                 ${PROJECT_SOURCE_DIR}/packaging/udev/61-nvmeof-generic.rules
           DESTINATION lib/udev/rules.d COMPONENT tools)
+endif()
+
+if(BUILD_TOOLS)
+  install(FILES ${PROJECT_SOURCE_DIR}/packaging/monitoring/alerts.yml ${PROJECT_SOURCE_DIR}/packaging/monitoring/dashboard.json
+          DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/transfer-engine-tools/examples COMPONENT tools)
 endif()
 
 if(TARGET transfer_engine_metadata_server)

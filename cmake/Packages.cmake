@@ -11,6 +11,9 @@ set(CPACK_COMPONENTS_ALL runtime development tools)
 if(BUILD_STORE)
   list(APPEND CPACK_COMPONENTS_ALL store_runtime store_development store_tools)
 endif()
+if(TARGET mooncake_files_store)
+  list(APPEND CPACK_COMPONENTS_ALL python python_drop_in)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libs)
@@ -80,6 +83,33 @@ verifies objects, empties files, forgets those that will not come back, and
 makes a lost directory again from the files.")
 set(CPACK_DEBIAN_STORE_TOOLS_PACKAGE_DEPENDS
     "${store_package} (= ${PROJECT_VERSION}), ${engine_package} (= ${PROJECT_VERSION})")
+
+if(TARGET mooncake_files_store)
+  # Bytecode is made where it is installed, and goes with it.
+  set(python_scripts ${packaging}/python/postinst ${packaging}/python/prerm)
+  math(EXPR next_python_minor "${Python_VERSION_MINOR} + 1")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-mooncake-files)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+  set(CPACK_DEBIAN_PYTHON_DESCRIPTION
+"The object store for Python, with the classes and methods of Mooncake's
+mooncake.store, and a benchmark. python3 -m mooncake_files.run runs programs
+that were written for Mooncake's store.")
+  string(JOIN ", " CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
+         "python3 (>= 3.${Python_VERSION_MINOR})" "python3 (<< 3.${next_python_minor})" python3-numpy
+         "${store_package} (= ${PROJECT_VERSION})" "${engine_package} (= ${PROJECT_VERSION})")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS kmod)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${python_scripts})
+
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_PACKAGE_NAME python3-mooncake-store)
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_PACKAGE_SECTION python)
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_PACKAGE_ARCHITECTURE all)
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_DESCRIPTION
+"The module mooncake.store as the store of python3-mooncake-files, for programs
+that import it. A Mooncake that pip has installed goes before it.")
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_PACKAGE_DEPENDS "python3-mooncake-files (= ${PROJECT_VERSION})")
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_PACKAGE_SHLIBDEPS OFF)
+  set(CPACK_DEBIAN_PYTHON_DROP_IN_PACKAGE_CONTROL_EXTRA ${python_scripts})
+endif()
 
 # Each package says under which licence it is.
 foreach(component ${CPACK_COMPONENTS_ALL})

@@ -3,13 +3,14 @@
 set -euo pipefail
 usage() {
     cat << 'U'
-install_deps.sh [build] [guest] [servers] [perf] [lint]
+install_deps.sh [build] [guest] [servers] [package] [perf] [lint]
 
 Installs the Debian packages that the project needs, "build" and "guest" if none is named:
   build    to build it, its tests and its examples
   guest    to run it on a stock kernel in QEMU where this machine's own has no nvmet
   servers  for scripts/test.sh: etcd and Redis, of which the tests start their own (Debian starts a service of each too),
            and openssl for their certificates
+  package  for scripts/package.sh
   perf     for scripts/compare_with_fio.sh
   lint     for scripts/lint.sh
 As root, or through sudo. Does nothing where everything is installed already.
@@ -22,12 +23,13 @@ build=(
     libhiredis-dev
     libnvme-dev libjson-c-dev libaio-dev uuid-dev
     libexpected-dev libxxhash-dev libblkid-dev libsqlite3-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
-    python3-dev pybind11-dev libnuma-dev python3-numpy python3-pytest
+    python3-dev pybind11-dev libnuma-dev python3-numpy python3-pytest python3-yaml
     libgtest-dev libgmock-dev libbenchmark-dev
     curl iproute2 kmod util-linux
 )
 guest=(qemu-system-x86 busybox-static cpio dmsetup e2fsprogs xfsprogs btrfs-progs xz-utils zstd binutils)
 servers=(etcd-server redis-server openssl)
+package=(dpkg-dev debootstrap python3-pip python3-setuptools python3-wheel)
 perf=(fio python3 python3-matplotlib)
 lint=(clang clang-tidy shellcheck)
 
@@ -39,6 +41,7 @@ for group in "${groups[@]}"; do
         build) packages+=("${build[@]}") ;;
         guest) packages+=("${guest[@]}") ;;
         servers) packages+=("${servers[@]}") ;;
+        package) packages+=("${package[@]}") ;;
         perf) packages+=("${perf[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
         -h | --help) usage && exit ;;

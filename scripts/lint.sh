@@ -20,6 +20,6 @@ printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --
 tests/lint/thread_safety_test.sh "$build" || status=1
 find scripts tests .ci -name '*.sh' -print0 | xargs -0 shellcheck -x -P . .ci/run || status=1
 shellcheck -s dash scripts/vm/init || status=1
-grep -lZ '^#!/bin/sh' packaging/debian/* | xargs -0 shellcheck || status=1
+grep -rlZ '^#!/bin/sh' packaging/debian | xargs -0 shellcheck || status=1
 ((status == 0)) && echo "lint: nothing found" || echo "lint: see above" >&2
 exit "$status"

@@ -5,7 +5,7 @@ usage() {
     cat << 'U'
 package.sh [--test [--root folder]] [-h | --help]
 
-Builds the Debian packages, into build/package, and first installs what that needs.
+Builds the Debian packages and the wheel of the Python package, into build/package, and first installs what that needs.
   --test         install them in a Debian 12 without anything else, run every program, build programs of others against
                  them with CMake and with pkg-config, and look for what their removal leaves behind. As root.
   --root folder  the root of that Debian, which is changed; made with debootstrap where it does not exist. Without this
@@ -36,9 +36,8 @@ done
 [[ $test == yes || -z $root ]] || { usage >&2 && exit 2; }
 
 cd "$(dirname "$0")/.."
-scripts/install_deps.sh build
-command -v dpkg-shlibdeps > /dev/null || die "dpkg-shlibdeps is missing: apt-get install dpkg-dev"
-rm -rf build/package/*.deb build/package/_CPack_Packages
+scripts/install_deps.sh build package
+rm -rf build/package/*.deb build/package/*.whl build/package/_CPack_Packages
 cmake --preset package > /dev/null
 cmake --build --preset package -j "$(nproc)"
 # Before the packages are stripped and their dependencies found: the libraries of the build, in place of installed ones.
@@ -46,7 +45,12 @@ cmake --build --preset package -j "$(nproc)"
     cat build/package/cpack.log >&2
     die "cpack failed"
 }
-packages=(build/package/*.deb)
+# Debian's interpreter, for which the package is, too.
+/usr/bin/python3 -m pip wheel --no-index --no-build-isolation --no-deps --wheel-dir build/package . > build/package/wheel.log 2>&1 || {
+    cat build/package/wheel.log >&2
+    die "the wheel cannot be built"
+}
+packages=(build/package/*.deb build/package/*.whl)
 for package in "${packages[@]}"; do
     printf '%s: %s KiB\n' "$package" "$(($(stat -c %s "$package") / 1024))"
 done
@@ -58,13 +62,13 @@ if [[ -z $root ]]; then
     trap 'rm -rf --one-file-system "$root"' EXIT
 fi
 if [[ ! -e $root/etc/debian_version ]]; then
-    command -v debootstrap > /dev/null || die "debootstrap is missing: apt-get install debootstrap"
     debootstrap --variant=minbase bookworm "$root" > build/package/debootstrap.log ||
         die "debootstrap failed; build/package/debootstrap.log says why"
 fi
 rm -rf "$root/packages"
 mkdir "$root/packages"
-cp "${packages[@]}" examples/quickstart.cpp tests/install/store_consumer.cpp examples/file_transfer.c scripts/package_test.sh "$root/packages"
+cp "${packages[@]}" examples/quickstart.cpp examples/file_transfer.c tests/install/{store_consumer.cpp,node_without_files.py} docs/packages.md \
+    scripts/package_test.sh "$root/packages"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # Its mounts are its own, and go with it.
 # shellcheck disable=SC2016 # expanded by the shell inside

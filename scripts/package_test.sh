@@ -15,8 +15,37 @@ quietly() {
     }
 }
 
+# try_python <folder of the package> <interpreter and arguments>: the module and its libraries are there.
+try_python() {
+    local status=0
+    "${@:2}" /root/python.db > module 2> log || status=$?
+    [[ $(< module) == "$1"/* ]] || die "${*:2} has not the package in $1: $(cat module log)"
+    # A kernel without the initiator lets the plugin come this far.
+    ((status == 0)) || grep -q 'nvmeof_generic: initiator: /dev/nvme-fabrics: ' log || die "${*:2} failed: $(< log)"
+    rm -f /root/python.db*
+}
+
 [[ -z $(type -P transfer_engine_file_server || :) ]] || die "the packages are installed here already"
 quietly apt-get -qq update
+
+# The wheel first, on what the page says that it needs, and on nothing of the packages.
+wheel=(*.whl)
+awk '/^## / {here = $0 == "## A wheel"} here && /^```/ {code = !code; next} here && code' packages.md |
+    sed -n '/^apt install/,$p' > wheel_commands
+grep -q '^apt install' wheel_commands || die "docs/packages.md does not say how the wheel is installed"
+echo 'APT::Get::Assume-Yes "true";' > /etc/apt/apt.conf.d/90package-test
+quietly bash -e wheel_commands
+rm /etc/apt/apt.conf.d/90package-test
+python=$(sed -n 's|/pip install .*|/python|p' wheel_commands)
+try_python "${python%/bin/python}/lib" "$python" -m mooncake_files.run node_without_files.py
+package=$(dirname "$(< module)")
+if ldd "$package"/_store.*.so "$package"/lib/*.so* "$package"/lib/mooncake/plugins/*.so | grep 'not found'; then
+    die "the wheel needs what docs/packages.md does not name"
+fi
+if "$python" -c 'import mooncake' 2> log; then die "the wheel has a package of Mooncake's name"; fi
+rm -r "${python%/bin/python}"
+echo "${wheel[*]}: works"
+
 mapfile -t names < <(for package in *.deb; do dpkg-deb -f "$package" Package; done)
 
 echo "installation: ${names[*]}"
@@ -73,6 +102,21 @@ grep -q '^warn  no file is served' log || die "the store's tool does not see tha
 [[ $(mooncake_file_store status --json --directory=/root/store/directory.db) == *'"files" : []'* ]] || die "the store's tool gives no JSON"
 rm -r /root/store
 echo "the store's tool: works"
+
+# The store in Python, and mooncake.store where nobody else has one.
+cp node_without_files.py /tmp
+folder=/usr/lib/python3/dist-packages
+try_python $folder python3 /tmp/node_without_files.py
+try_python $folder python3 -m mooncake_files.run /tmp/node_without_files.py
+quietly /usr/share/doc/python3-mooncake-files/examples/stress_cluster_benchmark.py --help
+other=$(python3 -c 'import site; print(site.getsitepackages()[0])')/mooncake
+mkdir -p "$other"
+touch "$other/__init__.py"
+echo 'print("of pip")' > "$other/store.py"
+[[ $(python3 -c 'import mooncake.store') == "of pip" ]] || die "the package takes the place of a Mooncake that pip has installed"
+try_python $folder python3 -m mooncake_files.run /tmp/node_without_files.py
+rm -r "$other" /tmp/node_without_files.py
+echo "the store in Python: works"
 
 # The metadata server serves as its unit starts it, and the unit is one that systemd takes.
 unit=/lib/systemd/system/transfer_engine_metadata_server.service

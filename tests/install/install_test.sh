@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# install_test.sh <source folder> <build folder> <cmake> <C compiler> <C++ compiler>
+# install_test.sh <source folder> <build folder> <cmake> <C compiler> <C++ compiler> <Python, or nothing where its package is not built>
 set -euo pipefail
-source=$1 build=$2 cmake=$3 cc=$4 cxx=$5
+source=$1 build=$2 cmake=$3 cc=$4 cxx=$5 python=$6
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Not in /tmp, which is often a tmpfs, without direct I/O.
+pool=$(mktemp -p "$build")
+trap 'rm -rf "$work" "$pool"' EXIT
 prefix=$work/prefix
 die() {
     echo "install_test: $*" >&2
@@ -31,6 +33,32 @@ for file in etc/transfer_engine_file_server.conf lib/systemd/system/transfer_eng
     [[ -s $prefix/$file ]] || die "$file is missing"
 done
 find "$prefix" -name libmooncake_transport_nvmeof_generic.so | grep /mooncake/plugins/ > /dev/null || die "the plugin is missing"
+
+# The store in Python: its libraries are the prefix's, and Mooncake's own package would not be touched.
+if [[ $python ]]; then
+    packages=$(find "$prefix" -type d -path '*-packages/mooncake_files' -printf '%h')
+    [[ ! -e $packages/mooncake ]] || die "the installation would replace Mooncake's own package"
+    if ldd "$packages"/mooncake_files/_store.*.so | grep -F "$build"; then die "the module uses a library of the build folder"; fi
+    truncate -s 32M "$pool"
+    cat > "$work/first.py" << P
+import mooncake_files
+from mooncake_files.store import MooncakeDistributedStore, last_error
+
+assert mooncake_files.__file__.startswith("$packages/"), mooncake_files.__file__
+store = MooncakeDistributedStore()
+assert store.setup_with_files("localhost", "P2PHANDSHAKE", ["$pool"], master_server_addr="$work/store.db") == 0, last_error()
+assert store.put("key", b"value") == 0, last_error()
+assert store.get("key") == b"value"
+P
+    step "the store in Python" env PYTHONPATH="$packages" MC_TRANSPORT_PLUGIN_PATH="$build/lib/libnvmeof_generic_local.so" \
+        "$python" "$work/first.py"
+    step "the benchmark" env PYTHONPATH="$packages" "$python" "$prefix/share/doc/python3-mooncake-files/examples/stress_cluster_benchmark.py" --help
+    step "where Debian's interpreter looks" "$python" - "${packages#"$prefix"/}" << 'P'
+import sys
+
+assert "/usr/local/" + sys.argv[1] in sys.path or "dist-packages" not in sys.argv[1], sys.path
+P
+fi
 
 mkdir "$work/consumer"
 cp "$source/examples/file_transfer.c" "$work/consumer"
