@@ -202,7 +202,7 @@ def set_up(options):
 def follow(workers, total):
     """Until they have ended."""
     while any(worker.is_alive() for worker in workers):
-        next(worker for worker in workers if worker.is_alive()).join(1)
+        next(worker for worker in workers if worker.is_alive()).join(0.1)
         done = sum(worker.done for worker in workers)
         print("\r%d of %d values" % (done, total), end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)

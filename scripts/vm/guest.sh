@@ -16,6 +16,7 @@ kernel's modules and what is named here, nothing else of this machine. It prints
   -t seconds         limit for the whole run (300)
   -p program         put a program and its libraries into the guest, at its own path; may be repeated
   -f file[:place]    put a file, or a plugin and its libraries, into the guest; may be repeated
+  -r folder[:place]  put a folder and the libraries of what is in it into the guest; may be repeated
   -D MiB             size of the ext4 file system, which is $NVMEOF_TEST_DIR in the guest (512)
   -d MiB             an empty disk of that size; may be repeated; $NVMEOF_TEST_DISKS in the guest lists them
   -n cable:address   a network interface with this address (10.0.0.1, fd00::1/64), joined with the other guest that
@@ -41,8 +42,8 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 here=$(dirname "$0")
 kernel=6.1 memory=1536 processors=2 limit=300 data_size=512 threads=single log_file=''
-programs=() files=() disk_sizes=() networks=() variables=()
-while getopts k:m:c:st:p:f:D:d:n:e:l:h option; do
+programs=() files=() folders=() disk_sizes=() networks=() variables=()
+while getopts k:m:c:st:p:f:r:D:d:n:e:l:h option; do
     case $option in
         k) kernel=$OPTARG ;;
         m) memory=$OPTARG ;;
@@ -51,6 +52,7 @@ while getopts k:m:c:st:p:f:D:d:n:e:l:h option; do
         t) limit=$OPTARG ;;
         p) programs+=("$OPTARG") ;;
         f) files+=("$OPTARG") ;;
+        r) folders+=("$OPTARG") ;;
         D) data_size=$OPTARG ;;
         d) disk_sizes+=("$OPTARG") ;;
         n) networks+=("$OPTARG") ;;
@@ -115,6 +117,12 @@ for file in "${files[@]}"; do
     place=$source
     [[ $file != *:* ]] || place=${file#*:}
     pack_file "$root" "$source" "$place"
+done
+for folder in "${folders[@]}"; do
+    source=$(realpath -s -- "${folder%%:*}")
+    place=$source
+    [[ $folder != *:* ]] || place=${folder#*:}
+    pack_folder "$root" "$source" "$place"
 done
 # A file that was packed below /data must not disappear under the file system.
 test_dir=/data

@@ -3,7 +3,7 @@
 set -euo pipefail
 usage() {
     cat << 'U'
-run_test.sh -k 6.1|6.12 [-t seconds] [-p program]... [-f file[:place]]... [-d MiB]... program [arguments]
+run_test.sh -k 6.1|6.12 [-t seconds] [-p program]... [-f file[:place]]... [-r folder[:place]]... [-d MiB]... program [arguments]
 
 Runs a test program that needs root and a kernel with nvmet and nvme-tcp: right here if this machine's own kernel is of
 the wanted version, has them, and we are root; else in a guest (see guest.sh, whose options these are). It says which.
@@ -24,11 +24,11 @@ source "$(dirname "$0")/native.sh"
 export PATH=$PATH:/usr/sbin:/sbin
 
 kernel='' limit=300 guest_options=() disk_sizes=()
-while getopts k:t:p:f:d:h option; do
+while getopts k:t:p:f:r:d:h option; do
     case $option in
         k) kernel=$OPTARG ;;
         t) limit=$OPTARG ;;
-        p | f) guest_options+=("-$option" "$OPTARG") ;;
+        p | f | r) guest_options+=("-$option" "$OPTARG") ;;
         d) disk_sizes+=("$OPTARG") guest_options+=(-d "$OPTARG") ;;
         h) usage && exit ;;
         *) usage >&2 && exit 125 ;;
