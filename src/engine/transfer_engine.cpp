@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -34,14 +35,31 @@ bool overlaps(const void* a, size_t a_length, const void* b, size_t b_length) {
     return before(a_begin, b_begin + b_length) && before(b_begin, a_begin + a_length);
 }
 
+// What a transport gives, also where it has no memory: whoever asks has something to settle.
+template <typename Call>
+int codeOf(const Call& call) {
+    try {
+        return call();
+    } catch (const std::bad_alloc&) {
+        return ERR_MEMORY;
+    }
+}
+
 // Calls add(transport) on each; where one fails, undo(transport) on those before it. The failure,
 // or 0.
 template <typename Add, typename Undo>
 int addToAll(const std::vector<Transport*>& transports, const Add& add, const Undo& undo) {
     for (size_t i = 0; i < transports.size(); ++i) {
-        const int rc = add(transports[i]);
+        const int rc = codeOf([&] { return add(transports[i]); });
         if (rc == 0) continue;
-        while (i-- > 0) undo(transports[i]);
+        // How far one came that ran out of memory, nobody knows.
+        if (rc == ERR_MEMORY) ++i;
+        while (i-- > 0) {
+            (void)codeOf([&] {
+                undo(transports[i]);
+                return 0;
+            });
+        }
         return rc;
     }
     return 0;
@@ -53,7 +71,7 @@ template <typename Remove>
 int removeFromAll(const std::vector<Transport*>& transports, const Remove& remove) {
     int result = 0;
     for (Transport* transport : transports) {
-        const int rc = remove(transport);
+        const int rc = codeOf([&] { return remove(transport); });
         if (rc != 0 && rc != ERR_ADDRESS_NOT_REGISTERED) result = rc;
     }
     return result;

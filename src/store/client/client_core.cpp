@@ -23,6 +23,9 @@ constexpr milliseconds kHousePeriod(200);
 constexpr milliseconds kReservePeriod(250);
 constexpr milliseconds kOrphanPeriod(2000);
 constexpr milliseconds kWatchPeriod(200);
+// How often the directory is asked for all files, whatever its watch has told: one that was set
+// back to a state from before may have changed without a word.
+constexpr milliseconds kFilesPeriod(30000);
 constexpr milliseconds kLookLimit(20000);
 // A region that nobody has written to for so long is sealed, so that it can be evicted.
 constexpr milliseconds kIdle(60000);
@@ -284,7 +287,7 @@ Result<uint64_t> ClientCore::removeAll() {
 Result<> ClientCore::mount(const std::string& path, bool overwrite) {
     const Deadline limit = deadline();
     if (auto member = ensureMember(limit); !member) return member;
-    auto mounted = mounted_.mount(path, {overwrite, false}, limit);
+    auto mounted = mounted_.mount(path, overwrite, limit);
     if (mounted) wake_.notify_all();
     return mounted;
 }
@@ -292,10 +295,10 @@ Result<> ClientCore::mount(const std::string& path, bool overwrite) {
 Result<std::string> ClientCore::mountScratch(const std::string& folder, uint64_t size) {
     const Deadline limit = deadline();
     if (auto member = ensureMember(limit); !member) return tl::unexpected(member.error());
-    auto path = makeScratchFile(folder, size);
-    if (!path) return path;
-    if (auto mounted = mounted_.mount(*path, {true, true}, limit); !mounted) {
-        ::unlink(path->c_str());
+    auto scratch = makeScratchFile(folder, size);
+    if (!scratch) return tl::unexpected(scratch.error());
+    std::string path = scratch->path;
+    if (auto mounted = mounted_.mountScratch(std::move(*scratch), limit); !mounted) {
         return tl::unexpected(mounted.error());
     }
     wake_.notify_all();
@@ -368,19 +371,29 @@ void ClientCore::watchFiles() {
             if (!begun) return report_error(begun.error());
             watch = std::move(*begun);
         }
-        const auto changes = watch->next(in(kWatchPeriod));
-        if (!changes) return report_error(changes.error());
-        files_.apply(*changes);
+        // What is thrown ends it: what it has told may not have been taken, and it tells it once.
+        auto current = std::move(watch);
+        const auto changes = current->next(in(kWatchPeriod));
+        if (changes) files_.apply(*changes);
+        watch = std::move(current);
+        if (!changes) report_error(changes.error());
     });
 }
 
 void ClientCore::keepHouse() {
     auto touched_at = steady_clock::now();
+    auto looked_at = steady_clock::now();
     repeat("keeping house", kHousePeriod, [&] {
         const Deadline limit = in(kLookLimit);
         if (auto member = ensureMember(limit); !member) {
             LOG_EVERY_T(WARNING, 5) << "store: " << member.error().message;
             return;
+        }
+        if (mounted_.isInDoubt() || steady_clock::now() >= looked_at + kFilesPeriod) {
+            looked_at = steady_clock::now();
+            if (auto done = mounted_.reconcile(limit); !done) {
+                LOG_EVERY_T(WARNING, 5) << "store: " << done.error().message;
+            }
         }
         open_.retireIdle(kIdle);
         open_.sealRetired(limit);

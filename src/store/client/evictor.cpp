@@ -156,16 +156,39 @@ Result<> Evictor::sealOrphan(Look& look, const Region& region, Deadline deadline
         if (!leaveOut(look, region, deadline)) return tl::unexpected(table.error());
         return {};
     }
-    RegionUse use;
-    for (const TableRecord& record : table->records) {
-        use.bytes += record.length;
-        ++use.objects;
-    }
-    const auto sealed = directory_.sealRegion(region.id, region.generation, use, deadline);
+    const auto use = committedIn(region, table->records, deadline);
+    if (!use) return tl::unexpected(use.error());
+    const auto sealed = directory_.sealRegion(region.id, region.generation, *use, deadline);
     if (!sealed && sealed.error().failure != Failure::kConflict) return sealed;
     look.state.orphans.erase(region.id.index);
     if (sealed) counters_.add(&ClientStatistics::regions_sealed);
     return {};
+}
+
+// What its writer did not come to commit is in its table, too.
+Result<RegionUse> Evictor::committedIn(const Region& region,
+                                       const std::vector<TableRecord>& records, Deadline deadline) {
+    std::vector<std::string> keys;
+    for (const TableRecord& record : records) keys.push_back(record.key);
+    const auto entries = directory_.lookup(keys, deadline);
+    if (!entries) return tl::unexpected(entries.error());
+    RegionUse use;
+    for (size_t i = 0; i < records.size(); ++i) {
+        const auto isThis = [&](const Extent& extent) {
+            return extent.region == region.id && extent.generation == region.generation &&
+                   extent.offset == uint64_t{records[i].block} * kBlockBytes;
+        };
+        const auto& entry = (*entries)[i];
+        if (!entry || std::none_of(entry->replicas.begin(), entry->replicas.end(),
+                                   [&](const Replica& replica) {
+                                       return std::any_of(replica.begin(), replica.end(), isThis);
+                                   })) {
+            continue;
+        }
+        use.bytes += records[i].length;
+        ++use.objects;
+    }
+    return use;
 }
 
 Result<size_t> Evictor::evict(Look& look, size_t count, Deadline deadline) {

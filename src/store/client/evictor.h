@@ -90,6 +90,8 @@ class Evictor {
                    const RegionTable& table, Deadline deadline);
     Result<RegionTable> tableOf(const KnownFile& file, RegionIndex region, Generation generation);
     Result<> sealOrphan(Look& look, const Region& region, Deadline deadline);
+    Result<RegionUse> committedIn(const Region& region, const std::vector<TableRecord>& records,
+                                  Deadline deadline);
     static bool isLeftOut(const State& state, const Region& region);
     bool leaveOut(Look& look, const Region& region, Deadline deadline);
 

@@ -39,7 +39,7 @@ void FileTable::fill(KnownFile* file) const {
     if (!file->load) file->load = std::make_shared<FileLoad>();
 }
 
-Result<> FileTable::refresh(Deadline deadline) {
+Result<std::vector<FileInfo>> FileTable::look(Deadline deadline) {
     for (;;) {
         uint64_t version = 0;
         {
@@ -47,16 +47,21 @@ Result<> FileTable::refresh(Deadline deadline) {
             version = version_;
         }
         auto all = directory_.files(deadline);
-        if (!all) return tl::unexpected(all.error());
+        if (!all) return all;
         const std::lock_guard lock(mutex_);
         // What the watch has told meanwhile may be newer, and it tells it once.
         if (version != version_ && std::chrono::steady_clock::now() < deadline) continue;
         Changes changes;
         changes.complete = true;
-        changes.files = std::move(*all);
+        changes.files = *all;
         applyLocked(changes);
-        return {};
+        return all;
     }
+}
+
+Result<> FileTable::refresh(Deadline deadline) {
+    if (const auto all = look(deadline); !all) return tl::unexpected(all.error());
+    return {};
 }
 
 bool FileTable::refreshAgain(Deadline deadline) {

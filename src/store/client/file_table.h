@@ -54,6 +54,8 @@ class FileTable {
     bool allServed() const { return all_served_.load(std::memory_order_relaxed); }
 
     // Asks the directory.
+    // @return what it says
+    Result<std::vector<FileInfo>> look(Deadline deadline);
     Result<> refresh(Deadline deadline);
     // The same, unless that was a moment ago. @return whether it was asked, and answered
     bool refreshAgain(Deadline deadline);

@@ -141,6 +141,8 @@ void appendFiles(std::string* text, const FileMap& files) {
          [](const KnownFile& file) {
              return uint64_t{file.load->clean.load()} * file.geometry.region_bytes;
          });
+    each("file_in_flight_bytes", "What this client has on its way to or from each file.",
+         [](const KnownFile& file) { return file.load->in_flight.load(); });
     each("file_served", "Whether a node serves the file.",
          [](const KnownFile& file) { return uint64_t{file.isServed()}; });
 }

@@ -2,7 +2,6 @@
 #include "mounted_files.h"
 
 #include <glog/logging.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,43 +32,64 @@ FileDescription describe(const Superblock& superblock) {
 
 }  // namespace
 
-// The file, whose it is, and that it is nobody else's on this machine.
-Result<MountedFiles::Mounted> MountedFiles::take(const std::string& path, How how) {
-    Mounted mounted;
-    auto file = FdBlockFile::open(path);
-    if (!file) return tl::unexpected(file.error());
-    mounted.file = std::move(*file);
-    if (flock(mounted.file->fd(), LOCK_EX | LOCK_NB) != 0) {
-        return failed(Failure::kConflict, path +
-                                              " is mounted by another client of this machine; "
-                                              "unmount it there, or end that process");
+bool MountedFiles::Export::end() {
+    const auto ended = withoutThrowing([&]() -> Result<> {
+        if (!is_there_ || engine_.unregisterLocalFile(path_) == 0) return {};
+        return failed(Failure::kInternal, "see above");
+    });
+    if (ended) {
+        is_there_ = false;
+        return true;
     }
+    LOG(ERROR) << "store: the engine exports " << path_ << " still: " << ended.error().message;
+    return false;
+}
+
+// What cannot be ended now is ended later, and is locked until then.
+class MountedFiles::Ending {
+ public:
+    Ending(MountedFiles& files, ByPath::node_type node) : files_(files), node_(std::move(node)) {}
+    ~Ending() {
+        if (node_.mapped().exported->end()) return;
+        files_.left_.insert(std::move(node_));
+        files_.is_in_doubt_ = true;
+    }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+
+ private:
+    MountedFiles& files_;
+    ByPath::node_type node_;
+};
+
+// What the file is, or is made to be.
+Result<Superblock> MountedFiles::take(FdBlockFile& file, const std::string& path, bool overwrite,
+                                      bool scratch) {
     TakeRules rules;
     rules.store = directory_.storeId().text();
-    rules.overwrite = how.overwrite;
-    rules.scratch = how.scratch;
+    rules.overwrite = overwrite;
+    rules.scratch = scratch;
     rules.new_file = Uuid::random();
     rules.now_ms = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                              std::chrono::system_clock::now().time_since_epoch())
                                              .count());
-    const int fd = mounted.file->fd();
+    const int fd = file.fd();
     const auto taken = takeFile(
-        *mounted.file, path, [fd] { return probeContent(fd); }, rules);
+        file, path, [fd] { return probeContent(fd); }, rules);
     if (!taken) return tl::unexpected(taken.error());
     if (taken->was_repaired) {
         LOG(WARNING) << "store: one copy of the superblock of " << path
                      << " was damaged; it is restored from the other one";
     }
-    if (taken->superblock.scratch && !how.scratch) {
+    if (taken->superblock.scratch && !scratch) {
         return failed(Failure::kRefused, path +
                                              " was made for one process and has no objects any "
                                              "more; remove it and mount a new one");
     }
-    mounted.superblock = taken->superblock;
-    return mounted;
+    return taken->superblock;
 }
 
-Result<> MountedFiles::mount(const std::string& path, How how, Deadline deadline) {
+Result<> MountedFiles::mount(const std::string& path, bool overwrite, Deadline deadline) {
     const std::lock_guard work(work_);
     {
         const std::lock_guard lock(mutex_);
@@ -77,27 +97,49 @@ Result<> MountedFiles::mount(const std::string& path, How how, Deadline deadline
             return failed(Failure::kInvalid, path + " is mounted by this client already");
         }
     }
-    auto taken = take(path, how);
-    if (!taken) return tl::unexpected(taken.error());
-    Mounted& mounted = *taken;
+    std::erase_if(left_, [](const auto& one) { return one.second.exported->end(); });
+    auto file = FdBlockFile::open(path);
+    if (!file) return tl::unexpected(file.error());
+    if (!(*file)->lock(false)) {
+        return failed(Failure::kConflict, path +
+                                              " is mounted by another client of this machine; "
+                                              "unmount it there, or end that process");
+    }
+    return serve(path, std::move(*file), overwrite, false, deadline);
+}
+
+Result<> MountedFiles::mountScratch(ScratchFile scratch, Deadline deadline) {
+    const std::lock_guard work(work_);
+    auto served = serve(scratch.path, std::move(scratch.file), true, true, deadline);
+    if (!served) ::unlink(scratch.path.c_str());
+    return served;
+}
+
+Result<> MountedFiles::serve(const std::string& path, std::unique_ptr<FdBlockFile> file,
+                             bool overwrite, bool scratch, Deadline deadline) {
+    ByPath one;
+    Mounted& mounted = one[path];
+    auto superblock = take(*file, path, overwrite, scratch);
+    if (!superblock) return tl::unexpected(superblock.error());
+    mounted.file = std::move(file);
+    mounted.superblock = std::move(*superblock);
     const auto info = directory_.addFile(describe(mounted.superblock), deadline);
     if (!info) return tl::unexpected(info.error());
     mounted.number = info->number;
-    if (engine_.registerLocalFile(path, mounted.superblock.file_bytes, mounted.id) != 0) {
+    mounted.exported = std::make_unique<Export>(engine_, path, mounted.superblock.file_bytes);
+    if (!mounted.exported->isThere()) {
         return failed(Failure::kInternal,
                       path + " is not exported by the engine; the log above says why");
     }
-    if (auto told = tellPatiently(path, mounted, deadline); !told) {
-        (void)engine_.unregisterLocalFile(path);
-        return told;
-    }
-    const FileNumber number = mounted.number;
-    const FileBufferID id = mounted.id;
+    // Until it is known what the directory says.
+    const bool was_in_doubt = is_in_doubt_.exchange(true);
+    if (auto told = tellPatiently(path, mounted, deadline); !told) return told;
+    is_in_doubt_ = was_in_doubt;
+    files_.setOwn(mounted.number, mounted.exported->id());
     {
         const std::lock_guard lock(mutex_);
-        mounted_.emplace(path, std::move(mounted));
+        mounted_.merge(one);
     }
-    files_.setOwn(number, id);
     if (auto refreshed = files_.refresh(deadline); !refreshed) {
         LOG(WARNING) << "store: " << refreshed.error().message;
     }
@@ -108,7 +150,7 @@ Result<> MountedFiles::tell(const std::string& path, const Mounted& mounted, Dea
     Mount mount;
     mount.node = node_;
     mount.segment = segmentName();
-    mount.file_id = mounted.id;
+    mount.file_id = mounted.exported->id();
     mount.path = path;
     return directory_.mountFile(mounted.number, mount, deadline);
 }
@@ -131,37 +173,87 @@ Result<> MountedFiles::tellPatiently(const std::string& path, const Mounted& mou
 Result<> MountedFiles::announce(Deadline deadline) {
     const std::lock_guard lock(mutex_);
     Result<> all;
-    for (const auto& [path, mounted] : mounted_) {
-        auto told = tell(path, mounted, deadline);
-        if (told) continue;
-        const Failure failure = told.error().failure;
-        if (failure != Failure::kNotFound && failure != Failure::kConflict) {
-            all = std::move(told);
-            continue;
-        }
-        LOG(ERROR) << "store: " << path
-                   << " is not served any more, since it was given up or is another client's: "
-                   << told.error().message;
-        files_.setOwn(mounted.number, std::nullopt);
+    for (auto& [path, mounted] : mounted_) {
+        if (auto told = announceOne(path, mounted, deadline); !told) all = std::move(told);
     }
     return all;
 }
 
+// Its number may be another one: the file was given up meanwhile, or the directory was set back to
+// a state from before, and has given the number to another file.
+// @return what is no matter of this file alone
+Result<> MountedFiles::announceOne(const std::string& path, Mounted& mounted, Deadline deadline) {
+    Result<> told;
+    if (const auto info = directory_.addFile(describe(mounted.superblock), deadline); info) {
+        if (info->number != mounted.number) {
+            LOG(WARNING) << "store: " << path << " was file " << mounted.number
+                         << ", which the directory does not know any more; it is file "
+                         << info->number << " now, without objects";
+            files_.setOwn(mounted.number, std::nullopt);
+            mounted.number = info->number;
+        }
+        told = tell(path, mounted, deadline);
+    } else {
+        told = tl::unexpected(info.error());
+    }
+    if (told) {
+        files_.setOwn(mounted.number, mounted.exported->id());
+        return {};
+    }
+    const Failure failure = told.error().failure;
+    if (failure != Failure::kNotFound && failure != Failure::kConflict &&
+        failure != Failure::kInvalid) {
+        return told;
+    }
+    LOG(ERROR) << "store: " << path << " is not served any more: " << told.error().message;
+    files_.setOwn(mounted.number, std::nullopt);
+    return {};
+}
+
+Result<> MountedFiles::reconcile(Deadline deadline) {
+    const std::unique_lock work(work_, std::try_to_lock);
+    if (!work) return {};
+    std::erase_if(left_, [](const auto& one) { return one.second.exported->end(); });
+    const auto said = files_.look(deadline);
+    if (!said) return tl::unexpected(said.error());
+    std::map<FileNumber, const FileInfo*> of_number;
+    for (const FileInfo& info : *said) of_number[info.number] = &info;
+
+    const std::lock_guard lock(mutex_);
+    for (auto& [path, mounted] : mounted_) {
+        const auto at = of_number.find(mounted.number);
+        const bool is_known =
+            at != of_number.end() && at->second->description.uuid == mounted.superblock.file;
+        if (is_known && at->second->mount) {
+            of_number.erase(at);
+        } else if (auto told = announceOne(path, mounted, deadline); !told) {
+            return told;
+        }
+    }
+    const ClientId self = directory_.lease().client;
+    for (const auto& [number, info] : of_number) {
+        if (!info->mount || info->mount->client != self) continue;
+        if (auto told = directory_.unmountFile(number, deadline); !told) return told;
+    }
+    is_in_doubt_ = !left_.empty();
+    return {};
+}
+
 Result<> MountedFiles::unmount(const std::string& path, Deadline deadline) {
     const std::lock_guard work(work_);
-    Mounted mounted;
+    ByPath::node_type node;
     {
         const std::lock_guard lock(mutex_);
-        const auto at = mounted_.find(path);
-        if (at == mounted_.end()) {
-            return failed(Failure::kInvalid, path + " is not mounted by this client");
-        }
-        mounted = std::move(at->second);
-        mounted_.erase(at);
+        node = mounted_.extract(path);
     }
+    if (!node) return failed(Failure::kInvalid, path + " is not mounted by this client");
+    const Mounted& mounted = node.mapped();
+    const Ending ending(*this, std::move(node));
     // First nobody begins anything more in it, then what is under way ends, then it is no longer
     // served.
+    const bool was_in_doubt = is_in_doubt_.exchange(true);
     auto told = directory_.unmountFile(mounted.number, deadline);
+    if (told) is_in_doubt_ = was_in_doubt;
     files_.setOwn(mounted.number, std::nullopt);
     if (auto refreshed = files_.refresh(deadline); !refreshed) {
         LOG(WARNING) << "store: " << refreshed.error().message;
@@ -172,7 +264,6 @@ Result<> MountedFiles::unmount(const std::string& path, Deadline deadline) {
         if (told) told = directory_.giveUpFile(mounted.number, deadline);
         ::unlink(path.c_str());
     }
-    (void)engine_.unregisterLocalFile(path);
     return told;
 }
 
@@ -211,11 +302,6 @@ std::vector<FileNumber> MountedFiles::numbers() const {
     std::vector<FileNumber> all;
     for (const auto& [path, mounted] : mounted_) all.push_back(mounted.number);
     return all;
-}
-
-bool MountedFiles::empty() const {
-    const std::lock_guard lock(mutex_);
-    return mounted_.empty();
 }
 
 std::string MountedFiles::segmentName() const {

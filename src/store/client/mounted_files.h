@@ -2,6 +2,8 @@
 // The files that this client serves.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,6 +15,7 @@
 #include "fd_block_file.h"
 #include "file_table.h"
 #include "open_regions.h"
+#include "scratch_file.h"
 #include "superblock.h"
 #include "transfer_engine.h"
 
@@ -32,37 +35,68 @@ class MountedFiles {
           node_(std::move(node)),
           lease_(lease) {}
 
-    struct How {
-        bool overwrite = false;
-        bool scratch = false;
-    };
     // kInvalid for a path that is mounted here already; see takeFile() and Directory::mountFile().
     // A client that served the file and is gone is waited for.
-    Result<> mount(const std::string& path, How how, Deadline deadline);
-    // kNotFound for a path that is not mounted here. Whatever the directory says, the file is not
+    Result<> mount(const std::string& path, bool overwrite, Deadline deadline);
+    // Its objects go with it, and it is removed when it is unmounted.
+    Result<> mountScratch(ScratchFile scratch, Deadline deadline);
+    // kInvalid for a path that is not mounted here. Whatever the directory says, the file is not
     // served any more.
     Result<> unmount(const std::string& path, Deadline deadline);
     void unmountAll(Deadline deadline);
 
-    // Tells the directory of all of them, after this client has joined anew.
+    // Tells the directory of all of them, after this client has joined anew. One that was given up
+    // meanwhile is a new one.
     Result<> announce(Deadline deadline);
+    // Whether the directory may say something else than what is served: an answer was lost.
+    bool isInDoubt() const { return is_in_doubt_; }
+    // Reads what the directory says of all files, and sets right what it says of this client's.
+    // Nothing while one is being mounted or unmounted.
+    Result<> reconcile(Deadline deadline);
 
     std::vector<FileNumber> numbers() const;
-    bool empty() const;
     // The name of the engine's own segment.
     std::string segmentName() const;
 
  private:
+    // The engine exports it, until the end.
+    class Export {
+     public:
+        Export(TransferEngine& engine, std::string path, uint64_t bytes)
+            : engine_(engine),
+              path_(std::move(path)),
+              is_there_(engine.registerLocalFile(path_, bytes, id_) == 0) {}
+        ~Export() { (void)end(); }
+        // @return false where it is exported still
+        bool end();
+        Export(const Export&) = delete;
+        Export& operator=(const Export&) = delete;
+        bool isThere() const { return is_there_; }
+        FileBufferID id() const { return id_; }
+
+     private:
+        TransferEngine& engine_;
+        const std::string path_;
+        FileBufferID id_ = 0;
+        bool is_there_;
+    };
     struct Mounted {
         std::unique_ptr<FdBlockFile> file;  // locked against other processes
         Superblock superblock;
         FileNumber number = 0;
-        FileBufferID id = 0;
+        std::unique_ptr<Export> exported;
     };
+    using ByPath = std::map<std::string, Mounted>;
+    // Ends the export with its own end.
+    class Ending;
 
-    Result<Mounted> take(const std::string& path, How how);
+    Result<Superblock> take(FdBlockFile& file, const std::string& path, bool overwrite,
+                            bool scratch);
+    Result<> serve(const std::string& path, std::unique_ptr<FdBlockFile> file, bool overwrite,
+                   bool scratch, Deadline deadline);
     Result<> tell(const std::string& path, const Mounted& mounted, Deadline deadline);
     Result<> tellPatiently(const std::string& path, const Mounted& mounted, Deadline deadline);
+    Result<> announceOne(const std::string& path, Mounted& mounted, Deadline deadline);
     void dropObjects(const Mounted& mounted, Deadline deadline);
 
     Directory& directory_;
@@ -71,9 +105,11 @@ class MountedFiles {
     OpenRegions& open_;
     const std::string node_;
     const std::chrono::milliseconds lease_;
-    std::mutex work_;                         // held by mount and unmount
-    mutable std::mutex mutex_;                // of what follows
-    std::map<std::string, Mounted> mounted_;  // by path
+    std::atomic<bool> is_in_doubt_{false};
+    std::mutex work_;           // held by mount and unmount
+    ByPath left_;               // not mounted, and the engine exports them still; under work_
+    mutable std::mutex mutex_;  // of what follows
+    ByPath mounted_;
 };
 
 }  // namespace mooncake::store

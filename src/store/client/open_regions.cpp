@@ -10,43 +10,47 @@ namespace mooncake::store {
 using std::chrono::steady_clock;
 
 // Whether it was taken under the lease that this client has now.
-bool OpenRegions::ownsLocked(const OpenRegion& region) const {
+bool OpenRegions::owns(const OpenRegion& region) const {
     return region.region.owner == directory_.lease().client;
 }
 
 Result<OpenRegions::Use> OpenRegions::use(const KnownFile& file, uint8_t pins, Deadline deadline) {
-    const Slot slot{file.info.number, pins};
+    // Whatever takes memory comes before a region is taken: without it nobody would ever seal that.
+    std::list<std::shared_ptr<OpenRegion>> fresh;
     std::unique_lock lock(mutex_);
+    Slot& slot = slots_[{file.info.number, pins}];
     for (;;) {
-        if (const auto at = open_.find(slot); at != open_.end()) {
-            if (ownsLocked(*at->second)) {
-                ++at->second->users;
-                at->second->last_used = steady_clock::now();
-                return Use(this, at->second);
-            }
-            open_.erase(at);
+        if (slot.open && !owns(*slot.open)) retireLocked(slot);
+        if (slot.open) {
+            ++slot.open->users;
+            slot.open->last_used = steady_clock::now();
+            return Use(this, slot.open);
         }
-        if (!taking_[slot]) break;
-        if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) {
+        if (!slot.is_taking) {
+            if (!fresh.empty()) break;
+            fresh.push_back(std::make_shared<OpenRegion>(file));
+        } else if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) {
             return failed(Failure::kTimeout,
                           "no region could be taken in time; see whether the "
                           "directory answers");
         }
     }
-    taking_[slot] = true;
+    slot.is_taking = true;
     lock.unlock();
-    auto taken = withoutThrowing([&] { return directory_.takeRegion(slot.first, deadline); });
+    const auto taken =
+        withoutThrowing([&] { return directory_.takeRegion(file.info.number, deadline); });
     lock.lock();
-    taking_.erase(slot);
+    slot.is_taking = false;
     changed_.notify_all();
     if (!taken) return tl::unexpected(taken.error());
     counters_.add(&ClientStatistics::regions_taken);
     if (auto clean = file.load->clean.load(); clean != 0) file.load->clean = clean - 1;
-    const auto region = std::make_shared<OpenRegion>(*taken, file);
-    ++region->users;
-    region->last_used = steady_clock::now();
-    open_[slot] = region;
-    return Use(this, region);
+    slot.open = fresh.front();
+    slot.open->region = *taken;
+    slot.open->users = 1;
+    slot.open->last_used = steady_clock::now();
+    regions_.splice(regions_.end(), fresh);
+    return Use(this, slot.open);
 }
 
 void OpenRegions::leave(OpenRegion& region) {
@@ -55,90 +59,85 @@ void OpenRegions::leave(OpenRegion& region) {
     changed_.notify_all();
 }
 
-void OpenRegions::retireLocked(OpenRegion& region) {
-    for (auto at = open_.begin(); at != open_.end(); ++at) {
-        if (at->second.get() != &region) continue;
-        region.is_retired = true;
-        retired_.push_back(std::move(at->second));
-        open_.erase(at);
-        return;
-    }
+void OpenRegions::retireLocked(Slot& slot) {
+    slot.open->is_retired = true;
+    slot.open.reset();
 }
 
 void OpenRegions::retire(OpenRegion& region) {
     const std::lock_guard lock(mutex_);
-    retireLocked(region);
+    for (auto& [key, slot] : slots_) {
+        if (slot.open.get() == &region) retireLocked(slot);
+    }
 }
 
 void OpenRegions::retireIdle(std::chrono::milliseconds idle) {
     const std::lock_guard lock(mutex_);
     const auto since = steady_clock::now() - idle;
-    std::vector<std::shared_ptr<OpenRegion>> unused;
-    for (const auto& [slot, region] : open_) {
-        if (region->users == 0 && region->last_used < since) unused.push_back(region);
+    for (auto& [key, slot] : slots_) {
+        if (slot.open && slot.open->users == 0 && slot.open->last_used < since) retireLocked(slot);
     }
-    for (const auto& region : unused) retireLocked(*region);
 }
 
 void OpenRegions::sealRetired(Deadline deadline) {
-    std::vector<std::shared_ptr<OpenRegion>> done;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto is_done = [](const auto& region) { return region->users == 0; };
-        std::copy_if(retired_.begin(), retired_.end(), std::back_inserter(done), is_done);
-        std::erase_if(retired_, is_done);
-    }
-    seal(done, deadline);
+    sealRetired([](const OpenRegion&) { return true; }, deadline);
 }
 
 void OpenRegions::sealAll(FileNumber file, Deadline deadline) {
     const auto matches = [&](const OpenRegion& region) {
         return file == 0 || region.region.id.file == file;
     };
-    std::vector<std::shared_ptr<OpenRegion>> done;
     {
         std::unique_lock lock(mutex_);
-        for (const auto& [slot, region] : open_) {
-            if (matches(*region)) done.push_back(region);
+        for (auto& [key, slot] : slots_) {
+            if (slot.open && matches(*slot.open)) retireLocked(slot);
         }
-        std::erase_if(open_, [&](const auto& one) { return matches(*one.second); });
-        for (const auto& region : retired_) {
-            if (matches(*region)) done.push_back(region);
-        }
-        std::erase_if(retired_, [&](const auto& region) { return matches(*region); });
         changed_.wait_until(lock, deadline, [&] {
-            return std::all_of(done.begin(), done.end(),
-                               [](const auto& region) { return region->users == 0; });
-        });
-        // Nobody may seal one that is still written to.
-        std::erase_if(done, [&](const auto& region) {
-            if (region->users == 0) return false;
-            region->is_retired = true;
-            retired_.push_back(region);
-            return true;
+            return std::all_of(regions_.begin(), regions_.end(), [&](const auto& region) {
+                return region->users == 0 || !matches(*region);
+            });
         });
     }
-    seal(done, deadline);
+    sealRetired(matches, deadline);
 }
 
-// Who cannot seal one leaves it to whoever needs it, when this client's lease has ended.
-void OpenRegions::seal(const std::vector<std::shared_ptr<OpenRegion>>& regions, Deadline deadline) {
-    for (const auto& region : regions) {
-        const Region& taken = region->region;
-        if (taken.owner != directory_.lease().client) continue;
-        const auto sealed = directory_.sealRegion(
-            taken.id, taken.generation, {region->bytes.load(), region->objects.load()}, deadline);
-        if (sealed) continue;
-        LOG(WARNING) << "store: region " << toString(taken.id)
-                     << " was not sealed: " << sealed.error().message;
-        if (sealed.error().failure != Failure::kTimeout &&
-            sealed.error().failure != Failure::kUnavailable) {
-            continue;
-        }
-        const std::lock_guard lock(mutex_);
-        region->is_retired = true;
-        retired_.push_back(region);
+// Each that nobody writes to any more. One that could not be sealed now is left for a later look.
+template <class Matches>
+void OpenRegions::sealRetired(const Matches& matches, Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    const uint64_t look = ++looks_;
+    for (;;) {
+        const auto at = std::find_if(regions_.begin(), regions_.end(), [&](const auto& region) {
+            return region->is_retired && region->users == 0 && !region->is_sealing &&
+                   region->last_look < look && matches(*region);
+        });
+        if (at == regions_.end()) return;
+        OpenRegion& region = **at;
+        region.is_sealing = true;
+        region.last_look = look;
+        lock.unlock();
+        const bool is_sealed = seal(region, deadline);
+        lock.lock();
+        region.is_sealing = false;
+        if (is_sealed) regions_.erase(at);
     }
+}
+
+// @return whether there is nothing left to do. A region of an earlier lease is sealed by whoever
+// needs it.
+bool OpenRegions::seal(const OpenRegion& region, Deadline deadline) const {
+    if (!owns(region)) return true;
+    const Region& taken = region.region;
+    const auto sealed = withoutThrowing([&] {
+        return directory_.sealRegion(taken.id, taken.generation,
+                                     {region.bytes.load(), region.objects.load()}, deadline);
+    });
+    if (sealed) return true;
+    LOG_EVERY_T(WARNING, 5) << "store: region " << toString(taken.id)
+                            << " is not sealed yet: " << sealed.error().message;
+    const Failure failure = sealed.error().failure;
+    return failure == Failure::kConflict || failure == Failure::kNotFound ||
+           failure == Failure::kLeaseLost;
 }
 
 }  // namespace mooncake::store

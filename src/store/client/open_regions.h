@@ -5,11 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include "client_counters.h"
 #include "directory.h"
@@ -20,12 +20,11 @@ namespace mooncake::store {
 
 // A region that this client may write to.
 struct OpenRegion {
-    OpenRegion(const Region& taken, const KnownFile& in)
-        : region(taken),
-          uuid(in.info.description.uuid),
+    explicit OpenRegion(const KnownFile& in)
+        : uuid(in.info.description.uuid),
           fill(std::make_shared<RegionFill>(in.geometry.region_bytes)) {}
 
-    const Region region;
+    Region region;    // as it was taken, before anybody has it
     const Uuid uuid;  // of its file
     const std::shared_ptr<RegionFill> fill;
     // What has been committed.
@@ -35,6 +34,8 @@ struct OpenRegion {
     // Under the mutex of OpenRegions.
     unsigned users = 0;
     bool is_retired = false;  // it is given to nobody any more
+    bool is_sealing = false;  // somebody is about to seal it
+    uint64_t last_look = 0;   // which one has tried to seal it last
     std::chrono::steady_clock::time_point last_used;
 };
 
@@ -85,20 +86,25 @@ class OpenRegions {
     void sealAll(FileNumber file, Deadline deadline);
 
  private:
-    using Slot = std::pair<FileNumber, uint8_t>;
+    struct Slot {
+        bool is_taking = false;  // somebody is taking one
+        std::shared_ptr<OpenRegion> open;
+    };
 
     void leave(OpenRegion& region);
-    void retireLocked(OpenRegion& region);
-    bool ownsLocked(const OpenRegion& region) const;
-    void seal(const std::vector<std::shared_ptr<OpenRegion>>& regions, Deadline deadline);
+    static void retireLocked(Slot& slot);
+    bool owns(const OpenRegion& region) const;
+    template <class Matches>
+    void sealRetired(const Matches& matches, Deadline deadline);
+    bool seal(const OpenRegion& region, Deadline deadline) const;
 
     Directory& directory_;
     ClientCounters& counters_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::map<Slot, std::shared_ptr<OpenRegion>> open_;
-    std::map<Slot, bool> taking_;  // somebody is taking one
-    std::vector<std::shared_ptr<OpenRegion>> retired_;
+    std::map<std::pair<FileNumber, uint8_t>, Slot> slots_;  // by file and pins
+    std::list<std::shared_ptr<OpenRegion>> regions_;        // taken and not sealed
+    uint64_t looks_ = 0;                                    // at what is to be sealed
 };
 
 }  // namespace mooncake::store

@@ -113,8 +113,11 @@ Result<> PinMover::makeRoom(RegionWriter& writer, size_t copy, const KnownFile& 
     std::vector<const KnownFile*> besides;
     for (size_t i = 0; i < part.entry.replicas.size(); ++i) {
         if (i == part.replica) continue;
-        const auto at = known->find(part.entry.replicas[i].front().region.file);
-        if (at != known->end() && at->second.info.mount) besides.push_back(&at->second);
+        for (const Extent& extent : part.entry.replicas[i]) {
+            const auto at = known->find(extent.region.file);
+            if (at == known->end() || !at->second.info.mount) continue;
+            if (besides.empty() || besides.back() != &at->second) besides.push_back(&at->second);
+        }
     }
     for (;;) {
         const KnownFile* const other = placer.another(besides, part.record->length);

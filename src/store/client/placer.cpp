@@ -63,6 +63,11 @@ std::vector<const KnownFile*> Placer::choose(uint64_t object_bytes) {
     return choose(object_bytes, {copies_, preferred_}, rooms_);
 }
 
+void Placer::addFile(FileNumber file, std::vector<const KnownFile*>* files) const {
+    const KnownFile* const known = &files_->at(file);
+    if (files->empty() || files->back() != known) files->push_back(known);
+}
+
 bool Placer::isNodeOfOne(const KnownFile& file, const std::vector<const KnownFile*>& others) {
     return std::any_of(others.begin(), others.end(), [&](const KnownFile* other) {
         return other->info.mount->node == file.info.mount->node;
@@ -70,12 +75,14 @@ bool Placer::isNodeOfOne(const KnownFile& file, const std::vector<const KnownFil
 }
 
 const KnownFile* Placer::another(const std::vector<const KnownFile*>& besides,
-                                 uint64_t object_bytes) {
+                                 uint64_t object_bytes, const std::string& node) {
     std::vector<FileRoom> rooms;
     for (const FileRoom& room : rooms_) {
         if (!isNodeOfOne(files_->at(room.file), besides)) rooms.push_back(room);
     }
-    const auto chosen = choose(object_bytes, {1, preferred_}, rooms);
+    std::vector<std::string> preferred = preferred_;
+    if (!node.empty()) preferred.insert(preferred.begin(), node);
+    const auto chosen = choose(object_bytes, {1, preferred}, rooms);
     return chosen.empty() ? nullptr : chosen.front();
 }
 

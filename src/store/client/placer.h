@@ -27,10 +27,14 @@ class Placer {
     // For each copy of an object a file of another node, and for its further ones what is left; see
     // Placement.
     std::vector<const KnownFile*> choose(uint64_t object_bytes);
+    // Adds the file, unless it is the last one already.
+    void addFile(FileNumber file, std::vector<const KnownFile*>* files) const;
     // Whether one of these is of the same node.
     static bool isNodeOfOne(const KnownFile& file, const std::vector<const KnownFile*>& others);
     // A file of a node that has none of these, or null.
-    const KnownFile* another(const std::vector<const KnownFile*>& besides, uint64_t object_bytes);
+    // @param node  that is taken first; empty: none
+    const KnownFile* another(const std::vector<const KnownFile*>& besides, uint64_t object_bytes,
+                             const std::string& node = {});
     // The file has no room, or does not work: it is not chosen any more.
     void exclude(FileNumber file);
     // Those that had no room may have some again.

@@ -152,7 +152,6 @@ size_t PutCall::attempt(Works works) {
 // @return whether it has room for one copy at least, or has ended
 bool PutCall::layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_wait) {
     work.copies.clear();
-    const auto patience = std::min(deadline_, steady_clock::now() + kPatience);
     for (;;) {
         if (work.put_id == 0) {
             // The same in every copy's table of contents, by which rebuild knows them as copies.
@@ -185,10 +184,15 @@ bool PutCall::layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_
                 error = room.error();
             }
         }
-        if (!work.copies.empty()) return true;
+        if (!work.copies.empty()) {
+            patience_.reset();
+            return true;
+        }
         if (!may_wait) return false;
+        // Of objects that follow each other the first one waits for all.
+        if (!patience_) patience_ = std::min(deadline_, steady_clock::now() + kPatience);
         if (error.failure != Failure::kNoSpace || chosen.empty() ||
-            steady_clock::now() >= patience) {
+            steady_clock::now() >= *patience_) {
             work.failure = report(error).value();
             if (error.failure == Failure::kNoSpace) failed(work, work.failure);
             return true;
@@ -212,13 +216,18 @@ Result<> PutCall::layOutCopy(RegionWriter& writer, Placer& placer, size_t copy,
             if (!made) grown = std::move(made);
         }
         if (grown) {
-            used->push_back(file);
+            // It may lie in several, of several nodes.
+            for (const Extent& extent : writer.extents(copy)) {
+                placer.addFile(extent.region.file, used);
+            }
             return {};
         }
         if (grown.error().failure == Failure::kLeaseLost) return grown;
         placer.exclude(file->info.number);
         if (grown.error().failure == Failure::kUnavailable) broken_.insert(file->info.number);
-        file = placer.another(*used, 0);
+        // What has begun on a node stays there as long as that has room.
+        const bool has_begun = !writer.extents(copy).empty();
+        file = placer.another(*used, 0, has_begun ? file->info.mount->node : std::string());
         if (file == nullptr) return grown;
     }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -69,6 +70,7 @@ class PutCall {
     std::unordered_map<std::string_view, size_t> last_of_key_;  // number of the item
     std::set<FileNumber> broken_;                               // files that could not be written
     bool may_blame_ = true;                                     // for the last attempt's failures
+    std::optional<Deadline> patience_;                          // while there is no room
 };
 
 }  // namespace mooncake::store

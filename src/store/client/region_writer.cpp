@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "in_flight.h"
+
 namespace mooncake::store {
 
 RegionWriter::~RegionWriter() = default;
@@ -69,21 +71,6 @@ Result<> RegionWriter::grow(size_t number, const KnownFile& file, Deadline deadl
     return {};
 }
 
-// Bytes on their way to each file.
-void RegionWriter::count(bool begins) {
-    for (const Copy& copy : copies_) {
-        if (copy.left != 0) continue;
-        for (size_t i = 0; i < copy.extents.size(); ++i) {
-            auto& in_flight = copy.loads[i]->in_flight;
-            if (begins) {
-                in_flight += copy.extents[i].length;
-            } else {
-                in_flight -= copy.extents[i].length;
-            }
-        }
-    }
-}
-
 void RegionWriter::write(DataPath::TimePoint until) {
     for (size_t i = 0; i < copies_.size(); ++i) {
         Copy& copy = copies_[i];
@@ -100,9 +87,16 @@ void RegionWriter::write(DataPath::TimePoint until) {
     }
     page_writes_.reserve(pages);
     page_of_write_.reserve(pages);
-    count(true);
-    data_.put(items_, *this, until);
-    count(false);
+    {
+        InFlight in_flight;
+        for (const size_t number : copy_of_item_) {
+            const Copy& copy = copies_[number];
+            for (size_t i = 0; i < copy.extents.size(); ++i) {
+                in_flight.add(copy.loads[i], copy.extents[i].length);
+            }
+        }
+        data_.put(items_, *this, until);
+    }
     for (size_t i = 0; i < page_writes_.size(); ++i) {
         if (page_writes_[i].outcome != Outcome::kOk) continue;
         Run& run = runs_[page_of_write_[i].run];

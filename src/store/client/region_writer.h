@@ -81,7 +81,6 @@ class RegionWriter : private Describer {
 
     Result<size_t> runFor(const KnownFile& file, uint8_t pins, Deadline deadline);
     std::span<PageWrite> pages() noexcept override;
-    void count(bool begins);
 
     OpenRegions& open_;
     FileTable& files_;

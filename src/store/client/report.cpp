@@ -29,6 +29,7 @@ ErrorCode codeOf(Failure failure) {
         case Failure::kUnavailable:
             return ErrorCode::RPC_FAIL;
         case Failure::kNoSpace:
+        case Failure::kFull:
             return ErrorCode::NO_AVAILABLE_HANDLE;
         case Failure::kDamaged:
             return ErrorCode::FILE_READ_FAIL;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,30 +16,20 @@ namespace {
 
 constexpr char kPrefix[] = "mooncake-scratch-";
 
-// Whoever has made one mounts it within this time.
-constexpr time_t kNewSeconds = 60;
-
-bool isNew(int fd) {
-    struct stat status {};
-    return fstat(fd, &status) == 0 && time(nullptr) < status.st_mtime + kNewSeconds;
-}
-
-// Whoever uses one holds its lock, but for the moment between its making and its mount.
+// Whoever uses one holds its lock.
 void removeAbandoned(const std::string& folder) {
     std::error_code ignored;
     for (const auto& file : std::filesystem::directory_iterator(folder, ignored)) {
         if (!file.path().filename().string().starts_with(kPrefix)) continue;
         const int fd = ::open(file.path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0) continue;
-        if (!isNew(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(file.path().c_str());
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(file.path().c_str());
         ::close(fd);
     }
 }
 
-}  // namespace
-
-Result<std::string> makeScratchFile(const std::string& folder, uint64_t size) {
-    removeAbandoned(folder);
+// Empty. @return its path, or an error of the system
+Result<std::string> makeFile(const std::string& folder, uint64_t size) {
     std::string path = (std::filesystem::path(folder) / kPrefix).string() + "XXXXXX";
     const int fd = mkostemp(path.data(), O_CLOEXEC);
     if (fd < 0) {
@@ -55,6 +44,31 @@ Result<std::string> makeScratchFile(const std::string& folder, uint64_t size) {
     return failed(Failure::kInvalid, "no file of " + std::to_string(size) +
                                          " bytes can be made in '" + folder +
                                          "': " + std::strerror(error));
+}
+
+bool isRemoved(int fd) {
+    struct stat status {};
+    return fstat(fd, &status) == 0 && status.st_nlink == 0;
+}
+
+}  // namespace
+
+Result<ScratchFile> makeScratchFile(const std::string& folder, uint64_t size) {
+    removeAbandoned(folder);
+    for (;;) {
+        auto path = makeFile(folder, size);
+        if (!path) return tl::unexpected(path.error());
+        auto file = FdBlockFile::open(*path);
+        // Without its lock it was nobody's, and somebody may have removed it.
+        if (!file && file.error().failure == Failure::kNotFound) continue;
+        if (file && (*file)->lock(true)) {
+            if (isRemoved((*file)->fd())) continue;
+            return ScratchFile{std::move(*path), std::move(*file)};
+        }
+        ::unlink(path->c_str());
+        if (!file) return tl::unexpected(file.error());
+        return failed(Failure::kUnavailable, *path + " cannot be locked: " + std::strerror(errno));
+    }
 }
 
 }  // namespace mooncake::store

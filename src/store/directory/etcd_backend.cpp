@@ -24,7 +24,7 @@ class EtcdBackend : public DirectoryBackend {
                 const DirectoryOptions& options, Counters* counters)
         : store_{std::move(cluster), EtcdKeys(store)},
           attempt_(options.attempt),
-          clients_(&store_, options.lease),
+          clients_(&store_, &id_value_, options.lease),
           files_(&store_),
           regions_(&store_, &owned_),
           entries_(&store_, &files_, &owned_, counters) {}
@@ -49,6 +49,7 @@ class EtcdBackend : public DirectoryBackend {
     const EtcdStore store_;
     const std::chrono::milliseconds attempt_;
     Uuid id_;
+    std::string id_value_;  // as it stands in etcd
     EtcdOwnedRegions owned_;
     EtcdClients clients_;
     EtcdFiles files_;
@@ -77,6 +78,7 @@ Result<> EtcdBackend::openStore(const std::string& name, const Uuid& fresh, Dead
                           "the directory again from the store's files");
     }
     std::copy(value.begin() + 1, value.end(), id_.bytes.begin());
+    id_value_ = std::move(value);
     return {};
 }
 

@@ -25,9 +25,16 @@ Result<ClientRecords::Joined> EtcdClients::add(const std::string& node, Deadline
         store_->cluster->grantLease(static_cast<int64_t>(client), seconds(lease_), deadline);
     if (!granted) return tl::unexpected<Error>(granted.error());
     rpc::TxnRequest request;
+    ifValue(&request, store_->keys.id(), *id_);
     addPut(&request, store_->keys.client(client), node, static_cast<int64_t>(client));
     const auto response = store_->cluster->transact(request, deadline);
     if (!response) return tl::unexpected<Error>(response.error());
+    if (!response->succeeded()) {
+        (void)store_->cluster->revokeLease(static_cast<int64_t>(client), deadline);
+        return failed(Failure::kUnavailable,
+                      "the directory on etcd was emptied or replaced while it was in use; make it "
+                      "again from the store's files, and restart the processes that use it");
+    }
     return Joined{client, before + std::chrono::seconds(*granted) - kLeaseMargin};
 }
 

@@ -12,8 +12,9 @@ namespace mooncake::store {
 
 class EtcdClients : public ClientRecords {
  public:
-    EtcdClients(const EtcdStore* store, std::chrono::milliseconds lease)
-        : store_(store), lease_(lease) {}
+    // @param id  what stands under the store's id
+    EtcdClients(const EtcdStore* store, const std::string* id, std::chrono::milliseconds lease)
+        : store_(store), id_(id), lease_(lease) {}
 
     Result<Joined> add(const std::string& node, Deadline deadline) override;
     Result<> remove(ClientId client, Deadline deadline) override;
@@ -22,6 +23,7 @@ class EtcdClients : public ClientRecords {
 
  private:
     const EtcdStore* const store_;
+    const std::string* const id_;
     const std::chrono::milliseconds lease_;
 };
 

@@ -27,12 +27,6 @@ std::string fileText(const std::string& path) {
     return text.str();
 }
 
-std::chrono::system_clock::time_point wallTime(Deadline deadline) {
-    return std::chrono::system_clock::now() +
-           std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline -
-                                                                           steady_clock::now());
-}
-
 // That a request was not sent, as if the server had said so.
 grpc::Status statusOf(const Error& error) {
     return {error.failure == Failure::kRefused ? grpc::StatusCode::FAILED_PRECONDITION
@@ -45,6 +39,11 @@ bool says(const grpc::Status& status, const char* text) {
 }
 
 }  // namespace
+
+gpr_timespec timeUntil(Deadline deadline) {
+    const auto left = std::max<steady_clock::duration>(deadline - steady_clock::now(), {});
+    return gpr_time_from_nanos(std::chrono::nanoseconds(left).count(), GPR_TIMESPAN);
+}
 
 Result<std::unique_ptr<EtcdCluster>> EtcdCluster::create(const std::string& servers,
                                                          milliseconds attempt, Counters* counters) {
@@ -127,7 +126,7 @@ Error EtcdCluster::errorOf(const grpc::Status& status, const std::string& server
                                   status.error_message().substr(0, 500) + remedy};
     };
     if (says(status, "database space exceeded")) {
-        return error(Failure::kNoSpace,
+        return error(Failure::kFull,
                      "; raise --quota-backend-bytes or remove objects, then compact, defragment "
                      "and disarm the alarm (etcdctl compact, defrag, alarm disarm)");
     }
@@ -166,7 +165,7 @@ Error EtcdCluster::errorOf(const grpc::Status& status, const std::string& server
 }
 
 Result<> EtcdCluster::authorize(grpc::ClientContext* context, size_t server, Deadline deadline) {
-    context->set_deadline(wallTime(deadline));
+    context->set_deadline(timeUntil(deadline));
     if (access_.user.empty()) return {};
     std::string token;
     {
@@ -175,7 +174,7 @@ Result<> EtcdCluster::authorize(grpc::ClientContext* context, size_t server, Dea
     }
     if (token.empty()) {
         grpc::ClientContext own;
-        own.set_deadline(wallTime(deadline));
+        own.set_deadline(timeUntil(deadline));
         own.set_wait_for_ready(true);
         rpc::AuthenticateRequest request;
         request.set_name(std::string(access_.user.view()));

@@ -21,6 +21,9 @@ namespace mooncake::store {
 
 namespace rpc = ::etcdserverpb;
 
+// For gRPC: a span, so that it does not matter who sets the wall clock.
+gpr_timespec timeUntil(Deadline deadline);
+
 class EtcdCluster {
  public:
     // @param servers  as the metadata service takes them; login and certificates are those of

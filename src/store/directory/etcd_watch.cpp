@@ -32,11 +32,7 @@ struct EtcdWatch::Stream {
     End wait(Deadline deadline) {
         void* tag = nullptr;
         bool ok = false;
-        const auto left = std::max<steady_clock::duration>(deadline - steady_clock::now(),
-                                                           std::chrono::microseconds(0));
-        const auto until = std::chrono::system_clock::now() +
-                           std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
-        const auto status = queue.AsyncNext(&tag, &ok, until);
+        const auto status = queue.AsyncNext(&tag, &ok, timeUntil(deadline));
         if (status == grpc::CompletionQueue::TIMEOUT) return End::kLate;
         return status == grpc::CompletionQueue::GOT_EVENT && ok ? End::kDone : End::kBroken;
     }
@@ -74,7 +70,7 @@ Result<> EtcdWatch::openStream(Deadline deadline) {
     // A member that has lost the others ends it instead of staying silent.
     stream->context.AddMetadata("hasleader", "true");
     // It lives longer than this call.
-    stream->context.set_deadline(std::chrono::system_clock::time_point::max());
+    stream->context.set_deadline(gpr_inf_future(GPR_CLOCK_MONOTONIC));
     stream->stream =
         cluster.watchStub(stream->server)->AsyncWatch(&stream->context, &stream->queue, nullptr);
     const Deadline end = std::min(deadline, steady_clock::now() + attempt_);

@@ -20,6 +20,7 @@ Result<ChangeOutcomes> GroupCommit::commit(const std::vector<Change>& changes, D
     while (!call->done()) {
         if (std::chrono::steady_clock::now() >= deadline) {
             leave(call);
+            if (call->late) return tl::unexpected<Error>(*call->late);
             return failed(Failure::kTimeout, "the commit of " + std::to_string(changes.size()) +
                                                  " entries was not done in time");
         }
@@ -94,6 +95,7 @@ void GroupCommit::settle(const std::vector<Member>& group, const Result<ChangeOu
             if (result.error().failure == Failure::kTimeout) {
                 // That was the leader's limit of time; to do it again does no harm.
                 call.waiting.push_back(group[i].index);
+                call.late = result.error();
             } else {
                 call.error = result.error();
             }

@@ -45,6 +45,7 @@ class GroupCommit {
         std::deque<size_t> waiting;  // those that are in no group
         size_t under_way = 0;        // those in the group that is run
         std::optional<Error> error;
+        std::optional<Error> late;  // why a group with some of it was not done in time
         std::condition_variable wake;
 
         bool done() const { return under_way == 0 && (error || waiting.empty()); }

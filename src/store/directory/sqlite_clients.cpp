@@ -9,6 +9,7 @@ namespace mooncake::store {
 Result<ClientRecords::Joined> SqliteClients::add(const std::string& node, Deadline deadline) {
     auto turn = database_->begin(Kind::kWrite, deadline);
     if (!turn) return tl::unexpected<Error>(turn.error());
+    if (database_->isReplaced()) return failed(Failure::kUnavailable, database_->replacedText());
     const auto now = BootClock::now();
     const ClientId client = randomId();
     (*turn)->run("DELETE FROM client WHERE boot <> ? OR ends <= ?",

@@ -33,7 +33,7 @@ Failure failureOf(int code) {
         case SQLITE_INTERRUPT:
             return Failure::kTimeout;
         case SQLITE_FULL:
-            return Failure::kNoSpace;
+            return Failure::kFull;
         case SQLITE_PERM:
         case SQLITE_READONLY:
         case SQLITE_AUTH:

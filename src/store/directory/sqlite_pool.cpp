@@ -22,16 +22,21 @@ Result<SqlitePool::Loan> SqlitePool::take(Deadline deadline) {
         }
         ++made_;
     }
-    auto connection = SqliteConnection::open(path_, may_make_);
-    if (connection) {
-        const auto opened = prepareConnection(connection->get(), deadline);
-        if (opened) return Loan(this, std::move(*connection));
-        connection = tl::unexpected<Error>(opened.error());
-    }
+    auto connection = withoutThrowing([&] { return open(deadline); });
+    if (connection) return Loan(this, std::move(*connection));
     const std::lock_guard lock(mutex_);
     --made_;
     wake_.notify_one();
     return tl::unexpected<Error>(connection.error());
+}
+
+Result<std::unique_ptr<SqliteConnection>> SqlitePool::open(Deadline deadline) const {
+    auto connection = SqliteConnection::open(path_, may_make_);
+    if (!connection) return connection;
+    if (const auto opened = prepareConnection(connection->get(), deadline); !opened) {
+        return tl::unexpected<Error>(opened.error());
+    }
+    return connection;
 }
 
 void SqlitePool::giveBack(std::unique_ptr<SqliteConnection> connection) {

@@ -16,7 +16,10 @@ class SqlitePool {
  public:
     // @param may_make  whether they make the file where there is none
     SqlitePool(std::string path, size_t most, bool may_make)
-        : path_(std::move(path)), most_(most), may_make_(may_make) {}
+        : path_(std::move(path)), most_(most), may_make_(may_make) {
+        // Giving one back takes no memory.
+        idle_.reserve(most);
+    }
 
     // Goes back to the pool with its end.
     class Loan {
@@ -39,6 +42,7 @@ class SqlitePool {
     Result<Loan> take(Deadline deadline);
 
  private:
+    Result<std::unique_ptr<SqliteConnection>> open(Deadline deadline) const;
     void giveBack(std::unique_ptr<SqliteConnection> connection);
 
     const std::string path_;

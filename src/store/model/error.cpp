@@ -19,6 +19,8 @@ std::string_view toString(Failure failure) {
             return "unavailable";
         case Failure::kNoSpace:
             return "no space";
+        case Failure::kFull:
+            return "full";
         case Failure::kRefused:
             return "refused";
         case Failure::kDamaged:

@@ -20,7 +20,8 @@ enum class Failure {
     kLeaseLost,    // this client is no longer one: its regions may be another's
     kTimeout,      // the limit of time passed; a change may have happened or may yet happen
     kUnavailable,  // what it needs cannot be reached; a change may have happened, as with kTimeout
-    kNoSpace,      // there is no room: a full file, disk or directory
+    kNoSpace,      // there is no room in a file or on a disk
+    kFull,         // the directory takes nothing more, and nothing that the store does changes that
     kRefused,      // not permitted: a login, a right, a certificate
     kDamaged,      // what was read is not what was written
     kUnsupported,  // of another version, or not what this can work with

@@ -77,6 +77,14 @@ Result<std::unique_ptr<FdBlockFile>> FdBlockFile::open(const std::string& path) 
     return std::unique_ptr<FdBlockFile>(new FdBlockFile(path, fd, static_cast<uint64_t>(size)));
 }
 
+bool FdBlockFile::lock(bool waits) {
+    int outcome = 0;
+    do {
+        outcome = flock(fd_, waits ? LOCK_EX : LOCK_EX | LOCK_NB);
+    } while (outcome != 0 && errno == EINTR);
+    return outcome == 0;
+}
+
 Result<> FdBlockFile::check(uint64_t offset, size_t length, const char* what) const {
     if (offset % kBlockBytes != 0 || length % kBlockBytes != 0 || offset > size_ ||
         length > size_ - offset) {

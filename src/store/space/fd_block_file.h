@@ -17,7 +17,11 @@ class FdBlockFile : public BlockFile {
     static Result<std::unique_ptr<FdBlockFile>> open(const std::string& path);
     ~FdBlockFile() override;
 
-    // The object's. A lock that is taken on it ends with the object, in forked children too.
+    // Nobody else on this machine has the lock until the object ends, in forked children too.
+    // @param waits  for whoever has it
+    // @return false: somebody else has it
+    bool lock(bool waits);
+    // The object's.
     int fd() const { return fd_; }
 
     uint64_t size() const override { return size_; }

@@ -115,6 +115,16 @@ void EtcdServer::wipe() {
     std::filesystem::remove_all(folder_ + "/data");
 }
 
+void EtcdServer::save() const {
+    std::filesystem::copy(folder_ + "/data", folder_ + "/saved",
+                          std::filesystem::copy_options::recursive);
+}
+
+void EtcdServer::restore() const {
+    std::filesystem::remove_all(folder_ + "/data");
+    std::filesystem::rename(folder_ + "/saved", folder_ + "/data");
+}
+
 std::unique_ptr<ChildProcess> EtcdServer::spawn() {
     // It has no peers; a socket in its folder takes no port.
     const std::string peer = "unix://127.0.0.1:" + std::to_string(port_);

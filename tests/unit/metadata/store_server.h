@@ -58,6 +58,10 @@ class EtcdServer : public StoreServer {
         : scheme_(std::move(scheme)), options_(std::move(options)) {}
     ~EtcdServer() override { kill(); }
     void wipe() override;
+    // Keeps what it holds; while it is down.
+    void save() const;
+    // Set back to that with the next start.
+    void restore() const;
     std::string connString() const override;
     std::string url() const { return scheme_ + "://127.0.0.1:" + std::to_string(port_); }
 

@@ -70,6 +70,7 @@ TEST(MetricsTextTest, AFileHasItsNodeAndPath) {
 
 TEST(ReportTest, RemembersTheLastMessageOfTheThread) {
     EXPECT_EQ(report({Failure::kNoSpace, "full"}).value(), ErrorCode::NO_AVAILABLE_HANDLE);
+    EXPECT_EQ(report({Failure::kFull, "full"}).value(), ErrorCode::NO_AVAILABLE_HANDLE);
     EXPECT_EQ(lastError(), "full");
     EXPECT_EQ(codeOf(Failure::kTimeout), ErrorCode::RPC_TIMEOUT);
     EXPECT_EQ(codeOf(Failure::kLeaseLost), ErrorCode::LEASE_EXPIRED);

@@ -49,18 +49,38 @@ TEST_F(EvictionTest, AFullPoolTakesEveryPut) {
         found += readable(*one, std::to_string(t) + "/", 60);
         // As long as nobody has written over it, one that remembers where an object was reads it.
         found_by_two += readable(*two, std::to_string(t) + "/", 60);
-        // What was put last is there.
-        EXPECT_EQ(get(*one, std::to_string(t) + "/59", kSize), ErrorCode::OK);
     }
     for (const int each : {found, found_by_two}) {
         EXPECT_GE(each, 8);
         EXPECT_LE(each, 64);
+    }
+    // What is put last is there.
+    for (const auto& client : {one, two}) {
+        EXPECT_EQ(put(*client, "last", kSize), ErrorCode::OK);
+        EXPECT_EQ(get(*one, "last", kSize), ErrorCode::OK);
     }
     const auto a = one->Statistics(), b = two->Statistics();
     EXPECT_GT(a.regions_evicted + b.regions_evicted, 0u);
     EXPECT_GT(a.objects_evicted + b.objects_evicted, 0u);
     EXPECT_EQ(a.checksum_failures + b.checksum_failures, 0u);
     EXPECT_EQ(a.put_failures + b.put_failures, 0u);
+}
+
+// Who mounts nothing makes room by itself, and no more than it needs.
+TEST_F(EvictionTest, APutWaitsForOneEvictionAtMost) {
+    const auto one = nodeWithFile("one", 8);
+    const auto two = node("two");
+    ASSERT_TRUE(knowsFiles(*two, 1));
+    int i = 0;
+    ASSERT_TRUE(eventually([&] {
+        const auto before = two->Statistics();
+        EXPECT_EQ(put(*two, key("key", i++), kSize), ErrorCode::OK) << Client::LastError();
+        const auto after = two->Statistics();
+        EXPECT_LE(after.put_waits, before.put_waits + 1) << i;
+        EXPECT_LE(after.regions_evicted, before.regions_evicted + 1) << i;
+        return after.regions_evicted >= 5;
+    }));
+    EXPECT_EQ(two->Statistics().put_failures, 0u);
 }
 
 // Who remembers where an object was reads other bytes there, and sees that they are others.
@@ -81,6 +101,77 @@ TEST_F(EvictionTest, AStaleEntryIsAMiss) {
     // The same key, put again, is another object.
     ASSERT_EQ(put(*one, "old", kSize + 1), ErrorCode::OK);
     EXPECT_EQ(get(*reader, "old", kSize + 1), ErrorCode::OK);
+}
+
+// So that puts need not wait.
+TEST_F(EvictionTest, SomeRegionsAreKeptClean) {
+    const auto one = nodeWithFile("one", 48);
+    const auto limit = [] { return std::chrono::steady_clock::now() + kForever; };
+    const auto look = store::Directory::open(directory, {}, limit());
+    ASSERT_TRUE(look);
+    const auto two = node("two");
+    ASSERT_TRUE(knowsFiles(*two, 1));
+    // Of who evicts only what it needs at the moment.
+    for (int i = 0; one->Statistics().regions_evicted + two->Statistics().regions_evicted == 0;
+         ++i) {
+        ASSERT_EQ(put(*two, key("key", i), kSize), ErrorCode::OK);
+    }
+    EXPECT_TRUE(eventually([&] { return (*look)->usage(1, limit())->clean >= 3; }));
+}
+
+// Whoever began to clean a region is gone: the one who mounts the file goes on.
+TEST_F(EvictionTest, ACleaningThatWasBrokenOffIsFinished) {
+    const auto one = nodeWithFile("one", 8);
+    ASSERT_EQ(flood(*one, "key", 20), 0);
+    const auto limit = [] { return std::chrono::steady_clock::now() + kForever; };
+    const auto other = store::Directory::open(directory, {}, limit());
+    ASSERT_TRUE(other && (*other)->join("other", limit()));
+    const auto region = one->Query("key0")->replicas.at(0).extents.at(0);
+    ASSERT_TRUE(eventually([&] {
+        return (*other)->beginClean({1, region.region}, region.generation, limit()).has_value();
+    }));
+    EXPECT_TRUE(exists(*one, "key0")) << "its entries are there still";
+    ASSERT_TRUE((*other)->leave(limit()));
+    ASSERT_TRUE(eventually([&] {
+        const auto regions = (*other)->regions(1, limit());
+        for (const auto& each : *regions) {
+            if (each.id.index != region.region) continue;
+            return each.state != store::RegionState::kCleaning &&
+                   each.generation == region.generation + 1;
+        }
+        return false;
+    }));
+    EXPECT_FALSE(exists(*one, "key0"));
+    EXPECT_EQ(get(*one, "key0", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_EQ(get(*one, "key19", kSize), ErrorCode::OK);
+    EXPECT_EQ(flood(*one, "more", 60), 0);
+}
+
+// Its last bytes may be on their way still.
+TEST_F(EvictionTest, ARegionOfOneThatIsGoneIsLeftAloneForAWhile) {
+    ClientOptions options = nodeOptions(directory, "one");
+    options.io_bound = std::chrono::hours(1);
+    const auto one = join(options);
+    ASSERT_EQ(mount(*one, folder.file("one", 33 * kMiB)), ErrorCode::OK);
+    auto two = node("two");
+    ASSERT_TRUE(knowsFiles(*two, 1));
+    ASSERT_EQ(put(*two, "of two", kSize), ErrorCode::OK);
+    const auto region = one->Query("of two")->replicas.at(0).extents.at(0);
+    const auto limit = [] { return std::chrono::steady_clock::now() + kForever; };
+    const auto look = store::Directory::open(directory, {}, limit());
+    const auto clients = (*look)->clients(limit());
+    for (const auto& client : *clients) {
+        if (client.node == "two") endLease(directory, client.id);
+    }
+    // All else is evicted, again and again.
+    int i = 0;
+    ASSERT_TRUE(eventually([&] {
+        EXPECT_EQ(put(*one, key("key", i++), kSize), ErrorCode::OK) << Client::LastError();
+        return one->Statistics().regions_evicted >= 20;
+    }));
+    EXPECT_EQ(get(*one, "of two", kSize), ErrorCode::OK);
+    EXPECT_EQ(one->Query("of two")->replicas.at(0).extents.at(0).generation, region.generation);
+    EXPECT_EQ(one->Statistics().regions_sealed, 0u);
 }
 
 TEST_F(EvictionTest, WhatWasReadLateStaysLonger) {

@@ -185,8 +185,8 @@ TEST_F(FaultsTest, AClientThatHasLostItsLeaseJoinsAnew) {
     EXPECT_TRUE(eventually([&] { return one->Statistics().regions_sealed == 1; }));
 }
 
-// It was given up while its node was away: the node goes on without it.
-TEST_F(FaultsTest, AFileThatWasGivenUpMeanwhileHoldsNobodyUp) {
+// It was given up while its node was away: with the node it is back, as a new file.
+TEST_F(FaultsTest, AFileThatWasGivenUpMeanwhileIsANewOne) {
     const auto two = start("two");
     const auto one = join(shortLived(nodeOptions(directory, "one")));
     ASSERT_EQ(mount(*one, folder.file("one", 33 * kMiB)), ErrorCode::OK);
@@ -212,10 +212,15 @@ TEST_F(FaultsTest, AFileThatWasGivenUpMeanwhileHoldsNobodyUp) {
     // Until it has noticed, it counts the file as its own.
     ASSERT_TRUE(eventually([&] { return one->Statistics().leases_lost >= 1; }));
     ASSERT_TRUE(eventually([&] { return one->HealthCheck().has_value(); })) << Client::LastError();
-    ASSERT_TRUE(knowsFiles(*one, 1));
-    EXPECT_EQ(put(*one, "key", 300000), ErrorCode::OK) << Client::LastError();
+    ASSERT_TRUE(knowsFiles(*one, 2) && knowsFiles(*two, 2));
+    EXPECT_FALSE(exists(*two, "key"));
+    EXPECT_EQ(get(*one, "key", 300000), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_EQ(put(*one, "key", 300000, config), ErrorCode::OK) << Client::LastError();
     EXPECT_EQ(get(*one, "key", 300000), ErrorCode::OK);
-    EXPECT_EQ(one->Query("key")->replicas.at(0).segment, two->GetTransportEndpoint());
+    EXPECT_EQ(get(*two, "key", 300000), ErrorCode::OK);
+    const auto copies = two->Query("key")->replicas;
+    EXPECT_EQ(copies.at(0).segment, one->GetTransportEndpoint());
+    EXPECT_EQ(copies.at(0).extents.at(0).file, 3u);
 }
 
 }  // namespace

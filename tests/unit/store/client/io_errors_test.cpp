@@ -309,6 +309,71 @@ TEST_F(IoErrorsTest, ADamagedPinnedPartHoldsNoEvictionUp) {
     EXPECT_NE(extents[1].region, region->id.index);
 }
 
+// It is removed while its bytes are on their way to another region: it does not come back.
+TEST_F(IoErrorsTest, APinnedObjectThatIsRemovedMeanwhileIsNotMoved) {
+    const auto one = start("one", kForever);
+    ReplicateConfig hard;
+    hard.with_hard_pin = true;
+    ASSERT_EQ(put(*one, "pinned", 5000, hard), ErrorCode::OK);
+    const auto extent = one->Query("pinned")->replicas.at(0).extents.at(0);
+    ASSERT_TRUE(one->Close());
+    const auto two = start("two", kForever);
+    ASSERT_EQ(mount(*two, fileOf("one")), ErrorCode::OK) << Client::LastError();
+    const auto limit = std::chrono::steady_clock::now() + kForever;
+    const auto look = store::Directory::open(directory, {}, limit);
+    bool is_removed = false;
+    setFault([&](const Request& request, const std::string& path) {
+        if (path == fileOf("one") && request.opcode == Request::READ && !is_removed &&
+            request.target_offset == placeOf(extent)) {
+            is_removed = true;
+            EXPECT_TRUE((*look)->remove({"pinned"}, limit));
+        }
+        return TransferFault::kNone;
+    });
+    int i = 0;
+    ASSERT_TRUE(eventually([&] {
+        EXPECT_EQ(put(*two, "key" + std::to_string(i++), 500000), ErrorCode::OK);
+        const auto regions = (*look)->regions(extent.file, limit);
+        for (const auto& region : *regions) {
+            if (region.id.index == extent.region) return region.generation > extent.generation;
+        }
+        return false;
+    }));
+    heal();
+    EXPECT_TRUE(is_removed);
+    EXPECT_FALSE(exists(*two, "pinned"));
+    EXPECT_EQ(two->Statistics().objects_moved, 0u);
+}
+
+// Of two copies that are as far, the one is read whose file has less on its way.
+TEST_F(IoErrorsTest, WhoIsBusyIsNotAsked) {
+    const auto one = start("one", kForever);
+    const auto two = start("two", kForever);
+    const auto three = start("three", kForever);
+    ASSERT_TRUE(knowsFiles(*three, 3) && knowsFiles(*one, 3));
+    ReplicateConfig config;
+    config.replica_num = 2;
+    config.preferred_segments = {"one", "two"};
+    ASSERT_EQ(put(*one, "key", 300000, config), ErrorCode::OK);
+    ASSERT_EQ(three->Query("key")->replicas.at(0).segment, one->GetTransportEndpoint());
+    setFault([&](const Request& request, const std::string& path) {
+        return path == fileOf("one") && request.opcode == Request::READ && !isPage(request)
+                   ? TransferFault::kHold
+                   : TransferFault::kNone;
+    });
+    auto held = std::async(std::launch::async, [&] { return get(*three, "key", 300000); });
+    control_.waitForHeld(1);
+    for (int i = 0; i < 5; ++i) {
+        auto got = std::async(std::launch::async, [&] { return get(*three, "key", 300000); });
+        const bool is_done = got.wait_for(kForever) == std::future_status::ready;
+        EXPECT_TRUE(is_done);
+        if (!is_done) control_.release();
+        EXPECT_EQ(got.get(), ErrorCode::OK);
+    }
+    control_.release();
+    EXPECT_EQ(held.get(), ErrorCode::OK);
+}
+
 TEST_F(IoErrorsTest, ADiskThatLiesIsFoundOut) {
     const auto one = start("one", kForever);
     for (const TransferFault fault : {TransferFault::kLie, TransferFault::kCorrupt}) {

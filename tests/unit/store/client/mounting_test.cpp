@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "directory.h"
 #include "nodes.h"
@@ -61,6 +62,11 @@ TEST_F(MountingTest, AFileIsUnmountedAndMountedAgain) {
     EXPECT_EQ(one->UnmountFileSegment(fileOf("no")).error(), ErrorCode::INVALID_PARAMS);
     EXPECT_TRUE(one->UnmountFileSegment(fileOf("one")));
     EXPECT_EQ(one->UnmountFileSegment(fileOf("one")).error(), ErrorCode::INVALID_PARAMS);
+    // What it was filling is another's to evict.
+    const auto regions = look()->regions(1, limit());
+    ASSERT_TRUE(regions && regions->size() == 1);
+    EXPECT_EQ(regions->front().state, store::RegionState::kSealed);
+    EXPECT_EQ(regions->front().use, (store::RegionUse{300000, 1}));
     EXPECT_FALSE(exists(*one, "key"));
     EXPECT_EQ(get(*one, "key", 300000), ErrorCode::OBJECT_NOT_FOUND);
     EXPECT_EQ(put(*one, "new", 300000), ErrorCode::NO_AVAILABLE_HANDLE);
@@ -84,6 +90,22 @@ TEST_F(MountingTest, AFileIsMountedOnce) {
     EXPECT_EQ(mount(*two, fileOf("link"), true), ErrorCode::SEGMENT_ALREADY_EXISTS);
     ASSERT_EQ(put(*one, "key", 5000), ErrorCode::OK);
     EXPECT_EQ(get(*one, "key", 5000), ErrorCode::OK);
+}
+
+// The lock of a machine is none between machines: the directory says whose it is.
+TEST_F(MountingTest, ACopyOfAFileIsNotMountedBesideIt) {
+    const auto one = nodeWithFile("one", 8);
+    ASSERT_EQ(put(*one, "key", 300000), ErrorCode::OK);
+    const auto two = join(shortLived(nodeOptions(directory, "two")));
+    std::filesystem::copy_file(fileOf("one"), fileOf("copy"));
+    EXPECT_EQ(mount(*two, fileOf("copy")), ErrorCode::SEGMENT_ALREADY_EXISTS);
+    EXPECT_THAT(Client::LastError(), HasSubstr("node 'one'"));
+    EXPECT_EQ(get(*two, "key", 300000), ErrorCode::OK);
+    EXPECT_EQ(one->Query("key")->replicas.at(0).segment, one->GetTransportEndpoint());
+    // Its node is gone: now it is the file.
+    EXPECT_TRUE(one->Close());
+    EXPECT_EQ(mount(*two, fileOf("copy")), ErrorCode::OK) << Client::LastError();
+    EXPECT_EQ(get(*two, "key", 300000), ErrorCode::OK);
 }
 
 TEST_F(MountingTest, WhatIsNoFileIsRefused) {
@@ -194,15 +216,28 @@ TEST_F(MountingTest, ObjectsOfAScratchFileGoWithIt) {
     // What a process that was killed has left goes, what one uses stays.
     const std::string used = other->MountScratchFile(folder.path(), 33 * kMiB).value();
     const std::string left = folder.file("mooncake-scratch-123456", kMiB);
-    const std::string fresh = folder.file("mooncake-scratch-654321", kMiB);
-    std::filesystem::last_write_time(
-        left, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
     const std::string mine = folder.file("mine", kMiB);
     EXPECT_TRUE(node("three")->MountScratchFile(folder.path(), 33 * kMiB));
     EXPECT_FALSE(std::filesystem::exists(left));
     EXPECT_TRUE(std::filesystem::exists(used));
-    EXPECT_TRUE(std::filesystem::exists(fresh)) << "somebody is about to mount it";
     EXPECT_TRUE(std::filesystem::exists(mine));
+}
+
+// Whoever removes what was left behind takes none that another one has just made.
+TEST_F(MountingTest, ManyMakeScratchFilesAtOnce) {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&, t] {
+            const auto one = node("node" + std::to_string(t));
+            for (int i = 0; i < 10; ++i) {
+                const auto path = one->MountScratchFile(folder.path(), 9 * kMiB);
+                ASSERT_TRUE(path) << Client::LastError();
+                EXPECT_TRUE(std::filesystem::exists(*path));
+                ASSERT_TRUE(one->UnmountFileSegment(*path)) << Client::LastError();
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
 }
 
 TEST_F(MountingTest, AnObjectOfAFileThatWasGivenUpIsReplaced) {

@@ -202,6 +202,15 @@ TEST_F(ObjectsTest, SmallPiecesAreFewRequests) {
     EXPECT_EQ(query->replicas.at(0).extents.size(), 1u);
 }
 
+// A page of the table for each put: those that are down make room for the next ones.
+TEST_F(ObjectsTest, ARegionTakesManyPuts) {
+    const auto client = nodeWithFile("one", 8);
+    for (int i = 0; i < 400; ++i) {
+        ASSERT_EQ(put(*client, "key" + std::to_string(i), 1), ErrorCode::OK) << i;
+    }
+    EXPECT_EQ(client->Statistics().regions_taken, 1u);
+}
+
 TEST_F(ObjectsTest, AQuerySavesTheLookUp) {
     const auto client = nodeWithFile("one", 8);
     const auto other = node("two");

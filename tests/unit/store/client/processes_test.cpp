@@ -4,14 +4,14 @@
 
 #include "child_process.h"
 #include "directory.h"
-#include "nodes.h"
+#include "directory_kinds.h"
 
 namespace mooncake::test {
 namespace {
 
 using test_support::ChildProcess;
 
-class ProcessesTest : public StoreTest {
+class ProcessesTest : public DirectoryKindsTest {
  protected:
     std::unique_ptr<ChildProcess> startChild(const std::string& file, const std::string& node,
                                              const std::string& prefix) const {
@@ -44,12 +44,12 @@ class ProcessesTest : public StoreTest {
 
 // SIGKILL wherever it happens to be: what it said is there and right, the next one is there as a
 // whole or not at all.
-TEST_F(ProcessesTest, AWriterThatIsKilledLeavesWholeObjects) {
-    for (int round = 0; round < 4; ++round) {
+TEST_P(ProcessesTest, AWriterThatIsKilledLeavesWholeObjects) {
+    for (int round = 0; round < 2; ++round) {
         const std::string prefix = std::to_string(round) + "/";
         const std::string file = folder.file("child" + std::to_string(round), 65 * kMiB);
         const auto child = startChild(file, "", prefix);
-        ASSERT_NE(child->waitForLine("put " + std::to_string(3 + 7 * round)), "")
+        ASSERT_NE(child->waitForLine("put " + std::to_string(3 + 14 * round)), "")
             << child->output();
         child->signal(SIGKILL);
         child->wait();
@@ -74,7 +74,7 @@ TEST_F(ProcessesTest, AWriterThatIsKilledLeavesWholeObjects) {
 
 // It goes on while the region that it was filling is another's: none of its objects gets in there,
 // and the other's stay right.
-TEST_F(ProcessesTest, AWriterThatWasStoppedPastItsLeaseDoesNoHarm) {
+TEST_P(ProcessesTest, AWriterThatWasStoppedPastItsLeaseDoesNoHarm) {
     const std::string file = folder.file("one", 33 * kMiB);
     const auto one = survivor(file);
     const auto child = startChild("", "survivor", "child/");
@@ -112,7 +112,7 @@ TEST_F(ProcessesTest, AWriterThatWasStoppedPastItsLeaseDoesNoHarm) {
 }
 
 // Two processes read and write each other's files.
-TEST_F(ProcessesTest, ProcessesShareTheirFiles) {
+TEST_P(ProcessesTest, ProcessesShareTheirFiles) {
     const auto one = survivor(folder.file("one", 33 * kMiB));
     const auto child = startChild(folder.file("child", 33 * kMiB), "", "child/");
     ASSERT_NE(child->waitForLine("put 20"), "") << child->output();
@@ -121,6 +121,9 @@ TEST_F(ProcessesTest, ProcessesShareTheirFiles) {
         EXPECT_EQ(get(*one, "child/" + std::to_string(i), kChildBytes), ErrorCode::OK) << i;
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Directory, ProcessesTest, testing::ValuesIn(directoryKinds()),
+                         [](const auto& kind) { return kind.param; });
 
 }  // namespace
 }  // namespace mooncake::test

@@ -216,7 +216,7 @@ TEST(EtcdSpaceTest, AFullServerSaysSoAndIsStillRead) {
         if (!outcomes) error = outcomes.error();
     }
     ASSERT_TRUE(error);
-    EXPECT_EQ(error->failure, Failure::kNoSpace);
+    EXPECT_EQ(error->failure, Failure::kFull);
     EXPECT_THAT(error->message, HasSubstr("--quota-backend-bytes"));
     EXPECT_TRUE(one.get("small"));
     EXPECT_THAT(*one.directory->remove({"large0"}, soon()), testing::ElementsAre(true))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands between a client and its server, and keeps the server's answers for itself when told to.
+// Stands between a client and its server, and keeps what they say for itself when told to.
 #pragma once
 
 #include <arpa/inet.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -52,9 +53,22 @@ class TcpProxy {
         trigger_ = text;
     }
     bool swallows() const { return swallowing_; }
+    // The request that holds `text`, and what comes after it, does not get to the server.
+    void swallowRequestsFrom(const std::string& text) {
+        const std::lock_guard lock(mutex_);
+        request_trigger_ = text;
+    }
+    bool swallowsRequests() const { return swallowing_requests_; }
+    // Every answer takes that long.
+    void delayAnswers(std::chrono::milliseconds delay) { delay_ = delay; }
+    // The connections break, and new ones do not work until it is up again.
+    void setDown(bool is_down) {
+        is_down_ = is_down;
+        cut();
+    }
     // The connections break, and new ones work.
     void cut() {
-        swallowing_ = false;
+        swallowing_ = swallowing_requests_ = false;
         cutting_ = true;
         poke();
     }
@@ -83,6 +97,10 @@ class TcpProxy {
     void take() {
         Pair pair{accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), -1};
         if (pair.client < 0) return;
+        if (is_down_) {
+            drop(pair);
+            return;
+        }
         if (server_ != 0) {
             pair.server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
             const sockaddr_in address = loopback(server_);
@@ -96,9 +114,13 @@ class TcpProxy {
     }
     void look(std::string_view request) {
         const std::lock_guard lock(mutex_);
-        if (trigger_.empty() || request.find(trigger_) == std::string_view::npos) return;
-        swallowing_ = true;
-        trigger_.clear();
+        const auto triggers = [&](std::string* text) {
+            if (text->empty() || request.find(*text) == std::string_view::npos) return false;
+            text->clear();
+            return true;
+        };
+        if (triggers(&trigger_)) swallowing_ = true;
+        if (triggers(&request_trigger_)) swallowing_requests_ = true;
     }
     // @return false at the end
     bool forward(int from, int to, bool is_request) {
@@ -106,6 +128,8 @@ class TcpProxy {
         const ssize_t got = recv(from, buffer, sizeof(buffer), 0);
         if (got <= 0) return false;
         if (is_request) look({buffer, static_cast<size_t>(got)});
+        if (is_request && swallowing_requests_) to = -1;
+        if (!is_request) std::this_thread::sleep_for(delay_.load());
         for (ssize_t sent = 0; to >= 0 && sent < got;) {
             const ssize_t now =
                 send(to, buffer + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
@@ -151,10 +175,12 @@ class TcpProxy {
     int listener_ = -1;
     int wake_ = -1;
     uint16_t port_ = 0;
-    std::atomic<bool> stopping_{false}, swallowing_{false}, cutting_{false};
+    std::atomic<bool> stopping_{false}, swallowing_{false}, swallowing_requests_{false},
+        cutting_{false}, is_down_{false};
+    std::atomic<std::chrono::milliseconds> delay_{std::chrono::milliseconds(0)};
     std::mutex mutex_;
-    std::string trigger_;      // guarded by mutex_; empty: none
-    std::vector<Pair> pairs_;  // of the thread alone
+    std::string trigger_, request_trigger_;  // guarded by mutex_; empty: none
+    std::vector<Pair> pairs_;                // of the thread alone
     std::thread thread_;
 };
 

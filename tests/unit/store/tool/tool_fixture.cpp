@@ -4,13 +4,6 @@
 #include <sstream>
 
 #include "file_store.h"
-#ifdef USE_ETCD
-#include "store_server.h"
-#else
-namespace mooncake::test {
-class EtcdServer {};
-}  // namespace mooncake::test
-#endif
 
 namespace mooncake::test {
 
@@ -23,34 +16,6 @@ Json::Value Said::json() const {
         << out;
     EXPECT_EQ(json["schema"], 1);
     return json;
-}
-
-std::vector<std::string> directoryKinds() {
-#ifdef USE_ETCD
-    return {"sqlite", "etcd"};
-#else
-    return {"sqlite"};
-#endif
-}
-
-ToolTest::ToolTest() {
-#ifdef USE_ETCD
-    if (GetParam() == "etcd") {
-        server_ = std::make_unique<EtcdServer>();
-        server_->start();
-    }
-#endif
-    loseDirectory();
-}
-
-ToolTest::~ToolTest() = default;
-
-void ToolTest::loseDirectory() {
-    const std::string name = "directory" + std::to_string(directories_++);
-    directory = folder.path() + "/" + name;
-#ifdef USE_ETCD
-    if (server_) directory = server_->connString() + "/" + name;
-#endif
 }
 
 Said ToolTest::tool(std::vector<std::string> words, const std::string& input) const {
@@ -73,18 +38,6 @@ Json::Value ToolTest::ask(std::vector<std::string> words) const {
     const Said said = tool(std::move(words));
     EXPECT_EQ(said.status, 0) << said.out << said.err;
     return said.json();
-}
-
-std::shared_ptr<Client> ToolTest::node(const std::string& name) const {
-    return join(nodeOptions(directory, name));
-}
-
-std::shared_ptr<Client> ToolTest::nodeWithFile(const std::string& name, size_t regions) const {
-    auto client = node(name);
-    if (!client) return nullptr;
-    EXPECT_EQ(mount(*client, folder.file(name, kMiB + regions * 4 * kMiB)), ErrorCode::OK)
-        << Client::LastError();
-    return client;
 }
 
 }  // namespace mooncake::test
