@@ -203,6 +203,11 @@ class Client {
     std::vector<tl::expected<uint64_t, ErrorCode>> BatchGetInto(
         const std::vector<std::string>& object_keys, const std::vector<std::vector<Slice>>& slices);
 
+    // Reads every copy of each object, and compares; those that are damaged are taken out of their
+    // objects. As many lists of slices as keys, memory to read into. An addition.
+    std::vector<tl::expected<CopyCounts, ErrorCode>> BatchVerify(
+        const std::vector<std::string>& object_keys, const std::vector<std::vector<Slice>>& slices);
+
     tl::expected<QueryResult, ErrorCode> Query(const std::string& object_key);
     std::vector<tl::expected<QueryResult, ErrorCode>> BatchQuery(
         const std::vector<std::string>& object_keys);

@@ -15,6 +15,13 @@ struct Slice {
     size_t size;  // bytes
 };
 
+// What was found of an object's copies.
+struct CopyCounts {
+    uint32_t right = 0;        // that have the bytes that were put
+    uint32_t damaged = 0;      // that had others
+    uint32_t unreachable = 0;  // that no node serves, or that could not be read
+};
+
 // What became of a call. The numbers agree with those of Mooncake's store.
 enum class ErrorCode : int32_t {
     OK = 0,

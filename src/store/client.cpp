@@ -186,6 +186,33 @@ std::vector<tl::expected<uint64_t, Code>> Client::BatchGetInto(
     });
 }
 
+std::vector<tl::expected<CopyCounts, Code>> Client::BatchVerify(
+    const Keys& object_keys, const std::vector<std::vector<Slice>>& slices) {
+    if (object_keys.size() != slices.size()) {
+        return mismatch<CopyCounts>(object_keys.size(), slices.size());
+    }
+    return many<CopyCounts>(*core_, object_keys.size(), [&] {
+        std::vector<CopyCounts> counts(object_keys.size());
+        std::vector<store::GetCall::Item> items(object_keys.size());
+        for (size_t i = 0; i < items.size(); ++i) {
+            items[i].key = &object_keys[i];
+            items[i].slices = slices[i];
+            items[i].copies = &counts[i];
+        }
+        core_->get(items);
+        std::vector<tl::expected<CopyCounts, Code>> results;
+        results.reserve(items.size());
+        for (size_t i = 0; i < items.size(); ++i) {
+            if (items[i].result) {
+                results.emplace_back(counts[i]);
+            } else {
+                results.emplace_back(tl::unexpected(items[i].result.error()));
+            }
+        }
+        return results;
+    });
+}
+
 tl::expected<void, Code> Client::Get(const std::string& object_key, std::vector<Slice>& slices) {
     return one<void>(*core_, [&] {
         store::GetCall::Item item{&object_key, slices};

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "engine_file.h"
+#include "in_flight.h"
 #include "report.h"
 #include "superblock.h"
 
@@ -70,7 +71,7 @@ void GetCall::start(Item& item) {
     }
     if (room == 0) return refuse("there is no memory to get an object into");
     parts_.counters.add(&ClientStatistics::gets);
-    if (!item.entry) {
+    if (!item.entry && item.copies == nullptr) {
         item.entry = parts_.cache.find(*item.key);
         parts_.counters.add(item.entry ? &ClientStatistics::cache_hits
                                        : &ClientStatistics::cache_misses);
@@ -122,7 +123,11 @@ void GetCall::takeEntry(Work& work, std::optional<ObjectEntry> entry) {
     }
     work.is_suspect = false;
     item.entry = std::make_shared<const ObjectEntry>(std::move(*entry));
-    parts_.cache.putFound(*item.key, item.entry, mark_);
+    if (item.copies == nullptr) {
+        parts_.cache.putFound(*item.key, item.entry, mark_);
+    } else {
+        item.copies->right = 0;
+    }
     work.tried.assign(item.entry->replicas.size(), 0);
     if (work.look_ups > kMostLookUps) {
         end(work, ErrorCode::OBJECT_NOT_FOUND, &ClientStatistics::misses_evicted);
@@ -146,10 +151,10 @@ void GetCall::judgeSuspect(Work& work) {
     } else if (*is_evicted) {
         // Whoever evicted it did not see it in the region's table. The key is free again.
         work.was_evicted = true;
-        dropReplica(work);
+        if (dropReplica(work)) return;
     } else {
         work.was_damaged = true;
-        takeOut(work);
+        if (takeOut(work)) return;
     }
     work.tried[work.copy] = 1;
 }
@@ -197,20 +202,30 @@ std::optional<bool> GetCall::isEvicted(const Replica& replica) {
     return false;
 }
 
-void GetCall::takeOut(const Work& work) {
+bool GetCall::takeOut(Work& work) {
     const Replica& copy = work.item->entry->replicas[work.copy];
     parts_.counters.add(&ClientStatistics::checksum_failures);
+    if (work.item->copies != nullptr) ++work.item->copies->damaged;
     LOG(ERROR) << "store: a copy of an object of " << work.item->entry->size << " bytes in region "
                << toString(copy.front().region)
                << " has other bytes than were put; it is taken out of the directory";
-    if (dropReplica(work)) parts_.counters.add(&ClientStatistics::replicas_dropped);
+    if (!dropReplica(work)) return false;
+    parts_.counters.add(&ClientStatistics::replicas_dropped);
+    return true;
 }
 
-bool GetCall::dropReplica(const Work& work) {
+// @return whether it is out, of what is known here as well
+bool GetCall::dropReplica(Work& work) {
     const std::string& key = *work.item->key;
     parts_.cache.drop(key);
-    const Replica& copy = work.item->entry->replicas[work.copy];
-    return parts_.directory.dropReplica(key, copy, deadline_).has_value();
+    auto left = std::make_shared<ObjectEntry>(*work.item->entry);
+    const auto copy = left->replicas.begin() + static_cast<ptrdiff_t>(work.copy);
+    if (!parts_.directory.dropReplica(key, *copy, deadline_)) return false;
+    left->replicas.erase(copy);
+    work.item->entry = std::move(left);
+    work.tried.erase(work.tried.begin() + static_cast<ptrdiff_t>(work.copy));
+    work.has_dropped = true;
+    return true;
 }
 
 // A file that is not known may be new.
@@ -256,13 +271,17 @@ bool GetCall::choose(Work& work) {
 bool GetCall::prepare(Work& work, size_t copy) {
     work.copy = copy;
     work.extents.clear();
+    work.loads.clear();
     for (const Extent& extent : work.item->entry->replicas[copy]) {
         const KnownFile* const file = find(extent.region.file);
         const auto way = file == nullptr ? std::nullopt : parts_.files.wayTo(*file);
         if (!way || extent.region.index >= file->geometry.regions) return false;
         work.extents.push_back({file->placeOf(*way, extent), extent.length, extent.checksum});
+        work.loads.push_back(file->load);
     }
-    if (std::any_of(work.tried.begin(), work.tried.end(), [](char tried) { return tried != 0; })) {
+    const bool is_next = work.has_dropped || std::any_of(work.tried.begin(), work.tried.end(),
+                                                         [](char tried) { return tried != 0; });
+    if (is_next && work.item->copies == nullptr) {
         parts_.counters.add(&ClientStatistics::failovers);
     }
     return true;
@@ -273,21 +292,14 @@ void GetCall::read(const std::vector<Work*>& works) {
     std::vector<GetItem> items;
     items.reserve(works.size());
     for (Work* const work : works) items.push_back({work->item->slices, work->extents});
-    const auto count = [&](bool begins) {
+    {
+        InFlight in_flight;
         for (const Work* work : works) {
-            for (const Extent& extent : work->item->entry->replicas[work->copy]) {
-                auto& in_flight = find(extent.region.file)->load->in_flight;
-                if (begins) {
-                    in_flight += extent.length;
-                } else {
-                    in_flight -= extent.length;
-                }
-            }
+            const Replica& copy = work->item->entry->replicas[work->copy];
+            for (size_t i = 0; i < copy.size(); ++i) in_flight.add(work->loads[i], copy[i].length);
         }
-    };
-    count(true);
-    parts_.data.get(items, deadline_);
-    count(false);
+        parts_.data.get(items, deadline_);
+    }
     std::vector<Work*> silent;
     for (size_t i = 0; i < works.size(); ++i) {
         Work& work = *works[i];
@@ -339,6 +351,11 @@ void GetCall::afterErrors(const std::vector<Work*>& works) {
 
 void GetCall::hit(Work& work) {
     const ObjectEntry& entry = *work.item->entry;
+    if (work.item->copies != nullptr) {
+        ++work.item->copies->right;
+        work.tried[work.copy] = 1;
+        return;
+    }
     work.item->result = entry.size;
     work.has_ended = true;
     for (const Extent& extent : entry.replicas[work.copy]) {
@@ -358,7 +375,13 @@ void GetCall::end(Work& work, ErrorCode code, uint64_t ClientStatistics::*cause)
 
 // No copy is left.
 void GetCall::conclude(Work& work) {
-    if (work.was_damaged) {
+    CopyCounts* const copies = work.item->copies;
+    if (copies != nullptr && work.item->entry && !work.directory_error) {
+        copies->unreachable =
+            static_cast<uint32_t>(work.item->entry->replicas.size()) - copies->right;
+        work.item->result = work.item->entry->size;
+        work.has_ended = true;
+    } else if (work.was_damaged) {
         end(work, ErrorCode::CHECKSUM_MISMATCH, &ClientStatistics::misses_damaged);
     } else if (work.directory_error) {
         end(work, *work.directory_error, &ClientStatistics::misses_unreachable);

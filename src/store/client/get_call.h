@@ -21,6 +21,8 @@ namespace mooncake::store {
 // Where the bytes are not right the entry is looked up anew: one that has changed is read once
 // more, one that has gone is a miss. One that is the same has a bad copy, which is taken out of it.
 // After that, and where a node does not answer, the next copy is read.
+//
+// Where every copy is asked for, the next one is read after one that is right, too.
 class GetCall {
  public:
     struct Item {
@@ -28,6 +30,9 @@ class GetCall {
         std::span<const Slice> slices;
         // What is known of the object, or null: it is looked up then.
         EntryPtr entry = nullptr;
+        // Not null: every copy is read, and this counts what was found. Nothing is remembered of
+        // it, and the regions do not count as read.
+        CopyCounts* copies = nullptr;
         // What came of it: the object's size in bytes.
         tl::expected<uint64_t, ErrorCode> result = tl::unexpected(ErrorCode::INTERNAL_ERROR);
     };
@@ -51,8 +56,10 @@ class GetCall {
         bool was_damaged = false;
         bool was_evicted = false;
         bool was_silent = false;
+        bool has_dropped = false;  // a copy, out of the entry
         std::optional<ErrorCode> directory_error;
         std::vector<ExtentIo> extents;
+        std::vector<std::shared_ptr<FileLoad>> loads;  // of the extents' files
     };
 
     void start(Item& item);
@@ -69,8 +76,8 @@ class GetCall {
 
     bool leadsToFile(FileNumber file);
     std::optional<bool> isEvicted(const Replica& replica);
-    void takeOut(const Work& work);
-    bool dropReplica(const Work& work);
+    bool takeOut(Work& work);
+    bool dropReplica(Work& work);
     const KnownFile* find(FileNumber file);
 
     void hit(Work& work);

@@ -99,6 +99,59 @@ TEST_P(ObjectsOfTheTool, AreVerified) {
     EXPECT_EQ(ask({"verify"})["objects"], 99);
 }
 
+// The copy that no get on this machine would read, too.
+TEST_P(ObjectsOfTheTool, EveryCopyIsVerified) {
+    const auto one = nodeWithFile("one", 8);
+    const auto two = nodeWithFile("two", 8);
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    ReplicateConfig config;
+    config.replica_num = 2;
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_EQ(put(*one, "key" + std::to_string(i), 20000, config), ErrorCode::OK);
+    }
+    const Json::Value right = ask({"verify"});
+    EXPECT_EQ(right["objects"], 20);
+    EXPECT_EQ(right["copies"], 40);
+    EXPECT_EQ(right["bytes"], 800000);
+
+    // Of one object the one copy, of the next one the other, of the third both.
+    const auto damage = [&](const std::string& key, Client& node, const std::string& name) {
+        const auto query = one->Query(key);
+        for (const auto& copy : query->replicas) {
+            if (copy.segment != node.GetTransportEndpoint()) continue;
+            flip(fileOf(name), placeOf(copy.extents.at(0)) + 7);
+        }
+    };
+    damage("key1", *one, "one");
+    damage("key2", *two, "two");
+    damage("key3", *one, "one");
+    damage("key3", *two, "two");
+    const Said wrong = tool({"verify", "--json"});
+    EXPECT_EQ(wrong.status, 1);
+    const Json::Value report = wrong.json();
+    EXPECT_EQ(report["objects"], 19);
+    EXPECT_EQ(report["copies"], 36);
+    EXPECT_EQ(report["wrong_copies"], 4);
+    EXPECT_EQ(report["copies_taken_out"], 4);
+    ASSERT_EQ(report["damaged"].size(), 3u);
+    EXPECT_EQ(report["damaged"][0]["key"], "key1");
+    EXPECT_EQ(report["damaged"][0]["right_copies"], 1);
+    EXPECT_EQ(report["damaged"][2]["right_copies"], 0);
+    EXPECT_EQ(one->Query("key1")->replicas.size(), 1u);
+    EXPECT_EQ(get(*two, "key1", 20000), ErrorCode::OK);
+    EXPECT_EQ(get(*one, "key2", 20000), ErrorCode::OK);
+    EXPECT_FALSE(exists(*one, "key3"));
+
+    // Without one of the nodes its copies are out of reach, and no object is.
+    ASSERT_TRUE(two->UnmountFileSegment(fileOf("two")));
+    const Json::Value half = ask({"verify"});
+    EXPECT_EQ(half["objects"], 18);
+    EXPECT_EQ(half["copies"], 18);
+    EXPECT_EQ(half["unreachable"], 1);
+    EXPECT_EQ(half["unreachable_copies"], 18);
+    EXPECT_EQ(half["missing"], 0);
+}
+
 TEST_P(ObjectsOfTheTool, ThoseOutOfReachAreCountedAndKept) {
     {
         const auto one = nodeWithFile("one", 8);
