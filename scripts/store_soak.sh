@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# store_soak.sh [-b build folder] [-t seconds] [-s seed] [-d directory address] [-p plugin]: three nodes of the object store put and get at
-# random in each other's files while, drawn from the seed, one of them is killed, stopped past its lease, or has a byte of its disk changed.
+# store_soak.sh [-b build folder] [-t seconds] [-s seed] [-d directory address | -e] [-p plugin]: three nodes of the object store put and get
+# at random in each other's files while, drawn from the seed, one of them is killed, stopped past its lease, or has a byte of its disk changed.
+#
+# With -e their directory is an etcd of the script's own, which is killed and stopped now and then, too; without -d and -e it is on SQLite.
 #
 # Every byte that a get gives is compared. At the end all nodes are started once more, and every pinned object of two copies is read: none may
 # be lost. Exit status 1 for a wrong byte or a lost object. Without -p the files are read and written directly, without nvmet: that needs no root.
@@ -11,13 +13,15 @@ build=build/release
 seconds=60
 seed=$RANDOM
 directory=
+own_etcd=0
 plugin=
-while getopts b:t:s:d:p: option; do
+while getopts b:t:s:d:ep: option; do
     case $option in
         b) build=$OPTARG ;;
         t) seconds=$OPTARG ;;
         s) seed=$OPTARG ;;
         d) directory=$OPTARG ;;
+        e) own_etcd=1 ;;
         p) plugin=$OPTARG ;;
         *) sed -n '3s/^# //p' "$0" >&2 && exit 2 ;;
     esac
@@ -27,6 +31,9 @@ node=$build/bin/store_soak_node
 [ -x "$node" ] || { echo "store_soak: $node is missing; build the target store_soak_node" >&2 && exit 2; }
 work=$(mktemp -d "$build/store-soak-XXXXXX")
 export MC_TRANSPORT_PLUGIN_PATH=${plugin:-$build/lib/libnvmeof_generic_local.so} MC_LOCAL_TRANSPORT_FOLDER=$work GLOG_minloglevel=${GLOG_minloglevel-2}
+etcd_pid=0
+etcd_port=$((20000 + RANDOM % 10000))
+((own_etcd == 0)) || directory=etcd://127.0.0.1:$etcd_port/soak
 directory=${directory:-sqlite://$work/store.db}
 address="trtype=tcp adrfam=ipv4 traddr=127.0.0.1 trsvcid=4420"
 RANDOM=$seed
@@ -34,12 +41,21 @@ echo "store_soak: seed $seed, $seconds s, in $work"
 declare -a pids=(0 0 0) starts=(0 0 0)
 
 finish() {
-    for pid in "${pids[@]}"; do
+    for pid in "${pids[@]}" "$etcd_pid"; do
         ((pid == 0)) || kill -KILL "$pid" 2> /dev/null || true
     done
     rm -rf "$work"
 }
 trap finish EXIT
+
+# Those who use it wait until it answers.
+start_etcd() {
+    local url=http://127.0.0.1:$etcd_port peer=unix://127.0.0.1:$etcd_port
+    etcd --name=soak --data-dir="$work/etcd" --listen-client-urls="$url" --advertise-client-urls="$url" --listen-peer-urls="$peer" \
+        --initial-advertise-peer-urls="$peer" --initial-cluster="soak=$peer" --auto-compaction-mode=revision --auto-compaction-retention=1000 \
+        > "$work/etcd.log" 2>&1 &
+    etcd_pid=$!
+}
 
 # start <number>: and waits until it has mounted its file, which may take a lease.
 start() {
@@ -71,18 +87,19 @@ ended() {
     fi
 }
 
+((own_etcd == 0)) || start_etcd
 for n in 0 1 2; do
     truncate -s 97M "$work/file$n"
     : > "$work/acknowledged.$n"
     start $n
 done
 end=$((SECONDS + seconds))
-kills=0 stops=0 flips=0
+kills=0 stops=0 flips=0 etcd_kills=0 etcd_stops=0
 while ((SECONDS < end)); do
     sleep 0.$((RANDOM % 9 + 1))
     n=$((RANDOM % 3))
     kill -0 "${pids[$n]}" 2> /dev/null || ended $n 0
-    case $((RANDOM % 4)) in
+    case $((RANDOM % (4 + own_etcd))) in
         0)
             kill -KILL "${pids[$n]}"
             ended $n 137
@@ -94,6 +111,20 @@ while ((SECONDS < end)); do
             sleep $((RANDOM % 4)).5
             kill -CONT "${pids[$n]}"
             stops=$((stops + 1))
+            ;;
+        4)
+            if ((RANDOM % 2)); then
+                kill -KILL "$etcd_pid"
+                { wait "$etcd_pid" || true; } 2> /dev/null
+                sleep $((RANDOM % 3)).2
+                start_etcd
+                etcd_kills=$((etcd_kills + 1))
+            else
+                kill -STOP "$etcd_pid"
+                sleep $((RANDOM % 4)).5
+                kill -CONT "$etcd_pid"
+                etcd_stops=$((etcd_stops + 1))
+            fi
             ;;
         *)
             # Only of one disk: the other copy stays good. Not of the superblock.
@@ -108,6 +139,6 @@ for n in 0 1 2; do
     ended $n 0
     tail -n 1 "$work/log.$n.${starts[$n]}"
 done
-echo "store_soak: $kills kills, $stops stops, $flips changed bytes"
+echo "store_soak: $kills kills, $stops stops, $flips changed bytes; of etcd $etcd_kills kills and $etcd_stops stops"
 for n in 0 1 2; do start $n; done
 "$node" check "$directory" "$work"/acknowledged.*
