@@ -90,9 +90,10 @@ class ForkTest : public ::testing::Test {
 TEST_F(ForkTest, AChildMayDestroyItsCopy) {
     EXPECT_EQ(inChild([&] {
                   engine_.reset();
-                  return 0;
+                  return control_.destroyed.load();
               }),
-              0);
+              0)
+        << "the transport is the parent's";
     expectUntouched();
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -145,6 +146,27 @@ TEST_F(ReadSectionTest, ReadersThatComeAgainAndAgainHoldUpNobody) {
     for (int i = 0; i < 20; ++i) domain_.synchronize();
     done = true;
     for (std::thread& reader : readers) reader.join();
+}
+
+// Nor do sections of which there is always one, as where many threads poll.
+TEST_F(ReadSectionTest, SectionsThatOverlapWithoutEndHoldUpNobody) {
+    std::optional<ReadSection> one(std::in_place, domain_), other;
+    std::atomic<bool> returned{false};
+    std::thread waiter([&] {
+        domain_.synchronize();
+        returned = true;
+    });
+    const auto limit = std::chrono::steady_clock::now() + kLimit;
+    while (!returned && std::chrono::steady_clock::now() < limit) {
+        other.emplace(domain_);
+        one.reset();
+        std::this_thread::yield();
+        one.emplace(domain_);
+        other.reset();
+    }
+    EXPECT_TRUE(returned);
+    one.reset();
+    waiter.join();
 }
 
 struct Value : Retired {

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <string_view>
 #include <thread>
@@ -54,6 +55,11 @@ std::string receiveAll(DeadlineSocket* socket) {
     while (status.ok()) status = socket->receive(1 << 20, later(7000), &bytes);
     EXPECT_EQ(status.message().find("timed out"), std::string_view::npos) << "it is still open";
     return bytes;
+}
+
+size_t openDescriptors() {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return static_cast<size_t>(std::distance(begin(all), end(all)));
 }
 
 // As another program than ours would write it.
@@ -201,9 +207,16 @@ TEST(P2pTest, AConnectionHasATimeLimit) {
         (said.size() < 10 ? limits.ask_time : limits.connection_time) =
             std::chrono::milliseconds(50);
         const auto listener = startListener(limits);
+        const size_t before = openDescriptors();
         DeadlineSocket silent = connectTo(listener->port());
         EXPECT_TRUE(silent.send(said, later()).ok());
         receiveAll(&silent);
+        // An answer ends with half of the connection: what of it the listener keeps is not seen.
+        const auto limit = later();
+        while (openDescriptors() > before + 1 && std::chrono::steady_clock::now() < limit) {
+            std::this_thread::yield();
+        }
+        EXPECT_EQ(openDescriptors(), before + 1) << "the listener's end is still open";
         EXPECT_EQ(ask(listener->port(), frame("\x01{}")), frame("\x01{}"));
     }
 }

@@ -12,9 +12,9 @@
 
 namespace mooncake::nvmeof_generic::io {
 
-/// The channels of one pool. A thread gets one when it first asks, and keeps it until it ends; then
-/// the channel, with what is still in flight on it, is the next thread's. Channels stay where they
-/// are as long as the pool exists.
+/// The channels of one pool. A thread gets a channel when it first asks, and keeps it until it
+/// ends. The next thread that asks then gets that channel, with the I/O that is still in flight on
+/// it. Channels are destroyed with the pool.
 ///
 /// Thread-safe.
 class Channels {
@@ -25,22 +25,23 @@ class Channels {
     Channels(const Channels&) = delete;
     Channels& operator=(const Channels&) = delete;
 
-    /// The calling thread's. @return null where it has none and can get none: without memory, with
-    /// too many threads, for a thread of IoPool's own that was told so, and in a thread whose
-    /// thread_local objects have been destroyed
+    /// The calling thread's channel.
+    /// @return null without memory, with more threads than kMost, after bind(nullptr), and in a
+    ///     thread whose thread_local objects have been destroyed
     Channel* mine();
 
-    /// A channel for a worker. @return null as mine()
+    /// Makes a channel for a worker, which bind() gives to its thread.
+    /// @return null without memory, or with more channels than kMost
     Channel* add();
-    /// Makes `channel` the calling thread's; null: it never has one.
+    /// Makes `channel` the calling thread's. With null the thread never gets one.
     void bind(Channel* channel);
 
-    /// By Request::channel.
+    /// @param number  Request::channel
     Channel& at(uint16_t number) const {
         return *channels_[number].load(std::memory_order_acquire);
     }
 
-    /// The records of requests of threads that have no channel.
+    /// A record for a request of a thread that has no channel.
     /// @return null without memory
     Request* allocateCommon();
 
@@ -51,7 +52,7 @@ class Channels {
         for (uint32_t i = 0; i < count; ++i) visit(*channels_[i].load(std::memory_order_relaxed));
     }
 
-    /// Gives memory of channels back that are nobody's and idle.
+    /// Frees the memory of channels that have no owner and nothing in flight.
     void trim();
 
  private:

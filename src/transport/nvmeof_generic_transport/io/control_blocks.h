@@ -19,15 +19,15 @@ struct Submission {
     GrowArray<iovec> vectors;  ///< memory that stays for the next batch
 };
 
-/// Whether io_submit may wait until the device can take the I/O. Where it may not, an I/O may end
-/// with EAGAIN, or EOPNOTSUPP from a device that cannot tell (RWF_NOWAIT).
+/// Whether io_submit may wait until the device can take the I/O. With kForbidden (RWF_NOWAIT) an
+/// I/O may end with EAGAIN, or with EOPNOTSUPP where the device cannot tell.
 enum class Waiting : bool { kForbidden, kAllowed };
 
-/// Fills in the control blocks of the batch's operations for their next system call each, and says
-/// that the kernel has them; copies what is to be written into the bounce buffers. Without memory
-/// for the vectors an operation asks for less than what is left of it.
-/// @return how many operations, now at the front of the batch, have no control block: the memory of
-///     their requests cannot be read (failUnsent())
+/// Prepares the batch's operations for io_submit. Each gets a control block and becomes kInKernel;
+/// data that is to be written is copied into its bounce buffers. If there is no memory for the
+/// vectors, an operation asks for a part of what is left of it.
+/// @return how many operations cannot be submitted, because the memory of their requests cannot be
+///     read. They have been moved to the front of the batch; failUnsent() ends them
 size_t prepare(const BouncePool& bounce, Waiting waiting, Submission& submission);
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -25,47 +25,47 @@ namespace mooncake::nvmeof_generic::io {
 
 class Dispatcher;
 
-/// What has become of a device's operations, as far as it was not yet told.
+/// The outcome of operations of one device, for Device::finish().
 struct Completions {
     OperationQueue ended;
-    OperationQueue again;  ///< that need another system call
-    RequestQueue retries;  ///< pieces of operations that failed, each to be tried alone
+    OperationQueue again;  ///< these need another system call
+    RequestQueue retries;  ///< pieces of operations that failed; each is tried once more, alone
 
     bool empty() const { return ended.empty() && again.empty() && retries.empty(); }
 };
 
-/// What a worker is to do for a device.
+/// What a worker does next for a device.
 enum class Duty {
-    kNone,    ///< nothing, or others are at it
-    kSubmit,  ///< submit the batch, then endTurn()
-    kPause,   ///< nothing before a completion or a moment; then resume()
-    kCancel,  ///< end what takeQueued() gives, then endTurn()
-    kClose,   ///< close(): the device is done with, and the caller is the last who uses it
+    kNone,    ///< nothing: there is nothing to do, or other workers do it
+    kSubmit,  ///< it submits the batch, then calls endTurn()
+    kPause,   ///< nothing can start now; it calls resume() after a completion or a moment
+    kCancel,  ///< it ends what takeQueued() returns, then calls endTurn()
+    kClose,   ///< it calls close(): no other thread uses the device any more
 };
 
-/// What has become of requests that were to be queued.
+/// The result of Device::enqueue().
 enum class Enqueued {
     kDone,
-    kOffered,  ///< done, and the device can do something: the caller has to see to it
-    kShut,     ///< nothing was taken: the device is shut
+    kOffered,  ///< queued, something can start, and the caller must serve the device
+    kShut,     ///< refused: the device is shut, and nothing was queued
 };
 
-/// How a worker's turn went.
+/// How a worker's turn ended.
 enum class Turn {
     kWell,
     kBlocked,  ///< io_submit blocked for long
-    kPaused,   ///< the kernel could not take more for now: resume() has to follow
+    kPaused,   ///< the kernel takes no more for now; the worker calls resume() later
 };
 
-/// Two ways lead to the kernel. A thread that submits starts operations itself, as long as nothing
-/// they need is short: a place, bounce buffers, their blocks (reserve(), start()); threads do that
-/// side by side, and for reads without a lock. Whatever cannot start goes to the backlog
-/// (enqueue()), and as long as there is one, all goes there. Workers take the backlog (take()), and
-/// are told by a Dispatcher when there is something that can start.
+/// Operations reach the kernel in two ways. A thread that submits starts them itself while nothing
+/// that they need is short: places, bounce buffers, blocks (reserve(), start()). Threads do this
+/// side by side, and take no lock for reads. What cannot start is added to the backlog (enqueue());
+/// while there is a backlog, everything is. Workers take the backlog (take()) when the Dispatcher
+/// tells them that something in it can start.
 ///
-/// Thread-safe. The mutex guards the backlog; it is held for moments, never over a system call or a
-/// call of the listener. The object lives until its end is closed by close(), and that is not
-/// before everything in flight has ended.
+/// Thread-safe. The mutex guards the backlog. It is held for moments, never over a system call or a
+/// call of the listener. The object lives until close() has returned, and close() comes after the
+/// end of everything in flight.
 class Device final : public IoDevice, private WriteGuard::Waiter {
  public:
     /// @param depth  I/Os in flight at most, up to InFlight::kMost
@@ -81,60 +81,61 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     const PlanRules& rules() const { return rules_; }
     IoListener& listener() const { return *listener_; }
 
-    // The way of a thread that submits.
-    /// Takes places for up to `wanted` operations. @return none where there is a backlog
+    // For threads that submit.
+    /// Takes places for up to `wanted` operations. @return none while there is a backlog
     InFlight::Places reserve(uint32_t wanted) { return inFlight_.reserve(wanted, depth_, false); }
     /// Gives places back that start() did not use.
     void giveBack(InFlight::Places places);
-    /// Gets an operation with a place what else it needs. @return false when that is short: it is
-    /// for workers then, and the place is to be given back
+    /// Acquires what an operation needs beside its place: bounce buffers and blocks.
+    /// @return false when they are short; the caller then gives the place back and calls enqueue()
     bool start(Operation& operation);
-    /// Has workers do it.
-    /// @param planned  an operation that could not start; may be null
-    /// @param requests  those behind it
-    /// @param offer  the caller offers to serve the device itself where a worker would have to be
-    ///     woken for it
+    /// Adds to the backlog.
+    /// @param planned  an operation that could not start, or null
+    /// @param requests  the requests behind it
+    /// @param offer  the caller serves the device itself where a worker would have to be woken
     [[nodiscard]] Enqueued enqueue(Operation* planned, RequestQueue& requests, bool offer);
-    /// The same for operations that have been started.
+    /// The same for operations that start() has accepted.
     void enqueueStarted(OperationQueue&& operations);
-    /// Whether the calling thread should leave it to workers for now, without having tried.
+    /// Whether the calling thread should enqueue() without trying: the device has lately refused
+    /// I/O that was not to wait. Counts the calls.
     bool leavesToWorkers() {
         const uint32_t left = callersToSkip_.load(std::memory_order_relaxed);
         if (left > 0) callersToSkip_.store(left - 1, std::memory_order_relaxed);
         return left > 0;
     }
-    /// An I/O that was not to wait came back. @param error  EAGAIN or EOPNOTSUPP
+    /// The device refused an I/O that was not to wait. @param error  EAGAIN or EOPNOTSUPP
     void wouldHaveBlocked(int64_t error);
-    /// Such an I/O was taken.
+    /// The device took one.
     void didNotBlock() {
         if (lastSkip_.load(std::memory_order_relaxed) != 0) {
             lastSkip_.store(0, std::memory_order_relaxed);
         }
     }
 
-    /// Takes in what has become of its operations, whoever submitted them: they are cleared, and
-    /// given back to where they come from. The device may be gone afterwards.
+    /// Takes in the outcome of operations, whichever thread submitted them. Clears those that have
+    /// ended and gives them back to their channels. The device may be destroyed meanwhile.
     /// @param mine  the calling thread's channel, or null
-    /// @param offer  see enqueue()
-    /// @return whether the caller has to see to it that the device is served
+    /// @param offer  as in enqueue()
+    /// @return whether the caller must serve the device
     bool finish(Completions& completions, Channel* mine, bool offer);
 
-    // The way of a worker.
-    /// Finds out what is to be done. After kSubmit and kCancel the caller has a turn until
-    /// endTurn().
-    /// @param freeSlots  what the caller's context can still hold, see share()
+    // For workers.
+    /// Decides what the calling worker does. kSubmit and kCancel begin a turn, which endTurn()
+    /// ends.
+    /// @param freeSlots  I/Os that the caller's context can still hold, see share()
     Duty take(size_t freeSlots, Channel& mine, Batch& batch);
-    /// The same for a thread that must not wait: all of the backlog, where that is one batch.
-    /// @return false when it is not, or the device would have to wait
+    /// The same for a thread that must not wait: takes the backlog if it fits into one batch.
+    /// @return false if it does not fit, if something in it cannot start, or if a worker has a turn
     bool takeAll(size_t freeSlots, Channel& mine, Batch& batch);
+    /// Ends a turn.
     /// @param submitted  how many of the batch's operations the kernel has taken or ended; the
-    ///     others come first next time
+    ///     others become the first of the backlog
     void endTurn(const Batch& batch, size_t submitted, Turn turn);
     /// After kPause or Turn::kPaused.
     void resume();
 
-    /// How much of a context's free slots the device may use: as much as it leaves to others, so
-    /// that devices that hang cannot fill it.
+    /// How many of a context's free slots the device may use. It leaves as many to others, so that
+    /// devices that hang cannot fill the context.
     size_t share(size_t freeSlots) const {
         const size_t used = inFlight_.count();
         return freeSlots > used ? (freeSlots - used + 1) / 2 : 0;
@@ -142,12 +143,12 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
 
     /// Refuses further requests, and has workers cancel the queued ones and close().
     void shut();
-    /// After kCancel: all that is not in the kernel's hands.
+    /// After kCancel: takes everything out that the kernel does not have.
     void takeQueued(RequestQueue& requests, OperationQueue& operations);
     /// After kClose: closes the descriptor, which may block.
     void close();
 
-    /// Chunks have been given back for which it waits.
+    /// The BouncePool has chunks again, for which this device waits.
     void bounceFreed();
 
     uint32_t inFlight() const { return inFlight_.count(); }
@@ -161,7 +162,7 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
  private:
     enum class Held : uint8_t { kNot, kByWrite, kByBounce };
     enum class State : uint8_t { kOpen, kShut, kClosed };
-    /// Where the device is to be announced, if it is.
+    /// The lane in which the device is announced; none: it is not.
     using Readiness = std::optional<Lane>;
 
     void writeEnded() noexcept override;
@@ -191,7 +192,7 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     const Conditions& conditions_;
     Dispatcher& dispatcher_;
     const int number_;                        // of the descriptor
-    std::atomic<uint32_t> callersToSkip_{0};  // leavesToWorkers() says yes so often
+    std::atomic<uint32_t> callersToSkip_{0};  // how often leavesToWorkers() still says yes
     std::atomic<uint32_t> lastSkip_{0};
 
     // What all threads that use the device write.
@@ -204,11 +205,11 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     OperationQueue planned_ MC_GUARDED_BY(mutex_);  // not started
     RequestQueue retries_ MC_GUARDED_BY(mutex_);    // before the queue, and not joined
     RequestQueue queue_ MC_GUARDED_BY(mutex_);
-    uint64_t ended_ MC_GUARDED_BY(mutex_) = 0;  // how often sample() has seen that something had
+    uint64_t ended_ MC_GUARDED_BY(mutex_) = 0;  // calls of sample() that saw that I/O had ended
     uint32_t submitters_ MC_GUARDED_BY(mutex_) = 0;  // workers that have a turn
     uint64_t turnTick_ MC_GUARDED_BY(mutex_) = 0;    // when the last of them got it
     uint64_t slowUntil_ MC_GUARDED_BY(mutex_) = 0;   // tick
-    Held held_ MC_GUARDED_BY(mutex_) = Held::kNot;   // the first of planned_ waits, to be told
+    Held held_ MC_GUARDED_BY(mutex_) = Held::kNot;   // what the first of planned_ waits for
     State state_ MC_GUARDED_BY(mutex_) = State::kOpen;
     bool starved_ MC_GUARDED_BY(mutex_) = false;  // no memory for an operation
     bool ready_ MC_GUARDED_BY(mutex_) = false;    // announced, not taken yet
