@@ -201,6 +201,29 @@ TEST_F(PoolClose, AMergeThatHasOnlyReadComesBack) {
     EXPECT_TRUE(recorder->cameBack(request));
 }
 
+// What has been read through bounce buffers so far is not in the memory of its requests.
+TEST_F(PoolClose, AReadThroughBounceBuffersThatGotAPartComesBack) {
+    aio_->onComplete = [this](const FakeAio::Io& io) {
+        EXPECT_EQ(io.length(), 2 * kBlock) << "the two are one I/O";
+        refuseAll();
+        return std::optional(static_cast<int64_t>(kBlock));
+    };
+    takeAtMost(1);
+    makeSmall();
+    auto recorder = std::make_shared<Giving>(2);
+    const auto device = add(file_, recorder);
+    std::vector<IoRequest> requests;
+    for (size_t i = 0; i < 2; ++i) {
+        requests.push_back({IoOp::kRead, memory_.data() + 1 + i * kBlock, i * kBlock, kBlock,
+                            recorder->context(i)});
+    }
+    pool_->submit(device, requests.data(), requests.size());
+    ASSERT_TRUE(isRefused());
+    pool_->closeDevice(device);
+    ASSERT_TRUE(recorder->waitForAll());
+    for (const IoRequest& request : requests) EXPECT_TRUE(recorder->cameBack(request));
+}
+
 // What was not to wait, and would have had to, has had no effect.
 TEST_F(PoolClose, WhatWouldHaveWaitedComesBack) {
     aio_->onNowait = [](const std::vector<FakeAio::Io>& asked) {

@@ -101,5 +101,22 @@ TEST(MetadataServerTest, ASilentHandshakeHasATimeLimit) {
     }
 }
 
+// Case 45: nor does a byte now and then make its time longer.
+TEST(MetadataServerTest, ADribblingHandshakeHasATimeLimit) {
+    const Certificates made;
+    MetadataServer::Options options = patient();
+    options.times.header = std::chrono::milliseconds(300);
+    ServerThread server(options, 0, {}, {made.at("server.pem"), made.at("server.key"), ""});
+    DeadlineSocket socket = connectTo(server);
+    // Of a handshake's record of 16 KiB.
+    Status status = socket.send(std::string("\x16\x03\x01\x40\x00", 5), soon());
+    const auto begin = std::chrono::steady_clock::now();
+    while (status.ok() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(30)) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        status = socket.send("x", soon());
+    }
+    EXPECT_FALSE(status.ok()) << "it is still open";
+}
+
 }  // namespace
 }  // namespace mooncake::test
