@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -40,8 +41,10 @@ bool sendAll(int fd, const void* data, size_t length) {
     return true;
 }
 
-// @return false at the end of the file, or when the time is up
-bool receive(int fd, std::string& text, size_t length, std::optional<Clock::time_point> deadline) {
+enum class Received { kAll, kEnd, kLate };
+
+Received receive(int fd, std::string& text, size_t length,
+                 std::optional<Clock::time_point> deadline) {
     text.clear();
     char piece[4096];
     while (text.size() < length) {
@@ -49,22 +52,27 @@ bool receive(int fd, std::string& text, size_t length, std::optional<Clock::time
         if (deadline) {
             const auto left =
                 std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
-            if (left.count() <= 0) return false;
+            if (left.count() <= 0) return Received::kLate;
             wait = static_cast<int>(left.count());
         }
         pollfd ready{fd, POLLIN, 0};
         if (::poll(&ready, 1, wait) <= 0) continue;
         const ssize_t got = ::read(fd, piece, std::min(sizeof(piece), length - text.size()));
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
+        if (got <= 0) return Received::kEnd;
         text.append(piece, static_cast<size_t>(got));
     }
-    return true;
+    return Received::kAll;
 }
 
-[[noreturn]] void runChild(const Work& work, int pipe) {
+[[noreturn]] void runChild(const Work& work, int pipe) noexcept {
     std::ostringstream out, err;
-    const int status = work(out, err);
+    int status = 1;
+    try {
+        status = work(out, err);
+    } catch (const std::exception& error) {
+        err << error.what() << '\n';
+    }
     // A thread that the kernel holds keeps them open; whoever reads them would wait for it.
     const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nothing, fd);
@@ -75,6 +83,18 @@ bool receive(int fd, std::string& text, size_t length, std::optional<Clock::time
                       sendAll(pipe, outText.data(), outText.size()) &&
                       sendAll(pipe, errText.data(), errText.size());
     ::_exit(sent ? 0 : 1);
+}
+
+// How a child ended that has not said all.
+std::string endOf(pid_t child) {
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    const std::string what = "the process that does the work has ended before its time";
+    if (!WIFSIGNALED(status)) return what;
+    return what + ", by signal " + std::to_string(WTERMSIG(status)) + " (" +
+           ::strsignal(WTERMSIG(status)) +
+           "): somebody sent it, or the kernel was short of memory, which 'dmesg' tells then";
 }
 
 }  // namespace
@@ -103,13 +123,19 @@ int runBounded(const Work& work, std::optional<std::chrono::milliseconds> limit,
     if (limit) deadline = Clock::now() + *limit;
     std::string text, outText, errText;
     Header header{};
-    bool complete = receive(from.get(), text, sizeof(header), deadline);
-    if (complete) {
+    Received received = receive(from.get(), text, sizeof(header), deadline);
+    if (received == Received::kAll) {
         std::memcpy(&header, text.data(), sizeof(header));
-        complete = receive(from.get(), outText, header.outBytes, deadline) &&
-                   receive(from.get(), errText, header.errBytes, deadline);
+        received = receive(from.get(), outText, header.outBytes, deadline);
     }
-    if (!complete) {
+    if (received == Received::kAll) {
+        received = receive(from.get(), errText, header.errBytes, deadline);
+    }
+    if (received == Received::kEnd) {
+        err << endOf(child) << '\n';
+        return 1;
+    }
+    if (received == Received::kLate) {
         ::kill(child, SIGKILL);
         err << "the kernel does not answer: a file on a disk that hangs is just being taken back; "
                "'cat /proc/*/task/*/stack' shows who waits in nvmet_ns_disable\n";

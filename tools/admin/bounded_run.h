@@ -14,7 +14,8 @@ using Work = std::function<int(std::ostream& out, std::ostream& err)>;
 /// at, or removes, a namespace whose disk hangs, and a process whose thread it holds cannot end:
 /// that is the child then, and nobody waits for it. Call it while there is one thread only.
 /// @param limit  none: `work` returns in time by itself, but may leave threads behind that do not
-/// @return what `work` returned; 1 when the limit was over, or the child died: `err` says so
+/// @return what `work` returned; 1 when it threw, the limit was over, or the child died: `err` says
+///     which
 int runBounded(const Work& work, std::optional<std::chrono::milliseconds> limit, std::ostream& out,
                std::ostream& err);
 

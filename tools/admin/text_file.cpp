@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 namespace mooncake::nvmeof_generic::admin {
 
@@ -13,7 +12,13 @@ namespace fs = std::filesystem;
 std::optional<std::string> readText(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) return std::nullopt;
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::string text;
+    char piece[4096];
+    // Not by istreambuf_iterator, which throws where the kernel cannot read.
+    do {
+        file.read(piece, sizeof(piece));
+        text.append(piece, static_cast<size_t>(file.gcount()));
+    } while (file);
     if (file.bad()) return std::nullopt;
     return text;
 }

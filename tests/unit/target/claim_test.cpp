@@ -125,6 +125,26 @@ TEST(Owner, IsDeadBeforeItsParentNotices) {
     EXPECT_EQ(lifeOf(owner), Life::kDead);
 }
 
+// A process that ends between the opening and the reading of what /proc says of it fails the
+// latter.
+TEST(Owner, OneThatCannotBeReadIsNotKnownAndNoException) {
+    Owner owner = Owner::self().take();
+    const TempDir proc;
+    const std::string self = proc.path() + "/" + std::to_string(getpid());
+    const std::string other = proc.path() + "/1234567";
+    for (const std::string& made : {self, other, other + "/stat"}) {
+        std::filesystem::create_directory(made);
+    }
+    std::filesystem::create_symlink("/proc/self/ns", self + "/ns");
+    std::filesystem::create_symlink(std::to_string(getpid()), proc.path() + "/self");
+    owner.pid = 1234567;
+    EXPECT_EQ(lookAt(owner, proc.path()).life, Life::kUnknown);
+    std::filesystem::remove(other + "/stat");
+    EXPECT_EQ(lookAt(owner, proc.path()).life, Life::kDead);
+    std::ofstream(other + "/stat").close();
+    EXPECT_EQ(lookAt(owner, proc.path()).life, Life::kDead);
+}
+
 TEST(Owner, OfOtherNamespacesNothingIsKnown) {
     struct stat pids;
     ASSERT_EQ(stat("/proc/self/ns/pid", &pids), 0);

@@ -2,6 +2,7 @@
 #include "owner.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,10 +37,13 @@ struct Stat {
 
 // @return 0 or an errno value
 int readStat(const std::string& folder, Stat& stat) {
-    errno = 0;
-    std::ifstream file(folder + "/stat");
-    const std::string line{std::istreambuf_iterator<char>(file), {}};
-    if (!file.is_open() || line.empty()) return errno == 0 || errno == ESRCH ? ENOENT : errno;
+    const UniqueFd file(::open((folder + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+    std::array<char, 4096> buffer;  // the line is far shorter
+    const ssize_t length = file.valid() ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+    // One that ends after it was opened.
+    if (length < 0) return errno == ESRCH ? ENOENT : errno;
+    if (length == 0) return ENOENT;
+    const std::string line(buffer.data(), static_cast<size_t>(length));
     // The name may hold anything; what follows it begins with the third field.
     const size_t name = line.rfind(')');
     if (name == std::string::npos) return EINVAL;
