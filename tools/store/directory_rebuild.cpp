@@ -34,6 +34,18 @@ struct Rebuilt {
     uint64_t existing = 0;  // objects that are there, and stay as they are
 };
 
+// Whether two entries of a key are copies of one put, as far as they tell: that has one size, one
+// time, and, where it is divided in the same way, the same checksums.
+bool isSamePut(const ObjectEntry& a, const ObjectEntry& b) {
+    if (a.size != b.size || a.time_ms != b.time_ms) return false;
+    const Replica& one = a.replicas.front();
+    const Replica& other = b.replicas.front();
+    const auto length = [](const Extent& x, const Extent& y) { return x.length == y.length; };
+    if (!std::equal(one.begin(), one.end(), other.begin(), other.end(), length)) return true;
+    return std::equal(one.begin(), one.end(), other.begin(),
+                      [](const Extent& x, const Extent& y) { return x.checksum == y.checksum; });
+}
+
 // Opened, and nobody else's on this machine as long as it is.
 Result<StoreFile> openFile(const std::string& path) {
     StoreFile opened;
@@ -43,8 +55,9 @@ Result<StoreFile> openFile(const std::string& path) {
     opened.file = std::move(*file);
     if (::flock(opened.file->fd(), LOCK_EX | LOCK_NB) != 0) {
         return failed(Failure::kConflict, path +
-                                              " is served by a process of this machine; end it, "
-                                              "or unmount the file there");
+                                              " is served by a process of this machine, which is "
+                                              "to be ended or to unmount it; or it was named "
+                                              "twice here");
     }
     const auto reading = readSuperblock(*opened.file);
     if (!reading) return tl::unexpected(reading.error());
@@ -194,27 +207,34 @@ class Work {
                               "again with a new directory");
             }
         }
-        return addCopies(std::move(known));
+        return setKnown(std::move(known));
     }
 
-    // Another node's files have copies of the same objects.
-    Result<> addCopies(std::vector<Change> known) {
+    // Another node's files have entries of the same keys: copies of the same objects, or of other
+    // puts, of which the newest counts, in whatever order the nodes come.
+    Result<> setKnown(std::vector<Change> known) {
         std::vector<std::string> keys;
         for (const Change& one : known) keys.push_back(one.key);
         const auto entries = asked_.directory.lookup(keys, asked_.deadline());
         if (!entries) return tl::unexpected(entries.error());
         std::vector<Change> changes;
+        std::vector<bool> copies;  // of each change: it adds some
         for (size_t i = 0; i < known.size(); ++i) {
             const auto& there = (*entries)[i];
-            const ObjectEntry& mine = known[i].entry;
-            if (!there || there->size != mine.size || there->time_ms != mine.time_ms ||
-                there->replicas.size() + mine.replicas.size() > kMaxReplicas) {
+            ObjectEntry& mine = known[i].entry;
+            if (!there) continue;
+            const bool is_copy = isSamePut(*there, mine);
+            if (is_copy ? there->replicas.size() + mine.replicas.size() > kMaxReplicas
+                        : there->time_ms >= mine.time_ms) {
                 continue;
             }
             known[i].when = Change::When::kUnchanged;
             known[i].before = *there;
-            known[i].entry.replicas.insert(known[i].entry.replicas.begin(), there->replicas.begin(),
-                                           there->replicas.end());
+            if (is_copy) {
+                mine.replicas.insert(mine.replicas.begin(), there->replicas.begin(),
+                                     there->replicas.end());
+            }
+            copies.push_back(is_copy);
             changes.push_back(std::move(known[i]));
         }
         rebuilt_.existing += known.size() - changes.size();
@@ -225,8 +245,13 @@ class Work {
                 ++rebuilt_.existing;
                 continue;
             }
-            rebuilt_.copies += changes[i].entry.replicas.size() - changes[i].before.replicas.size();
-            count(changes[i].entry);
+            const ObjectEntry& entry = changes[i].entry;
+            if (copies[i]) {
+                rebuilt_.copies += entry.replicas.size() - changes[i].before.replicas.size();
+            } else {
+                ++rebuilt_.objects;
+            }
+            count(entry);
         }
         return {};
     }

@@ -51,8 +51,9 @@ constexpr uint8_t kHardPin = 2;  // never evicted
 struct ObjectEntry {
     uint64_t size = 0;  // bytes, at least 1
     uint8_t flags = 0;
-    uint64_t time_ms =
-        0;  // of its put, milliseconds since 1970; to be shown, nothing depends on it
+    // Of its put, milliseconds since 1970, by the clock of the node that put it: to be shown, and
+    // to tell the newest put where a lost directory is made again.
+    uint64_t time_ms = 0;
     std::vector<Replica> replicas;  // at least one
 
     bool operator==(const ObjectEntry&) const = default;

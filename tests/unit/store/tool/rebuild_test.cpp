@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A lost directory is made again from the files.
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "tool_fixture.h"
 
@@ -77,12 +79,48 @@ TEST_P(RebuildByTheTool, EachNodeAddsItsCopies) {
     }
 }
 
+// An upsert puts the new bytes on another node, and leaves the old ones where they are.
+TEST_P(RebuildByTheTool, TheNewestPutCountsInWhateverOrderTheNodesCome) {
+    {
+        const auto one = nodeWithFile("one", 8);
+        const auto two = nodeWithFile("two", 8);
+        ASSERT_TRUE(knowsFiles(*one, 2) && knowsFiles(*two, 2));
+        ReplicateConfig config;
+        config.preferred_segment = "one";
+        ASSERT_EQ(put(*one, "key", 300000, config), ErrorCode::OK);
+        // Of two puts of one millisecond none is newer.
+        const auto now = [] {
+            return std::chrono::duration_cast<std::chrono::milliseconds>(
+                std::chrono::system_clock::now().time_since_epoch());
+        };
+        for (const auto before = now(); now() <= before;) std::this_thread::yield();
+        config.preferred_segment = "two";
+        std::string bytes = contentOf("key", 200000);
+        std::vector<std::vector<Slice>> slices{{{bytes.data(), bytes.size()}}};
+        ASSERT_TRUE(two->BatchUpsert({"key"}, slices, config)[0]);
+        EXPECT_EQ(get(*two, "key", 200000), ErrorCode::OK);
+    }
+    for (const auto& order : {std::pair("one", "two"), std::pair("two", "one")}) {
+        loseDirectory();
+        ask({"rebuild", fileOf(order.first)});
+        ask({"rebuild", fileOf(order.second)});
+        EXPECT_EQ(ask({"list"})["objects"][0]["bytes"], 200000) << order.first << " first";
+        const auto one = node("one");
+        const auto two = node("two");
+        ASSERT_EQ(mount(*one, fileOf("one")), ErrorCode::OK) << Client::LastError();
+        ASSERT_EQ(mount(*two, fileOf("two")), ErrorCode::OK) << Client::LastError();
+        ASSERT_TRUE(knowsFiles(*one, 2));
+        EXPECT_EQ(get(*one, "key", 200000), ErrorCode::OK) << order.first << " first";
+    }
+}
+
 TEST_P(RebuildByTheTool, WhatDoesNotFitIsRefused) {
     { const auto one = nodeWithFile("one", 8); }
     const std::string empty = folder.file("empty", 9 * kMiB);
     EXPECT_THAT(tool({"rebuild", empty}).err, HasSubstr("no superblock"));
     EXPECT_THAT(tool({"rebuild", folder.path() + "/none"}).err, HasSubstr("/none"));
     loseDirectory();
+    EXPECT_THAT(tool({"rebuild", fileOf("one"), fileOf("one")}).err, HasSubstr("named twice"));
     // Somebody has made another one meanwhile.
     { const auto other = node("other"); }
     const Said foreign = tool({"rebuild", fileOf("one")});
