@@ -20,11 +20,17 @@ struct Evicted {
     uint64_t objects = 0;  // that had a copy there
 };
 
-// Bytes of live objects in each region of the file, by their pins.
-Result<std::map<RegionIndex, RegionFacts>> factsOf(const Asked& asked, FileNumber file,
-                                                   Output& output) {
+// The regions of the file, as they were when they were looked at.
+struct Regions {
     std::map<RegionIndex, RegionFacts> facts;
     std::map<RegionIndex, Generation> generations;
+};
+
+// With the bytes of live objects in each, by their pins.
+Result<Regions> lookAt(const Asked& asked, FileNumber file, Output& output) {
+    Regions looked;
+    auto& facts = looked.facts;
+    auto& generations = looked.generations;
     const auto regions = asked.directory.regions(file, asked.deadline());
     if (!regions) return tl::unexpected(regions.error());
     for (const Region& region : *regions) {
@@ -56,7 +62,7 @@ Result<std::map<RegionIndex, RegionFacts>> factsOf(const Asked& asked, FileNumbe
         return true;
     });
     if (!listed) return tl::unexpected(listed.error());
-    return facts;
+    return looked;
 }
 
 Result<std::map<RegionIndex, std::vector<std::string>>> keysIn(
@@ -82,15 +88,11 @@ Result<std::map<RegionIndex, std::vector<std::string>>> keysIn(
 }
 
 // Makes the region's entries invalid in one step, and then takes them away.
-Result<> clean(const Asked& asked, RegionId id, const std::vector<std::string>& keys) {
-    const auto regions = asked.directory.regions(id.file, asked.deadline());
-    if (!regions) return tl::unexpected(regions.error());
-    const auto now = std::find_if(regions->begin(), regions->end(),
-                                  [&](const Region& region) { return region.id == id; });
-    if (now == regions->end()) {
-        return failed(Failure::kNotFound, "region " + toString(id) + " has gone meanwhile");
-    }
-    const auto begun = asked.directory.beginClean(id, now->generation, asked.deadline());
+// @param generation  that was judged; kConflict where there is another one by now, whose objects
+//     may be pinned
+Result<> clean(const Asked& asked, RegionId id, Generation generation,
+               const std::vector<std::string>& keys) {
+    const auto begun = asked.directory.beginClean(id, generation, asked.deadline());
     if (!begun) return tl::unexpected(begun.error());
     if (auto dropped = asked.directory.dropOlder(keys, id, begun->generation, asked.deadline());
         !dropped) {
@@ -117,10 +119,10 @@ void print(FileNumber file, const Evicted& evicted, bool json, std::ostream& out
 Result<bool> evict(const Asked& asked, const CommandLine& line, Output& output) {
     const auto file = findFile(asked, line.arguments[0]);
     if (!file) return tl::unexpected(file.error());
-    const auto facts = factsOf(asked, file->number, output);
-    if (!facts) return tl::unexpected(facts.error());
+    const auto looked = lookAt(asked, file->number, output);
+    if (!looked) return tl::unexpected(looked.error());
     std::vector<RegionFacts> regions;
-    for (const auto& [index, one] : *facts) regions.push_back(one);
+    for (const auto& [index, one] : looked->facts) regions.push_back(one);
     std::vector<RegionIndex> victims;
     const auto region_bytes = static_cast<uint32_t>(file->description.region_size);
     for (const Victim& victim : chooseVictims(regions, region_bytes, regions.size())) {
@@ -139,7 +141,8 @@ Result<bool> evict(const Asked& asked, const CommandLine& line, Output& output) 
     Progress progress(output, "evicting", victims.size());
     for (const RegionIndex victim : victims) {
         const auto& in_it = keys->at(victim);
-        const auto done = clean(asked, {file->number, victim}, in_it);
+        const auto done =
+            clean(asked, {file->number, victim}, looked->generations.at(victim), in_it);
         // Somebody else was quicker.
         if (!done && done.error().failure == Failure::kConflict) continue;
         if (!done) return tl::unexpected(done.error());

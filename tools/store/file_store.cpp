@@ -17,7 +17,11 @@ using Question = Result<bool> (*)(const Asked&, const CommandLine&, Output&);
 
 Result<bool> ask(const CommandLine& line, Output& output, Question question) {
     const auto now = std::chrono::steady_clock::now();
-    const auto directory = Directory::open(line.directory, {}, now + line.timeout);
+    // One made by a look at a wrong place would seem to be an empty store; and where a directory
+    // was lost, it would stand in the way of rebuild.
+    DirectoryOptions options;
+    options.may_make = false;
+    const auto directory = Directory::open(line.directory, options, now + line.timeout);
     if (!directory) return tl::unexpected(directory.error());
     return question({**directory, line.timeout}, line, output);
 }
@@ -70,7 +74,7 @@ int run(int argc, char** argv, Output& output) {
         complain(line.error(), json, "usage", output);
         return kUsage;
     }
-    const auto done = carryOut(*line, output);
+    const auto done = withoutThrowing([&] { return carryOut(*line, output); });
     if (!done) {
         complain(done.error(), json, std::string(toString(done.error().failure)).c_str(), output);
         return kFailed;

@@ -61,6 +61,12 @@ class Rows {
     std::vector<std::vector<std::string>> rows_;
 };
 
+std::string onOneLine(const Json::Value& json) {
+    Json::StreamWriterBuilder builder;
+    builder["indentation"] = "";
+    return Json::writeString(builder, json);
+}
+
 std::string lineOf(const std::string& key, const ObjectEntry& entry) {
     Json::Value json;
     json["key"] = keyText(key);
@@ -82,9 +88,7 @@ std::string lineOf(const std::string& key, const ObjectEntry& entry) {
         }
         json["copies"].append(extents);
     }
-    Json::StreamWriterBuilder builder;
-    builder["indentation"] = "";
-    return Json::writeString(builder, json);
+    return onOneLine(json);
 }
 
 }  // namespace
@@ -112,8 +116,10 @@ Result<bool> list(const Asked& asked, const CommandLine& line, Output& output) {
     if (!listed) {
         if (!line.json) return tl::unexpected(listed.error());
         // What was begun has to end as JSON.
+        const Error& error = listed.error();
         output.out << "\n], \"error\": "
-                   << Json::valueToQuotedString(listed.error().message.c_str()) << "}\n";
+                   << onOneLine(errorJson(std::string(toString(error.failure)), error.message))
+                   << "}\n";
         return false;
     }
     if (line.json) output.out << "\n]}\n";

@@ -15,10 +15,16 @@ void printJson(const Json::Value& json, std::ostream& out) {
     out << Json::writeString(builder, whole) << '\n';
 }
 
+Json::Value errorJson(const std::string& code, const std::string& message) {
+    Json::Value json;
+    json["code"] = code;
+    json["message"] = message;
+    return json;
+}
+
 void printJsonError(const std::string& code, const std::string& message, std::ostream& out) {
     Json::Value json;
-    json["error"]["code"] = code;
-    json["error"]["message"] = message;
+    json["error"] = errorJson(code, message);
     printJson(json, out);
 }
 

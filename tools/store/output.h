@@ -28,7 +28,10 @@ struct Output {
 // One object, with the schema's number.
 void printJson(const Json::Value& json, std::ostream& out);
 
-// {"schema": 1, "error": {"code": ..., "message": ...}}
+// {"code": ..., "message": ...}, as it stands under "error" in what is printed.
+Json::Value errorJson(const std::string& code, const std::string& message);
+
+// {"schema": 1, "error": ...}
 void printJsonError(const std::string& code, const std::string& message, std::ostream& out);
 
 }  // namespace mooncake::store::tool

@@ -28,6 +28,8 @@ struct DirectoryOptions {
     std::chrono::milliseconds attempt{3000};
     // The id of the store whose directory is made, where there is none yet. None: a new one.
     std::optional<Uuid> new_store = std::nullopt;
+    // Whether a directory is made where there is none.
+    bool may_make = true;
 };
 
 // Tells what has changed. For one thread at a time; ends before its directory does.
@@ -46,7 +48,8 @@ class Directory {
     // Changes the entry or says that it goes. A key may be shown several times.
     using Editor = std::function<Edit(std::string_view key, ObjectEntry* entry)>;
 
-    // Opens the directory and makes it if there is none.
+    // Opens the directory and makes it if there is none, unless the options say otherwise:
+    // kNotFound then.
     // @param address  "sqlite:" and a path, or a path; else etcd: "etcd://" (may be missing), host
     //     and port of each server apart by commas or semicolons, each with or without https://, and
     //     a store's name after a slash where one etcd serves several

@@ -29,6 +29,8 @@ class EtcdBackend : public DirectoryBackend {
           regions_(&store_, &owned_),
           entries_(&store_, &files_, &owned_, counters) {}
 
+    // Whether somebody has made the store's directory.
+    Result<bool> exists(Deadline deadline);
     // Reads the store's id, or makes this the one.
     Result<> openStore(const std::string& name, const Uuid& fresh, Deadline deadline);
 
@@ -82,6 +84,14 @@ Result<> EtcdBackend::openStore(const std::string& name, const Uuid& fresh, Dead
     return {};
 }
 
+Result<bool> EtcdBackend::exists(Deadline deadline) {
+    rpc::TxnRequest request;
+    addGet(&request, store_.keys.id());
+    const auto response = store_.cluster->transact(request, deadline);
+    if (!response) return tl::unexpected<Error>(response.error());
+    return found(*response, 0) != nullptr;
+}
+
 Result<> EtcdBackend::ping(Deadline deadline) {
     rpc::TxnRequest request;
     addGet(&request, store_.keys.id())->set_count_only(true);
@@ -99,6 +109,15 @@ Result<std::unique_ptr<DirectoryBackend>> openEtcdBackend(const std::string& ser
     auto cluster = EtcdCluster::create(servers, options.attempt, counters);
     if (!cluster) return tl::unexpected<Error>(cluster.error());
     auto backend = std::make_unique<EtcdBackend>(std::move(*cluster), store, options, counters);
+    if (!options.may_make) {
+        const auto there = backend->exists(deadline);
+        if (!there) return tl::unexpected<Error>(there.error());
+        if (!*there) {
+            return failed(Failure::kNotFound, "there is no store '" + store +
+                                                  "' on this etcd; name the one that its nodes "
+                                                  "use, as in etcd://host:port/store");
+        }
+    }
     const Uuid fresh = options.new_store.value_or(Uuid::random());
     if (auto opened = backend->openStore(store, fresh, deadline); !opened) {
         return tl::unexpected<Error>(opened.error());

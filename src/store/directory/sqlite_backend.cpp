@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sqlite_backend.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
+
 #include "sqlite_clients.h"
 #include "sqlite_database.h"
 #include "sqlite_entries.h"
@@ -86,6 +90,11 @@ Result<std::vector<Finding>> SqliteBackend::check(Deadline deadline) {
 Result<std::unique_ptr<DirectoryBackend>> openSqliteBackend(const std::string& path,
                                                             const DirectoryOptions& options,
                                                             Counters* counters, Deadline deadline) {
+    struct stat status;
+    if (!options.may_make && ::stat(path.c_str(), &status) != 0 && errno == ENOENT) {
+        return failed(Failure::kNotFound, "there is no directory of a store at '" + path +
+                                              "'; name the one that its nodes use");
+    }
     auto database =
         SqliteDatabase::open(path, options.new_store.value_or(Uuid::random()), counters, deadline);
     if (!database) return tl::unexpected<Error>(database.error());

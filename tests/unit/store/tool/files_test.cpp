@@ -26,7 +26,24 @@ class FilesOfTheTool : public ToolTest {
     }
 };
 
+// One that a look had made would have another id than the files.
+TEST_P(FilesOfTheTool, ALookMakesNoDirectory) {
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"status"}, {"list"}, {"check"}, {"evict", "1"}, {"forget", "--yes", "1"}}) {
+        const Said none = tool(words);
+        EXPECT_EQ(none.status, 1) << words[0];
+        EXPECT_THAT(none.err, AllOf(HasSubstr("there is no"), HasSubstr("that its nodes use")));
+    }
+    EXPECT_EQ(tool({"status", "--json"}).json()["error"]["code"], "not found");
+    { const auto one = nodeWithFile("one", 8); }
+    EXPECT_EQ(tool({"status"}).status, 0);
+    loseDirectory();
+    EXPECT_EQ(tool({"check"}).status, 1);
+    EXPECT_EQ(ask({"rebuild", fileOf("one")})["files"], 1);
+}
+
 TEST_P(FilesOfTheTool, AreShown) {
+    { const auto first = node("first"); }
     EXPECT_THAT(tool({"status"}).out, HasSubstr("no file was ever mounted"));
     const auto one = nodeWithFile("one", 8);
     const auto two = nodeWithFile("two", 4);
@@ -137,6 +154,7 @@ TEST_P(FilesOfTheTool, AreForgottenOnceNobodyServesThem) {
 }
 
 TEST_P(FilesOfTheTool, AreChecked) {
+    { const auto first = node("first"); }
     EXPECT_THAT(tool({"check"}).out, HasSubstr("warn  no file is served"));
     {
         const auto one = nodeWithFile("one", 8);
