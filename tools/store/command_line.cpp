@@ -48,6 +48,9 @@ const option kOptions[] = {{"help", no_argument, nullptr, kHelpOption},
                            {"protocol", required_argument, nullptr, kProtocol},
                            {nullptr, 0, nullptr, 0}};
 
+// A month: the clocks have room for far more, and not for every number.
+constexpr uint64_t kMostSeconds = 31 * 24 * 3600;
+
 struct Usage {
     Command command;
     size_t least;  // arguments
@@ -86,11 +89,12 @@ std::string nameOf(int wanted) {
     return "";
 }
 
-Result<> takeNumber(int found, uint64_t least, uint64_t* number) {
-    const auto value = parseNumber(optarg, least);
-    if (!value) {
-        return usageError(nameOf(found) + "='" + optarg + "': it takes a number from " +
-                          std::to_string(least) + " on");
+// From 1 on.
+Result<> takeNumber(int found, uint64_t* number, uint64_t most = UINT64_MAX) {
+    const auto value = parseNumber(optarg, 1);
+    if (!value || *value > most) {
+        return usageError(nameOf(found) + "='" + optarg + "': it takes a number from 1 " +
+                          (most == UINT64_MAX ? "on" : "to " + std::to_string(most)));
     }
     *number = *value;
     return {};
@@ -103,7 +107,7 @@ Result<> takeOption(int found, CommandLine* line) {
             return {};
         case kTimeout: {
             uint64_t seconds = 0;
-            if (auto taken = takeNumber(found, 1, &seconds); !taken) return taken;
+            if (auto taken = takeNumber(found, &seconds, kMostSeconds); !taken) return taken;
             line->timeout = std::chrono::seconds(seconds);
             return {};
         }
@@ -117,9 +121,9 @@ Result<> takeOption(int found, CommandLine* line) {
             line->objects = true;
             return {};
         case kLimit:
-            return takeNumber(found, 1, &line->limit);
+            return takeNumber(found, &line->limit);
         case kRegions:
-            return takeNumber(found, 1, &line->regions);
+            return takeNumber(found, &line->regions);
         case kRate: {
             const auto rate = parseBytes(optarg);
             if (!rate || *rate == 0) {
@@ -130,7 +134,7 @@ Result<> takeOption(int found, CommandLine* line) {
             return {};
         }
         case kReplicas:
-            return takeNumber(found, 1, &line->replicas);
+            return takeNumber(found, &line->replicas);
         case kSoftPin:
             line->soft_pin = true;
             return {};

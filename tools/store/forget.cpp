@@ -79,8 +79,8 @@ Result<bool> forget(const Asked& asked, const CommandLine& line, Output& output)
             progress.add(1);
             const uint64_t before = loss.copies;
             loss.add(entry, file->number);
-            if (loss.copies != before) keys.push_back(key);
-            if (line.yes && keys.size() == kBatch) {
+            if (line.yes && loss.copies != before) keys.push_back(key);
+            if (keys.size() == kBatch) {
                 dropped = drop(asked, keys, file->number);
                 keys.clear();
             }

@@ -9,6 +9,8 @@
 #include "file_store.h"
 
 int main(int argc, char** argv) {
+    // Else the standard input would end where it cannot be read, as if that were all.
+    std::ios::sync_with_stdio(false);
     FLAGS_logtostderr = true;
     // What is to be told is told by the tool itself.
     FLAGS_minloglevel = google::GLOG_ERROR;

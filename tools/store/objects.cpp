@@ -3,7 +3,7 @@
 #include <cstring>
 #include <fstream>
 #include <istream>
-#include <iterator>
+#include <optional>
 #include <ostream>
 
 #include "commands.h"
@@ -14,8 +14,9 @@ namespace mooncake::store::tool {
 namespace {
 
 tl::unexpected<Error> fileFailed(const std::string& path, const char* what) {
-    return failed(Failure::kUnavailable,
-                  "'" + path + "' cannot be " + what + ": " + std::strerror(errno));
+    const int code = errno != 0 ? errno : EIO;
+    const std::string name = path == "-" ? "the standard input" : "'" + path + "'";
+    return failed(Failure::kUnavailable, name + " cannot be " + what + ": " + std::strerror(code));
 }
 
 Result<> writeTo(const std::string& path, const std::string& bytes, Output& output) {
@@ -31,15 +32,26 @@ Result<> writeTo(const std::string& path, const std::string& bytes, Output& outp
     return {};
 }
 
-Result<std::string> readFrom(const std::string& path, Output& output) {
-    if (path == "-") {
-        return std::string(std::istreambuf_iterator<char>(output.in), {});
-    }
+// Not by istreambuf_iterator, which throws where the system cannot read.
+std::optional<std::string> allOf(std::istream& in) {
+    std::string bytes, piece(1 << 16, '\0');
     errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::string bytes(std::istreambuf_iterator<char>(file), {});
-    if (!file.is_open() || file.bad()) return fileFailed(path, "read");
+    do {
+        in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+        bytes.append(piece, 0, static_cast<size_t>(in.gcount()));
+    } while (in);
+    if (in.bad()) return std::nullopt;
     return bytes;
+}
+
+Result<std::string> readFrom(const std::string& path, Output& output) {
+    std::ifstream file;
+    errno = 0;
+    if (path != "-") file.open(path, std::ios::binary);
+    const bool is_open = path == "-" || file.is_open();
+    auto bytes = is_open ? allOf(path == "-" ? output.in : file) : std::nullopt;
+    if (!bytes) return fileFailed(path, "read");
+    return std::move(*bytes);
 }
 
 }  // namespace

@@ -54,6 +54,12 @@ TEST(CommandLineTest, SaysWhatIsWrong) {
     EXPECT_THAT(complaint({"verify", "--rate=fast"}), HasSubstr("'fast'"));
     EXPECT_THAT(complaint({"verify", "--rate=0"}), HasSubstr("bytes a second"));
     EXPECT_THAT(complaint({"evict", "--regions=0", "1"}), HasSubstr("from 1 on"));
+    // Seconds beyond the clock would be a time that has passed.
+    for (const char* timeout : {"0", "10000000000", "18446744073709551615", "-1", "1.5", ""}) {
+        EXPECT_THAT(complaint({"status", std::string("--timeout=") + timeout}),
+                    HasSubstr("from 1 to 2678400"))
+            << timeout;
+    }
     EXPECT_THAT(complaint({"evict", "--regions"}), HasSubstr("lacks its value"));
     EXPECT_THAT(complaint({"list", "--colour"}), HasSubstr("--colour"));
 }
