@@ -32,9 +32,14 @@ void EngineRegistry::beginBatch() {
 
 std::vector<std::string> EngineRegistry::endBatch() {
     std::vector<std::string> refused;
-    if (batch_) published_ = batch_->publish(&refused) == 0;
+    if (batch_) batch_->publish(&refused);
     batch_.reset();
     return refused;
+}
+
+bool EngineRegistry::published() {
+    const auto metadata = engine_.getMetadata();
+    return metadata && metadata->publications().current;
 }
 
 bool EngineRegistry::serves(FileBufferID id) {

@@ -52,13 +52,13 @@ class EngineRegistry : public FileRegistry {
     void beginBatch() override;
     std::vector<std::string> endBatch() override;
     bool serves(FileBufferID id) override;
-    /// Whether the last batch was published, as far as the store took its files.
-    bool published() const { return published_; }
+    /// Whether others find the record as it is now. It is published again as soon as the metadata
+    /// service answers, but not as long as another process has the segment's name.
+    bool published();
 
  private:
     TransferEngine& engine_;
     std::optional<TransferEngine::FileBatch> batch_;
-    bool published_ = true;
 };
 
 }  // namespace mooncake::file_server

@@ -156,7 +156,14 @@ ReloadAnswer Server::reload(const std::string& path) {
     const ServedFiles::Outcome outcome = apply();
     LOG(INFO) << "configuration read again; files: " << outcome.added << " added, "
               << outcome.removed << " taken back, " << outcome.failed << " failed";
-    const auto failures = explain(config_, outcome, options_);
+    auto failures = explain(config_, outcome, options_);
+    if (!registry_.published()) {
+        failures.push_back(
+            "other nodes do not see all of it yet: the metadata service does not have the record "
+            "as it is now, since it does not answer or another process has the segment's name; "
+            "the log says which");
+        LOG(ERROR) << failures.back();
+    }
     notice_.ready(report(failures));
     ReloadAnswer answer{failures.empty() ? kDone : kFailed, ""};
     for (const std::string& failure : failures) answer.text += failure + "\n";

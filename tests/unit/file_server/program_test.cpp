@@ -93,6 +93,35 @@ TEST_F(ProgramTest, AReloadWithoutAServerFails) {
 }
 
 #ifdef METADATA_NODE_PROGRAM
+// What other nodes do not find is not done yet, whatever this one serves.
+TEST_F(ProgramTest, AReloadThatTheMetadataServiceDoesNotHearOfIsNoSuccess) {
+    ChildProcess metadata({METADATA_SERVER_PROGRAM, "--host=127.0.0.1", "--port=0"});
+    const std::string listening = metadata.waitForLine("http://");
+    std::string files;
+    const auto serve = [&](const std::string& name) {
+        files += "[file " + dir_.file(name, 8192) + "]\n";
+        std::ofstream(config_) << "segment = node\nmetadata = "
+                               << listening.substr(listening.find("http://"))
+                               << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n"
+                               << files;
+    };
+    serve("a");
+    const std::string control = "--control=" + dir_.path() + "/control";
+    ChildProcess server({FILE_SERVER_PROGRAM, "--config=" + config_, control},
+                        {"MC_TRANSPORT_PLUGIN_PATH=" FILE_TRANSPORT});
+    ASSERT_NE(server.waitForLine("serving 1 of 1 files"), "") << server.output();
+    serve("b");
+    expectRun({"--reload", control}, 0, HasSubstr("serving 2 of 2 files"));
+    metadata.signal(SIGKILL);
+    metadata.wait();
+    // Whatever changes, and also where nothing does by now.
+    serve("c");
+    for (int i = 0; i < 2; ++i) {
+        expectRun({"--reload", control}, 1,
+                  AllOf(HasSubstr("serving 3 of 3 files"), HasSubstr("metadata service")));
+    }
+}
+
 // Two servers of one name: the second is a mistake, unless the operator says that it is none.
 TEST_F(ProgramTest, LeavesTheNameOfAProcessThatRunsAlone) {
     ChildProcess metadata({METADATA_SERVER_PROGRAM, "--host=127.0.0.1", "--port=0"});
