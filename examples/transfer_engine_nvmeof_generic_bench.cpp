@@ -38,7 +38,11 @@ int main(int argc, char** argv) {
     FLAGS_logtostderr = true;  // the default; --nologtostderr logs to files
     try {
         const MaybeFailure failure = run(argc, argv);
-        return failure ? report(*failure) : static_cast<int>(ExitCode::kOk);
+        if (failure) return report(*failure);
+        if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) {
+            return static_cast<int>(ExitCode::kOk);
+        }
+        return report({ExitCode::kIoError, "cannot write to standard output"});
     } catch (const std::exception& error) {
         return report({ExitCode::kIoError, error.what()});
     }

@@ -21,8 +21,10 @@ MaybeFailure announce(Node& node) {
         line += ", file " + std::to_string(file.id) + " " + file.path + " " +
                 std::to_string(file.size) + " bytes";
     }
-    std::puts(line.c_str());
-    std::fflush(stdout);
+    // Who waits for the line would wait for ever.
+    if (std::puts(line.c_str()) < 0 || std::fflush(stdout) != 0) {
+        return Failure{ExitCode::kIoError, "cannot write to standard output"};
+    }
     return std::nullopt;
 }
 

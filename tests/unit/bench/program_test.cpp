@@ -114,6 +114,25 @@ TEST_F(Program, UsageErrorsNameTheFlagAndExitWith1) {
     }
 }
 
+// Figures that are lost are no success.
+TEST_F(Program, AnOutputThatCannotBeWrittenIsAnError) {
+    const std::string file = makeFile("a");
+    for (const std::string mode : {"loopback", "target"}) {
+        for (const char* format : {"table", "json"}) {
+            std::string command;
+            for (const std::string& word :
+                 arguments({"--mode=" + mode, "--files=" + file, "--block_size=4096",
+                            std::string("--output_format=") + format})) {
+                command += word + " ";
+            }
+            ChildProcess process({"sh", "-c", command + "> /dev/full"},
+                                 {"MC_TRANSPORT_PLUGIN_PATH=" FILE_TRANSPORT});
+            EXPECT_EQ(process.wait(), 2) << mode << process.output();
+            EXPECT_THAT(process.output(), HasSubstr("cannot write to standard output"));
+        }
+    }
+}
+
 TEST_F(Program, HelpListsTheFlagsAndExitsWith0) {
     EXPECT_EQ(run({"--help"}), 0);
     for (const char* flag : {"local_server_name",
