@@ -55,8 +55,12 @@ Status DeadlineSocket::connect(const StoreEndpoint& endpoint, Time deadline) {
     Status status = Resolver::ofProcess().resolve(endpoint.host, deadline, &addresses);
     if (!status.ok()) return status;
     status = Status::Socket("connect: the host has no address");
-    for (sockaddr_storage& address : addresses) {
+    for (size_t i = 0; i < addresses.size(); ++i) {
+        sockaddr_storage& address = addresses[i];
         setPort(&address, endpoint.port);
+        // One that is silent leaves time for the others.
+        const auto now = std::chrono::steady_clock::now();
+        const Time share = now + (deadline - now) / static_cast<int64_t>(addresses.size() - i);
         DeadlineSocket attempt;
         attempt.fd_ = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (attempt.fd_ < 0) {
@@ -71,7 +75,7 @@ Status DeadlineSocket::connect(const StoreEndpoint& endpoint, Time deadline) {
                 status = failure("connect", errno);
                 continue;
             }
-            status = attempt.wait(POLLOUT, deadline, "connect");
+            status = attempt.wait(POLLOUT, share, "connect");
             if (!status.ok()) continue;
             int error = 0;
             socklen_t size = sizeof(error);

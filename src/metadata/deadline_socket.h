@@ -23,8 +23,8 @@ class DeadlineSocket {
     DeadlineSocket(DeadlineSocket&& other) noexcept;
     DeadlineSocket& operator=(DeadlineSocket&& other) noexcept;
 
-    // Connects to the first address of the host that accepts. Dns or Socket, with the cause, on
-    // failure.
+    // Connects to the first address of the host that accepts; the time is divided among those that
+    // do not answer. Dns or Socket, with the cause, on failure.
     Status connect(const StoreEndpoint& endpoint, Time deadline);
     // Socket, with the cause, unless all of it was handed to the kernel.
     Status send(std::string_view bytes, Time deadline);

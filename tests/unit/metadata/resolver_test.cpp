@@ -18,13 +18,14 @@
 #include <thread>
 #include <vector>
 
+#include "deadline_socket.h"
 #include "metadata_storage.h"
 #include "scripted_server.h"
 
 namespace {
 
 // The name service of this program: what getaddrinfo says of names that end with ".dead" it says
-// when it is told to, never before.
+// when it is told to, never before. Those that end with ".two" have two addresses.
 std::mutex g_mutex;
 std::condition_variable g_revived;
 bool g_alive = false;
@@ -44,6 +45,10 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
     using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
     static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"));
     const bool asks = hints == nullptr || (hints->ai_flags & AI_NUMERICHOST) == 0;
+    if (node != nullptr && asks && std::string_view(node).ends_with(".two")) {
+        const int error = real("127.0.0.2", service, hints, found);
+        return error != 0 ? error : real("127.0.0.1", service, hints, &(*found)->ai_next);
+    }
     if (node == nullptr || !asks || !std::string_view(node).ends_with(".dead")) {
         return real(node, service, hints, found);
     }
@@ -318,6 +323,38 @@ TEST(DeadNameServiceTest, AChildHasAResolverOfItsOwn) {
     EXPECT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
     setAlive(true);
+}
+
+// A host with two addresses, of which one is silent: its connections are neither taken nor refused.
+TEST(DeadlineSocketTest, AnAddressThatIsSilentLeavesTimeForTheNext) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    socklen_t size = sizeof(address);
+    const auto listenAt = [&](const char* host, int backlog) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        EXPECT_EQ(inet_pton(AF_INET, host, &address.sin_addr), 1);
+        EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0) << strerror(errno);
+        EXPECT_EQ(listen(fd, backlog), 0);
+        EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+        return fd;
+    };
+    const int silent = listenAt("127.0.0.2", 0);
+    // Fills what the kernel takes for it. The last of them gets no answer.
+    std::vector<int> waiting;
+    for (int i = 0; i < 3; ++i) {
+        waiting.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        connect(waiting.back(), reinterpret_cast<sockaddr*>(&address), size);
+    }
+    const int good = listenAt("127.0.0.1", 8);
+    DeadlineSocket socket;
+    const auto deadline = in(std::chrono::seconds(6));
+    const Status status = socket.connect({"node.two", ntohs(address.sin_port)}, deadline);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_LT(Clock::now(), deadline) << "the silent one had all the time";
+    const int taken = accept(good, nullptr, nullptr);
+    EXPECT_GE(taken, 0);
+    for (const int fd : waiting) close(fd);
+    for (const int fd : {silent, good, taken}) close(fd);
 }
 
 }  // namespace
