@@ -56,17 +56,19 @@ def restore(handle):
     begin = _HEAD.size + length
     if magic != _MAGIC or begin > len(view):
         return None
+    data = bytearray(view[begin:])
+    # Anybody may have put it: what the header says is right where the data are of that type and
+    # shape.
     try:
         about = json.loads(bytes(view[_HEAD.size : begin]))
         kind, dtype, shape = about["kind"], about["dtype"], about["shape"]
-    except (ValueError, KeyError, TypeError):
+        if kind == "numpy":
+            return numpy.frombuffer(data, numpy.dtype(dtype)).reshape(shape)
+        torch = _torch(must_import=True)
+        if torch is None or kind != "torch":
+            return None
+        if not data:
+            return torch.empty(0, dtype=getattr(torch, dtype)).reshape(shape)
+        return torch.frombuffer(data, dtype=getattr(torch, dtype)).reshape(shape)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         return None
-    data = bytearray(view[begin:])
-    if kind == "numpy":
-        return numpy.frombuffer(data, numpy.dtype(dtype)).reshape(shape)
-    torch = _torch(must_import=True)
-    if torch is None:
-        return None
-    if not data:
-        return torch.empty(shape, dtype=getattr(torch, dtype))
-    return torch.frombuffer(data, dtype=getattr(torch, dtype)).reshape(shape)

@@ -44,8 +44,13 @@ void copyOut(const Object& object, KeyRanges& ranges) {
     }
 }
 
-// Reads those of the objects that have no error, and hands them to their readers.
-void readAll(Client& client, std::vector<Object*>& objects) {
+void handOut(const Object& object) {
+    for (KeyRanges* const ranges : object.readers) copyOut(object, *ranges);
+}
+
+// Reads the objects and hands them to their readers, but for those that are larger by now, which
+// *grown receives.
+void readAll(Client& client, std::vector<Object*>& objects, std::vector<Object*>* grown) {
     Keys keys;
     std::vector<Slices> slices;
     for (Object* const object : objects) {
@@ -56,54 +61,67 @@ void readAll(Client& client, std::vector<Object*>& objects) {
     const auto sizes = client.BatchGetInto(keys, slices);
     for (size_t i = 0; i < objects.size(); ++i) {
         Object& object = *objects[i];
-        if (sizes[i]) {
-            object.size = *sizes[i];
+        object.error = sizes[i] ? 0 : toInt(sizes[i].error());
+        if (object.error == toInt(ErrorCode::INVALID_PARAMS)) {
+            grown->push_back(&object);
         } else {
-            object.error = toInt(sizes[i].error());
+            if (sizes[i]) object.size = *sizes[i];
+            handOut(object);
         }
-        for (KeyRanges* const ranges : object.readers) copyOut(object, *ranges);
         object.bytes.reset();
     }
     objects.clear();
 }
 
-}  // namespace
-
-void readRanges(Client& client, std::vector<KeyRanges>& all) {
+// Asks for the objects, and reads those that are there.
+// @return those that are larger by now than when they were asked for
+std::vector<Object*> readOnce(Client& client, const std::vector<Object*>& objects) {
     Keys keys;
-    std::vector<Object> objects;
-    std::unordered_map<std::string, size_t> known;
-    for (KeyRanges& ranges : all) {
-        ranges.results.assign(ranges.sizes.size(), toInt(ErrorCode::INVALID_PARAMS));
-        if (ranges.to.size() != ranges.sizes.size() || ranges.from.size() != ranges.sizes.size()) {
-            continue;
-        }
-        const auto [at, is_new] = known.emplace(ranges.key, objects.size());
-        if (is_new) {
-            keys.push_back(ranges.key);
-            objects.emplace_back().key = &at->first;
-        }
-        objects[at->second].readers.push_back(&ranges);
-    }
+    for (const Object* const object : objects) keys.push_back(*object->key);
     const auto found = client.BatchQuery(keys);
-    std::vector<Object*> window;
+    std::vector<Object*> window, grown;
     uint64_t bytes = 0;
     for (size_t i = 0; i < objects.size(); ++i) {
-        Object& object = objects[i];
+        Object& object = *objects[i];
         if (!found[i]) {
             object.error = toInt(found[i].error());
-            for (KeyRanges* const ranges : object.readers) copyOut(object, *ranges);
+            handOut(object);
             continue;
         }
         object.size = found[i]->size;
         if (bytes + object.size > kWindow && !window.empty()) {
-            readAll(client, window);
+            readAll(client, window, &grown);
             bytes = 0;
         }
         window.push_back(&object);
         bytes += object.size;
     }
-    readAll(client, window);
+    readAll(client, window, &grown);
+    return grown;
+}
+
+}  // namespace
+
+void readRanges(Client& client, std::vector<KeyRanges>& all) {
+    // An object that others replace has another size each time.
+    constexpr int kAttempts = 3;
+    std::unordered_map<std::string, Object> objects;
+    for (KeyRanges& ranges : all) {
+        ranges.results.assign(ranges.sizes.size(), toInt(ErrorCode::INVALID_PARAMS));
+        if (ranges.to.size() != ranges.sizes.size() || ranges.from.size() != ranges.sizes.size()) {
+            continue;
+        }
+        objects[ranges.key].readers.push_back(&ranges);
+    }
+    std::vector<Object*> pending;
+    for (auto& [key, object] : objects) {
+        object.key = &key;
+        pending.push_back(&object);
+    }
+    for (int attempt = 0; attempt < kAttempts && !pending.empty(); ++attempt) {
+        pending = readOnce(client, pending);
+    }
+    for (const Object* const object : pending) handOut(*object);
 }
 
 }  // namespace mooncake::python

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+import struct
+
 import numpy
 import pytest
 
@@ -38,6 +41,27 @@ def test_an_object_that_holds_no_array(store, value):
     assert store.put("key", value) == 0
     assert store.get_tensor("key") is None
     assert store.get_tensor("none") is None
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"kind": "numpy", "dtype": "<f4", "shape": [3]},
+        {"kind": "numpy", "dtype": "<f4", "shape": "wide"},
+        {"kind": "numpy", "dtype": "<f8", "shape": [2]},
+        {"kind": "numpy", "dtype": "<c16", "shape": [1]},
+        {"kind": "numpy", "dtype": "O", "shape": [1]},
+        {"kind": "numpy", "dtype": "float1000", "shape": [8]},
+        {"kind": "numpy", "dtype": 7, "shape": [8]},
+        {"kind": "pickle", "dtype": "<f4", "shape": [2]},
+        ["kind", "dtype", "shape"],
+    ],
+    ids=str,
+)
+def test_a_header_that_does_not_fit_is_of_no_array(store, about):
+    text = json.dumps(about).encode()
+    assert store.put("key", struct.pack("<4sI", b"MCT1", len(text)) + text + bytes(8)) == 0
+    assert store.get_tensor("key") is None
 
 
 def test_the_data_begin_aligned(store):

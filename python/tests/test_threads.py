@@ -37,6 +37,30 @@ def test_eight_threads(new_store):
     assert store.batch_is_exist(keys) == [1] * 80
 
 
+def test_ranges_of_an_object_that_others_replace(store):
+    """It may grow between the question for its size and its reading."""
+    small, large = b"s" * 100, b"l" * 20000
+    assert store.upsert("key", small) == 0
+    stop = threading.Event()
+
+    def replace():
+        while not stop.is_set():
+            assert store.upsert("key", large) == 0
+            assert store.upsert("key", small) == 0
+
+    memory = bytearray(10)
+    with ThreadPoolExecutor(1) as pool:
+        replaced = pool.submit(replace)
+        try:
+            for _ in range(300):
+                found = store.get_into_ranges([address_of(memory)], [["key"]], [[[0]]], [[[5]]], [[[10]]])
+                assert found == [[[10]]]
+                assert memory in (small[:10], large[:10])
+        finally:
+            stop.set()
+        replaced.result()
+
+
 def test_other_threads_run_while_one_waits(store):
     turns = 0
     stop = threading.Event()
