@@ -2,10 +2,13 @@
 """Many threads on one store, and asyncio."""
 
 import asyncio
+import itertools
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from conftest import MIB, address_of, content
 from mooncake_files.async_store import MooncakeDistributedStoreAsync
@@ -61,7 +64,60 @@ def test_ranges_of_an_object_that_others_replace(store):
         replaced.result()
 
 
-def test_other_threads_run_while_one_waits(store):
+# A call of each kind; each is made again and again.
+WAITS = {
+    "put": lambda store, at, i: store.put("put%d" % i, b"value"),
+    "put_from": lambda store, at, i: store.put_from("from%d" % i, at, MIB),
+    "get": lambda store, at, i: store.get("key"),
+    "get_buffer": lambda store, at, i: store.get_buffer("key"),
+    "get_into": lambda store, at, i: store.get_into("key", at, MIB),
+    "get_into_ranges": lambda store, at, i: store.get_into_ranges(
+        [at], [["key"]], [[[0]]], [[[0]]], [[[100]]]
+    ),
+    "is_exist": lambda store, at, i: store.is_exist("none"),
+    "batch_is_exist": lambda store, at, i: store.batch_is_exist(["none%d" % j for j in range(100)]),
+    "get_replica_desc": lambda store, at, i: store.get_replica_desc("key"),
+    "batch_get_replica_desc": lambda store, at, i: store.batch_get_replica_desc(["key"]),
+    "register_buffer": lambda store, at, i: store.register_buffer(at, 100),
+    "unregister_buffer": lambda store, at, i: store.unregister_buffer(at),
+    "health_check": lambda store, at, i: store.health_check(),
+    "metrics": lambda store, at, i: store.metrics(),
+    "setup": lambda store, at, i: MooncakeDistributedStore().setup_with_files(
+        "localhost", "P2PHANDSHAKE", ["/does/not/exist"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_other_threads_run_while_one_waits(store, name):
+    assert store.put("key", bytes(MIB)) == 0
+    assert runs_beside(lambda i, at: WAITS[name](store, at, i))
+
+
+def test_other_threads_run_while_a_file_is_mounted_and_unmounted(store, make_file):
+    path = make_file("more")
+
+    def mount(*_):
+        assert store.mount_file_segment(path) == 0
+
+    def unmount(*_):
+        assert store.unmount_file_segment(path) == 0
+
+    assert runs_beside(mount, after=unmount)
+    # It is mounted now.
+    assert runs_beside(unmount, after=mount)
+
+
+def test_other_threads_run_while_one_closes(new_store):
+    stores = []
+    for _ in range(4):
+        stores.append(new_store())
+        assert stores[-1].setup("localhost", "P2PHANDSHAKE", 0, 0, "tcp", "", "") == 0
+    assert runs_beside(lambda i, at: stores.pop().close() if stores else None)
+
+
+def runs_beside(call, after=lambda: None):
+    """Whether another thread has a turn within one of the calls, call(i, address of 1 MiB)."""
     turns = 0
     stop = threading.Event()
 
@@ -71,23 +127,26 @@ def test_other_threads_run_while_one_waits(store):
             turns += 1
             time.sleep(0.0001)
 
-    memory = bytearray(8 * MIB)
+    memory = bytearray(MIB)
     interval = sys.getswitchinterval()
-    # Nobody is interrupted: another thread has a turn only where this one gives the GIL back.
-    sys.setswitchinterval(1000)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(count)
-            moved = 0
-            for i in range(20):
+    moved = False
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(count)
+        try:
+            # Nobody is interrupted: another thread has a turn only where this one gives the GIL back.
+            sys.setswitchinterval(1000)
+            until = time.monotonic() + 20
+            for i in itertools.count():
                 before = turns
-                code = store.put_from("key%d" % i, address_of(memory), len(memory))
-                moved += turns - before
-                assert code == 0
+                call(i, address_of(memory))
+                moved = turns != before
+                if moved or time.monotonic() > until:
+                    break
+                after()
+        finally:
+            sys.setswitchinterval(interval)
             stop.set()
-    finally:
-        sys.setswitchinterval(interval)
-    assert moved > 0
+    return moved
 
 
 def test_close_while_others_call(new_store):
