@@ -397,6 +397,7 @@ void ClientCore::keepHouse() {
         }
         open_.retireIdle(kIdle);
         open_.sealRetired(limit);
+        open_.sealUnknown(limit);
         if (steady_clock::now() < touched_at + options_.touch_interval) return;
         touched_at = steady_clock::now();
         const auto touched = touched_.take();

@@ -4,6 +4,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace mooncake::store {
 
@@ -42,7 +43,12 @@ Result<OpenRegions::Use> OpenRegions::use(const KnownFile& file, uint8_t pins, D
     lock.lock();
     slot.is_taking = false;
     changed_.notify_all();
-    if (!taken) return tl::unexpected(taken.error());
+    if (!taken) {
+        const Failure failure = taken.error().failure;
+        slot.is_in_doubt = slot.is_in_doubt || failure == Failure::kTimeout ||
+                           failure == Failure::kUnavailable || failure == Failure::kInternal;
+        return tl::unexpected(taken.error());
+    }
     counters_.add(&ClientStatistics::regions_taken);
     if (auto clean = file.load->clean.load(); clean != 0) file.load->clean = clean - 1;
     slot.open = fresh.front();
@@ -121,6 +127,45 @@ void OpenRegions::sealRetired(const Matches& matches, Deadline deadline) {
         region.is_sealing = false;
         if (is_sealed) regions_.erase(at);
     }
+}
+
+void OpenRegions::sealUnknown(Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    for (auto& [key, slot] : slots_) {
+        if (!std::exchange(slot.is_in_doubt, false)) continue;
+        lock.unlock();
+        const auto sealed = withoutThrowing([&] { return sealUnknownOf(key.first, deadline); });
+        lock.lock();
+        if (sealed) continue;
+        slot.is_in_doubt = true;
+        return;
+    }
+}
+
+// @return an error where that is not known of all
+Result<> OpenRegions::sealUnknownOf(FileNumber file, Deadline deadline) {
+    const auto regions = directory_.regions(file, deadline);
+    if (!regions) return tl::unexpected(regions.error());
+    const ClientId self = directory_.lease().client;
+    for (const Region& region : *regions) {
+        if (region.state != RegionState::kOpen || region.owner != self) continue;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto isThis = [&](const auto& one) { return one->region.id == region.id; };
+            if (std::any_of(regions_.begin(), regions_.end(), isThis)) continue;
+            const auto isTaking = [&](const auto& slot) {
+                return slot.first.first == file && slot.second.is_taking;
+            };
+            if (std::any_of(slots_.begin(), slots_.end(), isTaking)) {
+                return failed(Failure::kConflict, "it may be the one that is being taken");
+            }
+        }
+        LOG(WARNING) << "store: region " << toString(region.id)
+                     << " was taken without an answer; it is sealed";
+        const auto sealed = directory_.sealRegion(region.id, region.generation, {}, deadline);
+        if (!sealed) return sealed;
+    }
+    return {};
 }
 
 // @return whether there is nothing left to do. A region of an earlier lease is sealed by whoever

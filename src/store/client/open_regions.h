@@ -80,6 +80,8 @@ class OpenRegions {
 
     // Seals what was retired and has no users.
     void sealRetired(Deadline deadline);
+    // Seals what this client was given without an answer, where that may have been.
+    void sealUnknown(Deadline deadline);
     // Retires what nobody has used for so long.
     void retireIdle(std::chrono::milliseconds idle);
     // Those of one file, or of all (0): nothing is open any more. Nobody may use them.
@@ -87,7 +89,8 @@ class OpenRegions {
 
  private:
     struct Slot {
-        bool is_taking = false;  // somebody is taking one
+        bool is_taking = false;    // somebody is taking one
+        bool is_in_doubt = false;  // one may have been taken, and nobody has it
         std::shared_ptr<OpenRegion> open;
     };
 
@@ -97,6 +100,7 @@ class OpenRegions {
     template <class Matches>
     void sealRetired(const Matches& matches, Deadline deadline);
     bool seal(const OpenRegion& region, Deadline deadline) const;
+    Result<> sealUnknownOf(FileNumber file, Deadline deadline);
 
     Directory& directory_;
     ClientCounters& counters_;
