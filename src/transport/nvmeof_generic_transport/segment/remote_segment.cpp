@@ -242,14 +242,19 @@ bool RemoteSegment::waitAnew(WaitingRequest waiting, const Error& error, Last la
 
 SegmentStats RemoteSegment::stats() const {
     SegmentStats stats;
-    const MutexLock lock(mutex_);
-    stats.segmentId = id_;
-    stats.state = shown(state_);
-    stats.name = publishedName_;
-    stats.connects = connects_;
-    stats.failedAttempts = failedAttempts_;
-    stats.waiting = waiting_.size();
-    stats.files = counters_.read();
+    std::shared_ptr<const PathBoard> paths;
+    {
+        const MutexLock lock(mutex_);
+        stats.segmentId = id_;
+        stats.state = shown(state_);
+        stats.name = publishedName_;
+        stats.connects = connects_;
+        stats.failedAttempts = failedAttempts_;
+        stats.waiting = waiting_.size();
+        stats.files = counters_.read();
+        paths = paths_;
+    }
+    if (paths) stats.paths = paths->read();
     return stats;
 }
 
