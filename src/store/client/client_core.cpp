@@ -21,6 +21,8 @@ using std::chrono::steady_clock;
 // How often the housekeeping threads look, and how long one look may take.
 constexpr milliseconds kHousePeriod(200);
 constexpr milliseconds kReservePeriod(250);
+// The same after a look that had to make some clean: other nodes' writers may go on.
+constexpr milliseconds kBusyPeriod(20);
 constexpr milliseconds kOrphanPeriod(2000);
 constexpr milliseconds kWatchPeriod(200);
 // How often the directory is asked for all files, whatever its watch has told: one that was set
@@ -109,7 +111,7 @@ ClientCore::ClientCore(const ClientOptions& options, std::shared_ptr<TransferEng
       data_(*engine_,
             {options.staging_bytes, DataOptions().window_bytes, DataOptions().window_requests}),
       cache_(options.cached_entries),
-      open_(*directory_, counters_),
+      open_(*directory_, counters_, [this] { attend(); }),
       mover_(*directory_, files_, data_, open_, cache_, counters_),
       evictor_(*directory_, *engine_, files_, cache_, mover_, counters_, options.io_bound),
       mounted_(*directory_, *engine_, files_, open_, node_, options.lease),
@@ -288,7 +290,7 @@ Result<> ClientCore::mount(const std::string& path, bool overwrite) {
     const Deadline limit = deadline();
     if (auto member = ensureMember(limit); !member) return member;
     auto mounted = mounted_.mount(path, overwrite, limit);
-    if (mounted) wake_.notify_all();
+    if (mounted) attend();
     return mounted;
 }
 
@@ -301,7 +303,7 @@ Result<std::string> ClientCore::mountScratch(const std::string& folder, uint64_t
     if (auto mounted = mounted_.mountScratch(std::move(*scratch), limit); !mounted) {
         return tl::unexpected(mounted.error());
     }
-    wake_.notify_all();
+    attend();
     return path;
 }
 
@@ -344,27 +346,41 @@ std::string ClientCore::summary() const {
 
 // --- Threads
 
-// Calls step() now and then, until the end.
+void ClientCore::attend() {
+    {
+        const std::lock_guard lock(mutex_);
+        ++attentions_;
+    }
+    wake_.notify_all();
+}
+
+// Calls step() until the end, after the pause that it gives.
+// @param attends  whether a call of attend() ends the pause
 template <class Step>
-void ClientCore::repeat(const char* what, milliseconds pause, const Step& step) {
-    for (;;) {
+void ClientCore::repeat(const char* what, bool attends, const Step& step) {
+    uint64_t seen = 0;
+    std::unique_lock lock(mutex_);
+    while (!is_stopping_) {
+        seen = attentions_;
+        lock.unlock();
+        milliseconds pause = kHousePeriod;
         try {
-            step();
+            pause = step();
         } catch (const std::exception& error) {
             LOG_EVERY_T(ERROR, 1) << "store: " << what << ": " << error.what();
         }
-        std::unique_lock lock(mutex_);
-        if (wake_.wait_for(lock, pause, [this] { return is_stopping_; })) return;
+        lock.lock();
+        wake_.wait_for(lock, pause,
+                       [&] { return is_stopping_ || (attends && attentions_ != seen); });
     }
 }
 
 void ClientCore::watchFiles() {
     std::unique_ptr<DirectoryWatch> watch;
-    repeat("watching the files", milliseconds(1), [&] {
+    repeat("watching the files", false, [&] {
         const auto report_error = [&](const Error& error) {
             LOG_EVERY_T(WARNING, 5) << "store: watching the files: " << error.message;
-            std::unique_lock lock(mutex_);
-            wake_.wait_for(lock, kWatchPeriod, [this] { return is_stopping_; });
+            return kWatchPeriod;
         };
         if (!watch) {
             auto begun = directory_->watch(in(kWatchPeriod));
@@ -376,19 +392,21 @@ void ClientCore::watchFiles() {
         const auto changes = current->next(in(kWatchPeriod));
         if (changes) files_.apply(*changes);
         watch = std::move(current);
-        if (!changes) report_error(changes.error());
+        if (!changes) return report_error(changes.error());
+        return milliseconds(1);
     });
 }
 
 void ClientCore::keepHouse() {
     auto touched_at = steady_clock::now();
     auto looked_at = steady_clock::now();
-    repeat("keeping house", kHousePeriod, [&] {
+    repeat("keeping house", true, [&] {
         const Deadline limit = in(kLookLimit);
         if (auto member = ensureMember(limit); !member) {
             LOG_EVERY_T(WARNING, 5) << "store: " << member.error().message;
-            return;
+            return kHousePeriod;
         }
+        open_.takeAhead(limit);
         if (mounted_.isInDoubt() || steady_clock::now() >= looked_at + kFilesPeriod) {
             looked_at = steady_clock::now();
             if (auto done = mounted_.reconcile(limit); !done) {
@@ -398,31 +416,37 @@ void ClientCore::keepHouse() {
         open_.retireIdle(kIdle);
         open_.sealRetired(limit);
         open_.sealUnknown(limit);
-        if (steady_clock::now() < touched_at + options_.touch_interval) return;
+        if (steady_clock::now() < touched_at + options_.touch_interval) return kHousePeriod;
         touched_at = steady_clock::now();
         const auto touched = touched_.take();
         if (!touched.empty()) (void)directory_->touch(touched, limit);
+        return kHousePeriod;
     });
 }
 
 void ClientCore::makeReserves() {
     auto looked_at = steady_clock::time_point();
-    repeat("making room", kReservePeriod, [&] {
+    repeat("making room", true, [&] {
         const Deadline limit = in(kLookLimit);
-        if (!directory_->lease().holds() || !files_.refreshClean(limit)) return;
+        if (!directory_->lease().holds() || !files_.refreshClean(limit)) return kReservePeriod;
         const bool is_time = steady_clock::now() >= looked_at + kOrphanPeriod;
         if (is_time) looked_at = steady_clock::now();
         const auto files = files_.files();
+        milliseconds pause = kReservePeriod;
         for (const FileNumber number : mounted_.numbers()) {
             const auto file = files->find(number);
             if (file == files->end()) continue;
             const uint32_t reserve = cleanReserve(file->second.geometry.regions);
-            if (!is_time && file->second.load->clean.load() >= reserve) continue;
+            const bool has_few = file->second.load->clean.load() < reserve;
+            if (!is_time && !has_few) continue;
             if (auto done = evictor_.lookAfter(file->second, limit); !done) {
                 LOG_EVERY_T(WARNING, 5)
                     << "store: making room in file " << number << ": " << done.error().message;
+            } else if (has_few && file->second.load->clean.load() >= reserve) {
+                pause = kBusyPeriod;
             }
         }
+        return pause;
     });
 }
 

@@ -69,9 +69,10 @@ class ClientCore {
     std::vector<mooncake::Replica::Descriptor> describe(const ObjectEntry& entry) const;
     bool isReadable(const FileMap& files, const Extent& extent) const;
 
-    // Of the threads.
+    // Of the threads. A region was taken, or is to be sealed, or a file was mounted.
+    void attend();
     template <class Step>
-    void repeat(const char* what, std::chrono::milliseconds pause, const Step& step);
+    void repeat(const char* what, bool attends, const Step& step);
     void watchFiles();
     void keepHouse();
     void makeReserves();
@@ -105,6 +106,7 @@ class ClientCore {
     std::mutex mutex_;
     std::condition_variable wake_;
     bool is_stopping_ = false;
+    uint64_t attentions_ = 0;  // calls of attend()
     std::vector<std::thread> threads_;
 };
 

@@ -15,27 +15,61 @@ bool OpenRegions::owns(const OpenRegion& region) const {
     return region.region.owner == directory_.lease().client;
 }
 
+// Once for each region: at once where the one before was filled, since a batch may fill the next
+// one as well. Not in a file of few regions, of which others may need the last ones.
+bool OpenRegions::needsAnother(OpenRegion& region, const KnownFile& file) {
+    if (region.has_asked) return false;
+    if (!region.follows_another && region.fill->room() > file.geometry.region_bytes / 2) {
+        return false;
+    }
+    region.has_asked = true;
+    return file.geometry.regions >= kFewestRegions && file.load->clean.load() > 1;
+}
+
 Result<OpenRegions::Use> OpenRegions::use(const KnownFile& file, uint8_t pins, Deadline deadline) {
     // Whatever takes memory comes before a region is taken: without it nobody would ever seal that.
-    std::list<std::shared_ptr<OpenRegion>> fresh;
-    std::unique_lock lock(mutex_);
+    std::list<RegionPtr> fresh;
+    bool attends = false;
+    Lock lock(mutex_);
     Slot& slot = slots_[{file.info.number, pins}];
     for (;;) {
-        if (slot.open && !owns(*slot.open)) retireLocked(slot);
+        if (slot.open && !owns(*slot.open)) retireLocked(slot.open);
         if (slot.open) {
-            ++slot.open->users;
-            slot.open->last_used = steady_clock::now();
-            return Use(this, slot.open);
+            attends = needsAnother(*slot.open, file);
+            if (attends) slot.wanted = file;
+            break;
         }
-        if (!slot.is_taking) {
-            if (!fresh.empty()) break;
+        if (slot.next) {
+            slot.open = std::move(slot.next);
+            slot.open->follows_another = true;
+        } else if (slot.is_taking) {
+            if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) {
+                return failed(Failure::kTimeout,
+                              "no region could be taken in time; see whether the "
+                              "directory answers");
+            }
+        } else if (fresh.empty()) {
             fresh.push_back(std::make_shared<OpenRegion>(file));
-        } else if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) {
-            return failed(Failure::kTimeout,
-                          "no region could be taken in time; see whether the "
-                          "directory answers");
+        } else {
+            auto taken = take(slot, file, &fresh, lock, deadline);
+            if (!taken) return tl::unexpected(taken.error());
+            slot.open = std::move(*taken);
+            attends = true;
+            break;
         }
     }
+    const RegionPtr region = slot.open;
+    ++region->users;
+    region->last_used = steady_clock::now();
+    lock.unlock();
+    if (attends) attend_();
+    return Use(this, region);
+}
+
+// Without the lock meanwhile.
+Result<OpenRegions::RegionPtr> OpenRegions::take(Slot& slot, const KnownFile& file,
+                                                 std::list<RegionPtr>* fresh, Lock& lock,
+                                                 Deadline deadline) {
     slot.is_taking = true;
     lock.unlock();
     const auto taken =
@@ -51,29 +85,46 @@ Result<OpenRegions::Use> OpenRegions::use(const KnownFile& file, uint8_t pins, D
     }
     counters_.add(&ClientStatistics::regions_taken);
     if (auto clean = file.load->clean.load(); clean != 0) file.load->clean = clean - 1;
-    slot.open = fresh.front();
-    slot.open->region = *taken;
-    slot.open->users = 1;
-    slot.open->last_used = steady_clock::now();
-    regions_.splice(regions_.end(), fresh);
-    return Use(this, slot.open);
+    RegionPtr region = fresh->front();
+    region->region = *taken;
+    region->last_used = steady_clock::now();
+    regions_.splice(regions_.end(), *fresh);
+    return region;
+}
+
+// What cannot be had is taken when it is needed, and the put then hears why.
+void OpenRegions::takeAhead(Deadline deadline) {
+    Lock lock(mutex_);
+    for (auto& [key, slot] : slots_) {
+        if (!slot.wanted || slot.is_taking) continue;
+        const KnownFile file = std::move(*slot.wanted);
+        slot.wanted.reset();
+        if (slot.next) continue;
+        std::list<RegionPtr> fresh{std::make_shared<OpenRegion>(file)};
+        if (auto taken = take(slot, file, &fresh, lock, deadline)) slot.next = std::move(*taken);
+    }
 }
 
 void OpenRegions::leave(OpenRegion& region) {
-    const std::lock_guard lock(mutex_);
-    --region.users;
-    changed_.notify_all();
+    bool attends = false;
+    {
+        const std::lock_guard lock(mutex_);
+        --region.users;
+        attends = region.users == 0 && region.is_retired;
+        changed_.notify_all();
+    }
+    if (attends) attend_();
 }
 
-void OpenRegions::retireLocked(Slot& slot) {
-    slot.open->is_retired = true;
-    slot.open.reset();
+void OpenRegions::retireLocked(RegionPtr& region) {
+    region->is_retired = true;
+    region.reset();
 }
 
 void OpenRegions::retire(OpenRegion& region) {
     const std::lock_guard lock(mutex_);
     for (auto& [key, slot] : slots_) {
-        if (slot.open.get() == &region) retireLocked(slot);
+        if (slot.open.get() == &region) retireLocked(slot.open);
     }
 }
 
@@ -81,7 +132,11 @@ void OpenRegions::retireIdle(std::chrono::milliseconds idle) {
     const std::lock_guard lock(mutex_);
     const auto since = steady_clock::now() - idle;
     for (auto& [key, slot] : slots_) {
-        if (slot.open && slot.open->users == 0 && slot.open->last_used < since) retireLocked(slot);
+        for (RegionPtr* const region : {&slot.open, &slot.next}) {
+            if (*region && (*region)->users == 0 && (*region)->last_used < since) {
+                retireLocked(*region);
+            }
+        }
     }
 }
 
@@ -96,7 +151,10 @@ void OpenRegions::sealAll(FileNumber file, Deadline deadline) {
     {
         std::unique_lock lock(mutex_);
         for (auto& [key, slot] : slots_) {
-            if (slot.open && matches(*slot.open)) retireLocked(slot);
+            if (slot.wanted && (file == 0 || key.first == file)) slot.wanted.reset();
+            for (RegionPtr* const region : {&slot.open, &slot.next}) {
+                if (*region && matches(**region)) retireLocked(*region);
+            }
         }
         changed_.wait_until(lock, deadline, [&] {
             return std::all_of(regions_.begin(), regions_.end(), [&](const auto& region) {

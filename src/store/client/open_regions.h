@@ -5,10 +5,12 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "client_counters.h"
@@ -33,15 +35,18 @@ struct OpenRegion {
 
     // Under the mutex of OpenRegions.
     unsigned users = 0;
-    bool is_retired = false;  // it is given to nobody any more
-    bool is_sealing = false;  // somebody is about to seal it
-    uint64_t last_look = 0;   // which one has tried to seal it last
+    bool follows_another = false;  // that was filled
+    bool has_asked = false;        // for the next one
+    bool is_retired = false;       // it is given to nobody any more
+    bool is_sealing = false;       // somebody is about to seal it
+    uint64_t last_look = 0;        // which one has tried to seal it last
     std::chrono::steady_clock::time_point last_used;
 };
 
 // One open region of a file for each kind of pin, which threads share: so objects that are evicted
-// together lie together. A region that is retired is sealed when its last user has left, since
-// entries are committed only while it is open.
+// together lie together. When it is half full the next one is taken, so that no put waits for that.
+// A region that is retired is sealed when its last user has left, since entries are committed only
+// while it is open.
 //
 // Thread rule: any thread.
 class OpenRegions {
@@ -69,8 +74,10 @@ class OpenRegions {
         std::shared_ptr<OpenRegion> region_;
     };
 
-    OpenRegions(Directory& directory, ClientCounters& counters)
-        : directory_(directory), counters_(counters) {}
+    // @param attend  called, by any thread, when there is something to take ahead or to seal, or a
+    //     region was taken
+    OpenRegions(Directory& directory, ClientCounters& counters, std::function<void()> attend)
+        : directory_(directory), counters_(counters), attend_(std::move(attend)) {}
 
     // A region of the file for objects with these pins; one is taken where none is open.
     // @return kNoSpace where none is clean, kLeaseLost where this is no client any more
@@ -78,6 +85,8 @@ class OpenRegions {
     // Nothing more fits into it, or the directory says that it may not be this client's any more.
     void retire(OpenRegion& region);
 
+    // Takes the regions that will soon be needed.
+    void takeAhead(Deadline deadline);
     // Seals what was retired and has no users.
     void sealRetired(Deadline deadline);
     // Seals what this client was given without an answer, where that may have been.
@@ -88,14 +97,22 @@ class OpenRegions {
     void sealAll(FileNumber file, Deadline deadline);
 
  private:
+    using RegionPtr = std::shared_ptr<OpenRegion>;
+    using Lock = std::unique_lock<std::mutex>;
+
     struct Slot {
         bool is_taking = false;    // somebody is taking one
         bool is_in_doubt = false;  // one may have been taken, and nobody has it
-        std::shared_ptr<OpenRegion> open;
+        RegionPtr open;
+        RegionPtr next;                   // taken ahead
+        std::optional<KnownFile> wanted;  // a next one, in this file
     };
 
+    static bool needsAnother(OpenRegion& region, const KnownFile& file);
+    Result<RegionPtr> take(Slot& slot, const KnownFile& file, std::list<RegionPtr>* fresh,
+                           Lock& lock, Deadline deadline);
     void leave(OpenRegion& region);
-    static void retireLocked(Slot& slot);
+    static void retireLocked(RegionPtr& region);
     bool owns(const OpenRegion& region) const;
     template <class Matches>
     void sealRetired(const Matches& matches, Deadline deadline);
@@ -104,10 +121,11 @@ class OpenRegions {
 
     Directory& directory_;
     ClientCounters& counters_;
+    const std::function<void()> attend_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::map<std::pair<FileNumber, uint8_t>, Slot> slots_;  // by file and pins
-    std::list<std::shared_ptr<OpenRegion>> regions_;        // taken and not sealed
+    std::list<RegionPtr> regions_;                          // taken and not sealed
     uint64_t looks_ = 0;                                    // at what is to be sealed
 };
 

@@ -37,12 +37,14 @@ class DirectoryStub : public Directory {
     }
     // Past the test.
     Directory& real() { return *real_; }
-    // Of 8 regions of 4 MiB; nobody serves it.
-    KnownFile addKnownFile() {
+    // Of regions of 4 MiB; nobody serves it.
+    KnownFile addKnownFile(uint32_t regions = 8) {
         KnownFile file;
-        file.info.description = {Uuid::random(), 33 << 20, 4 << 20, 8, false};
-        file.geometry = {4 << 20, 8};
+        const uint64_t bytes = uint64_t{1 + 4 * regions} << 20;
+        file.info.description = {Uuid::random(), bytes, 4 << 20, regions, false};
+        file.geometry = {4 << 20, regions};
         file.load = std::make_shared<FileLoad>();
+        file.load->clean = regions;
         const auto added = real_->addFile(file.info.description, soon());
         EXPECT_TRUE(added) << added.error().message;
         file.info = *added;

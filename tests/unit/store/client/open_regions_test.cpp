@@ -22,10 +22,121 @@ class PoorDirectory : public DirectoryStub {
     }
 };
 
+// Counts what is taken and sealed.
+class CountingDirectory : public DirectoryStub {
+ public:
+    int taken = 0, sealed = 0;
+
+    Result<Region> takeRegion(FileNumber file, Deadline deadline) override {
+        ++taken;
+        return DirectoryStub::takeRegion(file, deadline);
+    }
+    Result<> sealRegion(RegionId region, Generation generation, RegionUse use,
+                        Deadline deadline) override {
+        ++sealed;
+        return DirectoryStub::sealRegion(region, generation, use, deadline);
+    }
+};
+
+class TakingAheadTest : public testing::Test {
+ protected:
+    static constexpr uint64_t kMiB = 1 << 20;
+
+    // Puts so much into the open region, as one call.
+    RegionId fill(const KnownFile& file, uint64_t bytes) {
+        auto use = regions.use(file, 0, DirectoryStub::soon());
+        EXPECT_TRUE(use) << use.error().message;
+        const auto piece = (*use)->fill->take(bytes, 1);
+        EXPECT_TRUE(piece && piece->length == bytes);
+        return (*use)->region.id;
+    }
+    // The open one is full.
+    void retire(const KnownFile& file) {
+        auto use = regions.use(file, 0, DirectoryStub::soon());
+        ASSERT_TRUE(use) << use.error().message;
+        regions.retire(**use);
+    }
+    void takeAhead() { regions.takeAhead(DirectoryStub::soon()); }
+
+    CountingDirectory directory;
+    ClientCounters counters;
+    int attentions = 0;
+    OpenRegions regions{directory, counters, [this] { ++attentions; }};
+};
+
+TEST_F(TakingAheadTest, TheNextRegionIsThereBeforeItIsNeeded) {
+    const KnownFile file = directory.addKnownFile(32);
+    const RegionId first = fill(file, kMiB);
+    EXPECT_EQ(attentions, 1) << "one was taken";
+    fill(file, kMiB / 2);
+    takeAhead();
+    EXPECT_EQ(directory.taken, 1) << "less than half of it is full";
+    fill(file, kMiB);
+    EXPECT_EQ(attentions, 1);
+    fill(file, kMiB / 2);
+    EXPECT_EQ(attentions, 2);
+    takeAhead();
+    EXPECT_EQ(directory.taken, 2);
+    takeAhead();
+    EXPECT_EQ(directory.taken, 2) << "one is enough";
+    EXPECT_EQ(fill(file, kMiB / 8), first) << "the first is not full yet";
+
+    retire(file);
+    EXPECT_EQ(attentions, 3) << "the first can be sealed";
+    const RegionId second = fill(file, kMiB);
+    EXPECT_NE(second, first);
+    EXPECT_EQ(directory.taken, 2);
+    // Whoever has filled one may fill the next one with a single batch.
+    EXPECT_EQ(attentions, 4);
+    takeAhead();
+    EXPECT_EQ(directory.taken, 3);
+    regions.sealRetired(DirectoryStub::soon());
+    EXPECT_EQ(directory.sealed, 1);
+    regions.sealAll(0, DirectoryStub::soon());
+    EXPECT_EQ(directory.sealed, 3) << "the open one, and the one that was taken ahead";
+}
+
+TEST_F(TakingAheadTest, WhatNobodyNeedsIsGivenBack) {
+    const KnownFile file = directory.addKnownFile(32);
+    fill(file, 3 * kMiB);
+    fill(file, kMiB / 8);
+    takeAhead();
+    ASSERT_EQ(directory.taken, 2);
+    regions.retireIdle(std::chrono::milliseconds(0));
+    regions.sealRetired(DirectoryStub::soon());
+    EXPECT_EQ(directory.sealed, 2);
+}
+
+TEST_F(TakingAheadTest, NotWhereOthersMayNeedTheLastRegions) {
+    const KnownFile small = directory.addKnownFile(31);
+    fill(small, 3 * kMiB);
+    fill(small, kMiB / 8);
+    takeAhead();
+    EXPECT_EQ(directory.taken, 1) << "a file of few regions";
+    const KnownFile full = directory.addKnownFile(32);
+    full.load->clean = 2;
+    fill(full, 3 * kMiB);
+    fill(full, kMiB / 8);
+    takeAhead();
+    EXPECT_EQ(directory.taken, 2) << "one region is clean";
+}
+
+TEST_F(TakingAheadTest, ARegionOfALeaseThatHasEndedIsNotUsed) {
+    const KnownFile file = directory.addKnownFile(32);
+    fill(file, 3 * kMiB);
+    fill(file, kMiB / 8);
+    takeAhead();
+    ASSERT_EQ(directory.taken, 2);
+    ASSERT_TRUE(directory.leave(DirectoryStub::soon()));
+    ASSERT_TRUE(directory.join("node", DirectoryStub::soon()));
+    fill(file, kMiB);
+    EXPECT_EQ(directory.taken, 3);
+}
+
 TEST(OpenRegionsTest, AfterOneThatThrewTheNextIsTaken) {
     PoorDirectory directory;
     ClientCounters counters;
-    OpenRegions regions(directory, counters);
+    OpenRegions regions(directory, counters, [] {});
     const KnownFile file = directory.addKnownFile();
     const auto outcome = regions.use(file, 0, DirectoryStub::soon());
     ASSERT_FALSE(outcome);

@@ -176,7 +176,7 @@ namespace {
 TEST(OpenRegionsWithoutMemoryTest, NoRegionStaysOpenThatNobodyHas) {
     DirectoryStub directory;
     ClientCounters counters;
-    OpenRegions regions(directory, counters);
+    OpenRegions regions(directory, counters, [] {});
     const KnownFile file = directory.addKnownFile();
     mooncake::test::withEachRefused([&](long, const auto& refuse) {
         refuse([&] {
