@@ -7,12 +7,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
-#include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "object_entry.h"
 
@@ -20,7 +19,9 @@ namespace mooncake::store {
 
 using EntryPtr = std::shared_ptr<const ObjectEntry>;
 
-// Of a bounded number; the one used longest ago goes.
+// Of a bounded number. Of those that were not found since the hand was there last, one goes (the
+// clock algorithm): a find writes to nothing but the item, since every line of memory that it
+// touches costs as much as the rest.
 //
 // Thread rule: any thread.
 class EntryCache {
@@ -29,6 +30,9 @@ class EntryCache {
 
     // Null where it is not there.
     EntryPtr find(const std::string& key);
+    // The same for many keys, whose memory is fetched side by side. As many entries as keys; those
+    // that are not there are left as they are.
+    void find(std::span<const std::string* const> keys, std::span<EntryPtr> entries);
     // What this client has committed.
     void put(const std::string& key, EntryPtr entry);
     // What a look-up has found that began after mark() gave `mark`. Not kept where the key was put,
@@ -43,22 +47,47 @@ class EntryCache {
  private:
     // Several, so that threads seldom meet.
     static constexpr size_t kShards = 16;
+    static constexpr uint32_t kNone = UINT32_MAX;
 
     struct Item {
+        size_t hash = 0;
+        uint32_t next = kNone;  // in the same bucket
+        bool was_found = false;
+        EntryPtr entry;  // null: the place is free
+        uint64_t put_at = 0;
         std::string key;
-        EntryPtr entry;
-        uint64_t put_at;
     };
-    struct Shard {
+    class Shard {
+     public:
         mutable std::mutex mutex;
-        std::list<Item> items;  // the last used first
         uint64_t dropped_at = 0;
-        std::unordered_map<std::string_view, std::list<Item>::iterator> places;
-    };
-    Shard& shardOf(const std::string& key);
-    void putLocked(Shard& shard, const std::string& key, EntryPtr entry);
+        size_t capacity = 0;
 
-    const size_t of_shard_;
+        // All with the mutex.
+        Item* find(const std::string& key, size_t hash);
+        // What find() will look at first, then next.
+        void fetchBucket(size_t hash) const;
+        void fetchItem(size_t hash) const;
+        Item& add(const std::string& key, size_t hash);
+        void remove(const std::string& key, size_t hash);
+        void clear();
+        size_t size() const { return items_.size() - free_.size(); }
+
+     private:
+        size_t placeOf(size_t hash) const { return hash / kShards % buckets_.size(); }
+        uint32_t& bucketOf(size_t hash) { return buckets_[placeOf(hash)]; }
+        void unlink(uint32_t number);
+        uint32_t freePlace();
+        void addBuckets();
+
+        std::vector<Item> items_;
+        std::vector<uint32_t> buckets_;  // the first item of each
+        std::vector<uint32_t> free_;
+        uint32_t hand_ = 0;
+    };
+    Shard& shardOf(size_t hash) { return shards_[hash % kShards]; }
+    void putLocked(Shard& shard, const std::string& key, size_t hash, EntryPtr entry);
+
     std::array<Shard, kShards> shards_;
     std::atomic<uint64_t> clock_{0};  // of puts and drops
 };

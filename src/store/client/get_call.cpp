@@ -4,7 +4,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 #include "engine_file.h"
 #include "in_flight.h"
@@ -24,10 +24,17 @@ void GetCall::run(std::span<Item> items) {
     files_ = parts_.files.files();
     works_.reserve(items.size());
     for (Item& item : items) start(item);
+    parts_.counters.add(&ClientStatistics::gets, works_.size());
+    remember();
     std::vector<Work*> pending;
+    pending.reserve(works_.size());
     for (Work& work : works_) pending.push_back(&work);
     while (!pending.empty()) {
+        // Ways may be others than they were in the round before.
+        used_.clear();
+        extents_.clear();
         std::vector<Work*> unknown, useless, readable;
+        readable.reserve(pending.size());
         for (Work* const work : pending) {
             if (!work->item->entry || work->is_suspect) unknown.push_back(work);
         }
@@ -70,17 +77,38 @@ void GetCall::start(Item& item) {
         room += slice.size;
     }
     if (room == 0) return refuse("there is no memory to get an object into");
-    parts_.counters.add(&ClientStatistics::gets);
-    if (!item.entry && item.copies == nullptr) {
-        item.entry = parts_.cache.find(*item.key);
-        parts_.counters.add(item.entry ? &ClientStatistics::cache_hits
-                                       : &ClientStatistics::cache_misses);
-    }
-    Work work{};
+    Work& work = works_.emplace_back();
     work.item = &item;
     work.room = room;
-    if (item.entry) work.tried.resize(item.entry->replicas.size());
-    works_.push_back(std::move(work));
+}
+
+// The entries that are remembered.
+void GetCall::remember() {
+    std::vector<const std::string*> keys;
+    std::vector<Item*> asking;
+    for (const Work& work : works_) {
+        if (work.item->entry || work.item->copies != nullptr) continue;
+        keys.push_back(work.item->key);
+        asking.push_back(work.item);
+    }
+    std::vector<EntryPtr> entries(keys.size());
+    parts_.cache.find(keys, entries);
+    // What is looked at next lies all over the memory, too.
+    for (const EntryPtr& entry : entries) __builtin_prefetch(entry.get());
+    for (const EntryPtr& entry : entries) {
+        if (entry) __builtin_prefetch(entry->replicas.data());
+    }
+    uint64_t remembered = 0;
+    for (size_t i = 0; i < entries.size(); ++i) {
+        if (!entries[i]) continue;
+        ++remembered;
+        if (!entries[i]->replicas.empty()) {
+            __builtin_prefetch(entries[i]->replicas.front().data());
+        }
+        asking[i]->entry = std::move(entries[i]);
+    }
+    parts_.counters.add(&ClientStatistics::cache_hits, remembered);
+    parts_.counters.add(&ClientStatistics::cache_misses, keys.size() - remembered);
 }
 
 void GetCall::lookUp(const std::vector<Work*>& works) {
@@ -99,7 +127,7 @@ void GetCall::lookUp(const std::vector<Work*>& works) {
         work.directory_error = codeOf(entries.error().failure);
         if (work.is_suspect) {
             // Nobody can tell now whether it is bad or has gone; another copy may be good.
-            work.tried[work.copy] = 1;
+            work.leaveOut(work.copy);
             work.is_suspect = false;
         } else if (!work.item->entry) {
             conclude(work);
@@ -128,7 +156,7 @@ void GetCall::takeEntry(Work& work, std::optional<ObjectEntry> entry) {
     } else {
         item.copies->right = 0;
     }
-    work.tried.assign(item.entry->replicas.size(), 0);
+    work.tried = 0;
     if (work.look_ups > kMostLookUps) {
         end(work, ErrorCode::OBJECT_NOT_FOUND, &ClientStatistics::misses_evicted);
     }
@@ -156,7 +184,7 @@ void GetCall::judgeSuspect(Work& work) {
         work.was_damaged = true;
         if (takeOut(work)) return;
     }
-    work.tried[work.copy] = 1;
+    work.leaveOut(work.copy);
 }
 
 // Whether what was read is the file that the directory means, by its superblock.
@@ -223,7 +251,7 @@ bool GetCall::dropReplica(Work& work) {
     if (!parts_.directory.dropReplica(key, *copy, deadline_)) return false;
     left->replicas.erase(copy);
     work.item->entry = std::move(left);
-    work.tried.erase(work.tried.begin() + static_cast<ptrdiff_t>(work.copy));
+    work.forget(work.copy);
     work.has_dropped = true;
     return true;
 }
@@ -233,10 +261,23 @@ const KnownFile* GetCall::find(FileNumber number) {
     auto at = files_->find(number);
     if (at == files_->end() && !has_refreshed_) {
         has_refreshed_ = true;
-        if (parts_.files.refresh(deadline_)) files_ = parts_.files.files();
+        if (parts_.files.refresh(deadline_)) {
+            files_before_ = std::exchange(files_, parts_.files.files());
+        }
         at = files_->find(number);
     }
     return at == files_->end() ? nullptr : &at->second;
+}
+
+// The same, with the way to it.
+GetCall::Used* GetCall::use(FileNumber number) {
+    for (Used& used : used_) {
+        if (used.number == number) return &used;
+    }
+    const KnownFile* const file = find(number);
+    if (file == nullptr) return nullptr;
+    used_.push_back({number, file, parts_.files.wayTo(*file)});
+    return &used_.back();
 }
 
 // One on this machine, else the one whose file has the least on its way.
@@ -253,10 +294,11 @@ bool GetCall::choose(Work& work) {
         std::optional<size_t> best;
         uint64_t best_rank = 0;
         for (size_t copy = 0; copy < entry.replicas.size(); ++copy) {
-            if (work.tried[copy] != 0) continue;
-            const KnownFile* const file = find(entry.replicas[copy].front().region.file);
-            if (file == nullptr || !file->isServed()) continue;
-            const uint64_t rank = file->is_near ? 0 : 1 + file->load->in_flight.load();
+            if (work.isLeftOut(copy)) continue;
+            const Used* const used = use(entry.replicas[copy].front().region.file);
+            if (used == nullptr || !used->file->isServed()) continue;
+            const uint64_t rank =
+                used->file->is_near ? 0 : 1 + used->bytes + used->file->load->in_flight.load();
             if (!best || rank < best_rank) {
                 best = copy;
                 best_rank = rank;
@@ -264,24 +306,26 @@ bool GetCall::choose(Work& work) {
         }
         if (!best) return false;
         if (prepare(work, *best)) return true;
-        work.tried[*best] = 1;
+        work.leaveOut(*best);
     }
 }
 
 bool GetCall::prepare(Work& work, size_t copy) {
     work.copy = copy;
-    work.extents.clear();
-    work.loads.clear();
+    work.first_extent = extents_.size();
     for (const Extent& extent : work.item->entry->replicas[copy]) {
-        const KnownFile* const file = find(extent.region.file);
-        const auto way = file == nullptr ? std::nullopt : parts_.files.wayTo(*file);
-        if (!way || extent.region.index >= file->geometry.regions) return false;
-        work.extents.push_back({file->placeOf(*way, extent), extent.length, extent.checksum});
-        work.loads.push_back(file->load);
+        Used* const used = use(extent.region.file);
+        if (used == nullptr || !used->way || extent.region.index >= used->file->geometry.regions) {
+            extents_.resize(work.first_extent);
+            return false;
+        }
+        extents_.push_back(
+            {used->file->placeOf(*used->way, extent), extent.length, extent.checksum});
     }
-    const bool is_next = work.has_dropped || std::any_of(work.tried.begin(), work.tried.end(),
-                                                         [](char tried) { return tried != 0; });
-    if (is_next && work.item->copies == nullptr) {
+    for (const Extent& extent : work.item->entry->replicas[copy]) {
+        use(extent.region.file)->bytes += extent.length;
+    }
+    if ((work.has_dropped || work.tried != 0) && work.item->copies == nullptr) {
         parts_.counters.add(&ClientStatistics::failovers);
     }
     return true;
@@ -291,13 +335,14 @@ void GetCall::read(const std::vector<Work*>& works) {
     if (works.empty()) return;
     std::vector<GetItem> items;
     items.reserve(works.size());
-    for (Work* const work : works) items.push_back({work->item->slices, work->extents});
+    for (Work* const work : works) {
+        const size_t count = work->item->entry->replicas[work->copy].size();
+        items.push_back(
+            {work->item->slices, std::span(extents_).subspan(work->first_extent, count)});
+    }
     {
         InFlight in_flight;
-        for (const Work* work : works) {
-            const Replica& copy = work->item->entry->replicas[work->copy];
-            for (size_t i = 0; i < copy.size(); ++i) in_flight.add(work->loads[i], copy[i].length);
-        }
+        for (const Used& used : used_) in_flight.add(used.file->load, used.bytes);
         parts_.data.get(items, deadline_);
     }
     std::vector<Work*> silent;
@@ -311,7 +356,7 @@ void GetCall::read(const std::vector<Work*>& works) {
                 work.is_suspect = true;
                 break;
             case Outcome::kIoError:
-                work.tried[work.copy] = 1;
+                work.leaveOut(work.copy);
                 work.was_silent = true;
                 silent.push_back(&work);
                 break;
@@ -324,6 +369,8 @@ void GetCall::read(const std::vector<Work*>& works) {
                 break;
         }
     }
+    parts_.counters.add(&ClientStatistics::hits, std::exchange(hits_, 0));
+    parts_.counters.add(&ClientStatistics::get_bytes, std::exchange(hit_bytes_, 0));
     afterErrors(silent);
 }
 
@@ -343,7 +390,7 @@ void GetCall::afterErrors(const std::vector<Work*>& works) {
                 continue;
             }
             if (now->second.info.mount && work->returns++ < kMostReturns) {
-                work->tried[work->copy] = 0;
+                work->takeIn(work->copy);
             }
         }
     }
@@ -353,7 +400,7 @@ void GetCall::hit(Work& work) {
     const ObjectEntry& entry = *work.item->entry;
     if (work.item->copies != nullptr) {
         ++work.item->copies->right;
-        work.tried[work.copy] = 1;
+        work.leaveOut(work.copy);
         return;
     }
     work.item->result = entry.size;
@@ -363,8 +410,8 @@ void GetCall::hit(Work& work) {
             touched_.push_back(extent.region);
         }
     }
-    parts_.counters.add(&ClientStatistics::hits);
-    parts_.counters.add(&ClientStatistics::get_bytes, entry.size);
+    ++hits_;
+    hit_bytes_ += entry.size;
 }
 
 void GetCall::end(Work& work, ErrorCode code, uint64_t ClientStatistics::*cause) {

@@ -44,9 +44,9 @@ class GetCall {
  private:
     // One object that is asked for.
     struct Work {
-        Item* item;
-        uint64_t room;            // bytes of the slices
-        std::vector<char> tried;  // copies that are of no use
+        Item* item = nullptr;
+        uint64_t room = 0;        // bytes of the slices
+        uint32_t tried = 0;       // copies that are of no use, a bit for each
         size_t copy = 0;          // that is read
         bool is_suspect = false;  // its bytes are not those of the entry
         unsigned look_ups = 0;    // in this call
@@ -58,11 +58,27 @@ class GetCall {
         bool was_silent = false;
         bool has_dropped = false;  // a copy, out of the entry
         std::optional<ErrorCode> directory_error;
-        std::vector<ExtentIo> extents;
-        std::vector<std::shared_ptr<FileLoad>> loads;  // of the extents' files
+        size_t first_extent = 0;  // of the copy that is read, in extents_
+
+        bool isLeftOut(size_t number) const { return (tried >> number & 1U) != 0; }
+        void leaveOut(size_t number) { tried |= 1U << number; }
+        void takeIn(size_t number) { tried &= ~(1U << number); }
+        // The copy is no part of the entry any more.
+        void forget(size_t number) {
+            const uint32_t before = (1U << number) - 1;
+            tried = (tried & before) | (tried >> 1 & ~before);
+        }
+    };
+    // A file that objects of this call are in.
+    struct Used {
+        FileNumber number;
+        const KnownFile* file;
+        std::optional<Way> way;
+        uint64_t bytes = 0;  // that are on their way from it
     };
 
     void start(Item& item);
+    void remember();
     // Takes what the directory says.
     void lookUp(const std::vector<Work*>& works);
     void takeEntry(Work& work, std::optional<ObjectEntry> entry);
@@ -79,6 +95,7 @@ class GetCall {
     bool takeOut(Work& work);
     bool dropReplica(Work& work);
     const KnownFile* find(FileNumber file);
+    Used* use(FileNumber file);
 
     void hit(Work& work);
     void end(Work& work, ErrorCode code, uint64_t ClientStatistics::*cause);
@@ -87,8 +104,13 @@ class GetCall {
     const Deadline deadline_;
     uint64_t mark_ = 0;  // of the cache, before the last look-up
     std::shared_ptr<const FileMap> files_;
+    std::shared_ptr<const FileMap> files_before_;  // used_ may point there
     bool has_refreshed_ = false;
     std::vector<Work> works_;
+    std::vector<ExtentIo> extents_;  // of one round
+    std::vector<Used> used_;         // the same; seldom more than a few
+    uint64_t hits_ = 0;              // the same
+    uint64_t hit_bytes_ = 0;
     std::map<FileNumber, bool> leads_there_;
     std::map<FileNumber, std::unordered_map<RegionIndex, Generation>> generations_;
     std::vector<RegionId> touched_;

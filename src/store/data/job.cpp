@@ -13,6 +13,11 @@ using std::chrono::steady_clock;
 // Copying and checking take turns at this many bytes, which stay in the processor's cache.
 constexpr size_t kCacheStep = 16 << 10;
 
+// Many small objects are read in steps of so many requests and bytes at least: the first ones are
+// checked while the device goes on with the others.
+constexpr size_t kStepRequests = 64;
+constexpr size_t kStepBytes = 256 << 10;
+
 constexpr std::chrono::milliseconds kLongestWait(100);
 
 // Calls use(memory, bytes) for the parts of the slices that a piece stands for.
@@ -142,6 +147,7 @@ void DataPath::Job::submit(TransferRequest::OpCode op, TimePoint until) {
     }
     if (steady_clock::now() >= until) return giveUp();
     staging_returns_ = staging_.returns();
+    size_t step_requests = 0, step_bytes = 0;
     for (; next_ < pieces_.size(); ++next_) {
         Piece& piece = pieces_[next_];
         ExtentState& extent = extents_[piece.extent];
@@ -163,6 +169,11 @@ void DataPath::Job::submit(TransferRequest::OpCode op, TimePoint until) {
         in_flight_ += request.length;
         ++requests_;
         (piece.staged ? staged_bytes_ : direct_bytes_) += piece.length;
+        if (op == TransferRequest::WRITE) continue;
+        step_bytes += request.length;
+        if (++step_requests < kStepRequests || step_bytes < kStepBytes) continue;
+        flight_.submit();
+        step_requests = step_bytes = 0;
     }
     flight_.submit();
 }

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+
 namespace mooncake::store {
 namespace {
 
@@ -40,6 +43,35 @@ TEST(EntryCacheTest, KeepsWhatWasUsedLast) {
     EXPECT_EQ(cache.size(), 160u);
     EXPECT_EQ(cache.find("9999")->size, 9999u);
     EXPECT_EQ(cache.find("1"), nullptr);
+}
+
+TEST(EntryCacheTest, IsWhatAMapIs) {
+    constexpr size_t kKeys = 2000;
+    EntryCache cache(2 * 16 * kKeys);  // no shard is full
+    std::map<std::string, uint64_t> model;
+    std::mt19937 random(1);
+    for (int i = 0; i < 200000; ++i) {
+        const std::string key = std::to_string(random() % kKeys);
+        switch (random() % 3) {
+            case 0:
+                cache.put(key, entryOf(static_cast<uint64_t>(i)));
+                model[key] = static_cast<uint64_t>(i);
+                break;
+            case 1:
+                cache.drop(key);
+                model.erase(key);
+                break;
+            default: {
+                const auto entry = cache.find(key);
+                const auto expected = model.find(key);
+                ASSERT_EQ(entry != nullptr, expected != model.end()) << key;
+                if (entry) {
+                    ASSERT_EQ(entry->size, expected->second) << key;
+                }
+            }
+        }
+        ASSERT_EQ(cache.size(), model.size());
+    }
 }
 
 // A get that began before a removal, or before a put of this client, must not bring back what was
