@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sqlite_database.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -29,10 +31,28 @@ Result<> makeFolder(const std::string& folder) {
                       std::strerror(errno) + "; name another place, or make it");
 }
 
+// @return false with errno
+bool flushFile(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool done = fdatasync(fd) == 0;
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return done;
+}
+
+Error notFlushed(const std::string& path, int error) {
+    return {Failure::kUnavailable, "'" + path + "' cannot be flushed: " + std::strerror(error) +
+                                       "; see whether its disk has errors"};
+}
+
 }  // namespace
 
 SqliteDatabase::SqliteDatabase(std::string path, Counters* counters)
     : path_(std::move(path)),
+      log_(path_ + "-wal"),
+      folder_(std::filesystem::absolute(path_).parent_path()),
       boot_(bootId()),
       counters_(counters),
       writers_(path_, 1, true),
@@ -84,6 +104,18 @@ Result<> SqliteDatabase::finish(Turn* turn) {
         if (auto done = turn->get()->commit(); done) return {};
     }
     return refuse(turn->get()->error().value());
+}
+
+// The log is all that commits write to. What has gone from it into the database was flushed there
+// before. Takes no memory: what was committed, the caller has to hear of.
+Result<> SqliteDatabase::flush() {
+    if (!flushFile(log_)) return refuse(notFlushed(log_, errno));
+    // The log may be a new file; it stays as long as the database is open.
+    if (!is_folder_flushed_) {
+        if (!flushFile(folder_)) return refuse(notFlushed(folder_, errno));
+        is_folder_flushed_ = true;
+    }
+    return {};
 }
 
 bool SqliteDatabase::isReplaced() const {

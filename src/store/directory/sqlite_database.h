@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -48,6 +49,10 @@ class SqliteDatabase {
         return value;
     }
 
+    // Returns when everything that was committed is on the disk. Nobody waits for it but the
+    // caller, as others do for a durable write.
+    Result<> flush();
+
     const std::string& path() const { return path_; }
     // The store's.
     const Uuid& id() const { return id_; }
@@ -62,9 +67,12 @@ class SqliteDatabase {
     tl::unexpected<Error> refuse(const Error& error);
 
     const std::string path_;
+    const std::string log_;
+    const std::string folder_;
     const std::string boot_;
     Counters* const counters_;
     Uuid id_;
+    std::atomic<bool> is_folder_flushed_{false};
     dev_t device_ = 0;  // of the file, as it was opened
     ino_t inode_ = 0;
     SqlitePool writers_;  // one: more would wait for each other

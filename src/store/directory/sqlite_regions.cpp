@@ -8,8 +8,7 @@
 namespace mooncake::store {
 
 Result<Region> SqliteRegions::take(ClientId client, FileNumber file, Deadline deadline) {
-    // The generation must not be given twice, also not after a power cut.
-    auto turn = database_->begin(Kind::kDurableWrite, deadline);
+    auto turn = database_->begin(Kind::kWrite, deadline);
     if (!turn) return tl::unexpected<Error>(turn.error());
     SqliteRun* run = turn->get();
     if (!isAlive(run, database_->boot(), client) && run->ok()) return leaseLost(client);
@@ -46,12 +45,24 @@ Result<Region> SqliteRegions::take(ClientId client, FileNumber file, Deadline de
         return noCleanRegion(file);
     }
     const uint64_t used = writeRegion(run, id, record);
-    return database_->finish(&*turn, record.with(id, used));
+    return handOut(std::move(*turn), record.with(id, used));
+}
+
+// A generation must not be given twice, also not after a power cut. Before that nothing needs to be
+// on the disk: what a region was before, and what was committed, is flushed with it.
+Result<Region> SqliteRegions::handOut(SqliteDatabase::Turn turn, Region region) {
+    if (auto done = database_->finish(&turn); !done) return tl::unexpected<Error>(done.error());
+    {
+        // Others may commit meanwhile.
+        const auto ended = std::move(turn);
+    }
+    if (auto done = database_->flush(); !done) return tl::unexpected<Error>(done.error());
+    return region;
 }
 
 Result<Region> SqliteRegions::move(ClientId client, RegionId region, const Rule& rule,
                                    Deadline deadline) {
-    auto turn = database_->begin(Kind::kDurableWrite, deadline);
+    auto turn = database_->begin(Kind::kWrite, deadline);
     if (!turn) return tl::unexpected<Error>(turn.error());
     SqliteRun* run = turn->get();
     if (!isAlive(run, database_->boot(), client) && run->ok()) return leaseLost(client);
@@ -66,7 +77,9 @@ Result<Region> SqliteRegions::move(ClientId client, RegionId region, const Rule&
     if (!next) return tl::unexpected<Error>(next.error());
     if (!*next) return now->with(region, 0);
     const uint64_t used = writeRegion(run, region, **next);
-    return database_->finish(&*turn, (*next)->with(region, used));
+    const Region moved = (*next)->with(region, used);
+    if (moved.state == RegionState::kOpen) return handOut(std::move(*turn), moved);
+    return database_->finish(&*turn, moved);
 }
 
 Result<std::vector<Region>> SqliteRegions::list(FileNumber file, Deadline deadline) {

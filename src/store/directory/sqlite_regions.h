@@ -22,6 +22,8 @@ class SqliteRegions : public RegionRecords {
  private:
     using Kind = SqliteDatabase::Kind;
 
+    Result<Region> handOut(SqliteDatabase::Turn turn, Region region);
+
     SqliteDatabase* const database_;
 };
 
