@@ -43,6 +43,7 @@ export MC_TRANSPORT_PLUGIN_PATH=$lib/libnvmeof_generic_local.so
 # Not /tmp, which is often a tmpfs.
 disk=$(mktemp -d "${TMPDIR:-/var/tmp}/store-bench.XXXXXX")
 memory='' etcd=''
+# shellcheck disable=SC2317 # called by the trap
 clean_up() {
     trap '' HUP INT TERM
     [[ -z $etcd ]] || kill "$etcd" 2> /dev/null || : # it has ended
@@ -74,6 +75,7 @@ start_etcd() {
     vm_die "etcd does not start"
 }
 
+[[ -z ${RESULTS-} ]] || mkdir -p "$RESULTS"
 status=0 any=''
 # measure <place> <flags>
 measure() {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <random>
@@ -62,13 +61,18 @@ void makeFile(const std::string& path, uint64_t bytes) {
 }
 
 std::string keyOf(uint64_t number) {
-    std::mt19937_64 random(number);
-    char hash[65];
-    std::snprintf(
-        hash, sizeof(hash), "%016llx%016llx%016llx%016llx",
-        static_cast<unsigned long long>(random()), static_cast<unsigned long long>(random()),
-        static_cast<unsigned long long>(random()), static_cast<unsigned long long>(number));
-    return "model@tp_rank:0@pcp0@dcp0@pp_rank:0@" + std::string(hash, 64);
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string key = "model@tp_rank:0@pcp0@dcp0@pp_rank:0@";
+    uint64_t state = number;
+    for (int word = 0; word < 4; ++word) {
+        // splitmix64, which gives every number another one.
+        state += 0x9e3779b97f4a7c15;
+        uint64_t mixed = (state ^ state >> 30) * 0xbf58476d1ce4e5b9;
+        mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+        mixed ^= mixed >> 31;
+        for (int digit = 0; digit < 16; ++digit) key += kDigits[mixed >> 4 * digit & 15];
+    }
+    return key;
 }
 
 std::vector<std::string> keysOf(uint64_t first, size_t count) {
