@@ -133,13 +133,14 @@ Result<> MountedFiles::serve(const std::string& path, std::unique_ptr<FdBlockFil
     }
     // Until it is known what the directory says.
     const bool was_in_doubt = is_in_doubt_.exchange(true);
-    if (auto told = tellPatiently(path, mounted, deadline); !told) return told;
-    is_in_doubt_ = was_in_doubt;
+    const bool was_here = info->mount && info->mount->node == node_;
+    if (auto told = tellPatiently(path, mounted, was_here, deadline); !told) return told;
     files_.setOwn(mounted.number, mounted.exported->id());
     {
         const std::lock_guard lock(mutex_);
         mounted_.merge(one);
     }
+    is_in_doubt_ = was_in_doubt;
     if (auto refreshed = files_.refresh(deadline); !refreshed) {
         LOG(WARNING) << "store: " << refreshed.error().message;
     }
@@ -156,10 +157,12 @@ Result<> MountedFiles::tell(const std::string& path, const Mounted& mounted, Dea
 }
 
 // The file's lock is this client's, so that whoever served it on this machine is gone, and counts
-// as a client until its lease has ended.
-Result<> MountedFiles::tellPatiently(const std::string& path, const Mounted& mounted,
+// as a client until its lease has ended: later than that says, where etcd was restarted meanwhile.
+// @param was_here  whether it was served on this machine
+Result<> MountedFiles::tellPatiently(const std::string& path, const Mounted& mounted, bool was_here,
                                      Deadline deadline) {
-    const auto patience = std::min(deadline, steady_clock::now() + lease_ + lease_ / 2);
+    const auto patience =
+        was_here ? deadline : std::min(deadline, steady_clock::now() + lease_ + lease_ / 2);
     for (;;) {
         auto told = tell(path, mounted, deadline);
         if (told || told.error().failure != Failure::kConflict ||

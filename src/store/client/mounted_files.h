@@ -95,7 +95,8 @@ class MountedFiles {
     Result<> serve(const std::string& path, std::unique_ptr<FdBlockFile> file, bool overwrite,
                    bool scratch, Deadline deadline);
     Result<> tell(const std::string& path, const Mounted& mounted, Deadline deadline);
-    Result<> tellPatiently(const std::string& path, const Mounted& mounted, Deadline deadline);
+    Result<> tellPatiently(const std::string& path, const Mounted& mounted, bool was_here,
+                           Deadline deadline);
     Result<> announceOne(const std::string& path, Mounted& mounted, Deadline deadline);
     void dropObjects(const Mounted& mounted, Deadline deadline);
 

@@ -66,7 +66,10 @@ void PutCall::run(std::span<Item> items) {
         if (!work.has_ended) pending.push_back(&work);
     }
     for (unsigned attempts = 0; attempts < kAttempts && !pending.empty(); ++attempts) {
-        if (attempts != 0) parts_.counters.add(&ClientStatistics::retried_puts, pending.size());
+        if (attempts != 0) {
+            parts_.counters.add(&ClientStatistics::retried_puts, pending.size());
+            lookAgain();
+        }
         for (size_t at = 0; at < pending.size();) at += attempt(Works(pending).subspan(at));
         std::erase_if(pending, [](const Work* work) { return work->has_ended; });
         if (steady_clock::now() >= deadline_) break;
@@ -118,16 +121,32 @@ void PutCall::leaveOutExisting() {
     }
 }
 
+// A file that was of no use may be served elsewhere now.
+void PutCall::lookAgain() {
+    if (broken_.empty() || !parts_.files.refresh(deadline_)) return;
+    const auto now = parts_.files.files();
+    const auto mountIn = [](const FileMap& files, FileNumber file) {
+        const auto at = files.find(file);
+        return at == files.end() ? std::nullopt : at->second.info.mount;
+    };
+    std::erase_if(broken_, [&](FileNumber file) {
+        const auto mount = mountIn(*now, file);
+        return mount && mount != mountIn(*files_, file);
+    });
+}
+
 size_t PutCall::attempt(Works works) {
     if (const auto member = parts_.ensure_member(deadline_); !member) {
         const auto code = report(member.error());
         for (Work* work : works) failed(*work, code.value());
         return works.size();
     }
-    std::optional<Placer> chosen(std::in_place, parts_.files.files(), config_, randomId());
+    files_ = parts_.files.files();
+    std::optional<Placer> chosen(std::in_place, files_, config_, randomId());
     // A file that was mounted a moment ago may not be known yet.
     if (!chosen->hasAllThatIsWanted() && parts_.files.refreshAgain(deadline_)) {
-        chosen.emplace(parts_.files.files(), config_, randomId());
+        files_ = parts_.files.files();
+        chosen.emplace(files_, config_, randomId());
     }
     Placer& placer = *chosen;
     for (const FileNumber file : broken_) placer.exclude(file);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -49,6 +50,7 @@ class PutCall {
 
     void start(std::span<Item> items);
     void leaveOutExisting();
+    void lookAgain();
     // One attempt. @return how many of them, from the first on, it was made for
     size_t attempt(Works works);
     bool layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_wait);
@@ -66,6 +68,7 @@ class PutCall {
     const bool replaces_;
     const Deadline deadline_;
     const uint8_t flags_;
+    std::shared_ptr<const FileMap> files_;  // of the last attempt
     std::vector<Work> works_;
     std::unordered_map<std::string_view, size_t> last_of_key_;  // number of the item
     std::set<FileNumber> broken_;                               // files that could not be written

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "directory.h"
@@ -106,6 +107,28 @@ TEST_F(MountingTest, ACopyOfAFileIsNotMountedBesideIt) {
     EXPECT_TRUE(one->Close());
     EXPECT_EQ(mount(*two, fileOf("copy")), ErrorCode::OK) << Client::LastError();
     EXPECT_EQ(get(*two, "key", 300000), ErrorCode::OK);
+}
+
+// Who served it here is gone, since it is locked no more: it is waited for, however long it counts
+// as a client.
+TEST_F(MountingTest, WhoWasKilledHereIsWaitedFor) {
+    {
+        const auto one = nodeWithFile("one", 8);
+        ASSERT_EQ(put(*one, "key", 300000), ErrorCode::OK);
+    }
+    store::DirectoryOptions long_lived;
+    long_lived.lease = std::chrono::seconds(100);
+    const auto ghost = store::Directory::open(directory, long_lived, limit());
+    ASSERT_TRUE(ghost && (*ghost)->join("one", limit()));
+    ASSERT_TRUE((*ghost)->mountFile(1, {0, "one", "127.0.0.1:1", 1, fileOf("one")}, limit()));
+    ClientOptions options = nodeOptions(directory, "one");
+    options.lease = std::chrono::seconds(2);
+    const auto one = join(options);
+    auto mounting = std::async(std::launch::async, [&] { return mount(*one, fileOf("one")); });
+    EXPECT_EQ(mounting.wait_for(2 * options.lease), std::future_status::timeout);
+    ASSERT_TRUE((*ghost)->leave(limit()));
+    EXPECT_EQ(mounting.get(), ErrorCode::OK) << Client::LastError();
+    EXPECT_EQ(get(*one, "key", 300000), ErrorCode::OK);
 }
 
 TEST_F(MountingTest, WhatIsNoFileIsRefused) {
