@@ -141,6 +141,21 @@ TEST_F(FaultsTest, ANodeThatIsGoneCostsWhatOnlyItHas) {
     EXPECT_EQ(two->Statistics().misses_unreachable, 1u);
 }
 
+// What it was filling in others' files is theirs to evict at once.
+TEST_F(FaultsTest, WhoLeavesSealsItsRegions) {
+    const auto one = start("one");
+    const auto two = node("two");
+    ASSERT_TRUE(knowsFiles(*two, 1));
+    ASSERT_EQ(put(*two, "key", 300000), ErrorCode::OK);
+    const auto limit = std::chrono::steady_clock::now() + kForever;
+    const auto look = store::Directory::open(directory, {}, limit);
+    ASSERT_EQ((*look)->usage(1, limit)->open, 1u);
+    EXPECT_TRUE(two->Close());
+    const auto use = (*look)->usage(1, limit);
+    EXPECT_EQ(use->open, 0u);
+    EXPECT_EQ(use->use, (store::RegionUse{300000, 1}));
+}
+
 TEST_F(FaultsTest, TwoClientsThatPutOneKeyStoreOne) {
     const auto one = start("one");
     const auto two = start("two");

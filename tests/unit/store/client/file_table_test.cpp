@@ -38,5 +38,23 @@ TEST(FileTableTest, AnOlderLookReplacesNoNewerOne) {
     EXPECT_TRUE(table.files()->at(number).isServed());
 }
 
+// A look from before a mount knows nothing of the file.
+TEST(FileTableTest, WhatThisClientServesStays) {
+    DirectoryStub directory;
+    Ways ways(nullptr);
+    FileTable table(directory, ways, "node");
+    const FileNumber number = directory.addKnownFile().info.number;
+    ASSERT_TRUE(table.refresh(DirectoryStub::soon()));
+    table.setOwn(number, 1);
+    Changes before;
+    before.complete = true;
+    table.apply(before);
+    ASSERT_TRUE(table.files()->contains(number));
+    EXPECT_TRUE(table.files()->at(number).isServed());
+    table.setOwn(number, std::nullopt);
+    table.apply(before);
+    EXPECT_TRUE(table.files()->empty());
+}
+
 }  // namespace
 }  // namespace mooncake::store

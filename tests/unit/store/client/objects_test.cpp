@@ -43,6 +43,7 @@ TEST_F(ObjectsTest, GivesBackWhatWasPut) {
     const auto numbers = client->Statistics();
     EXPECT_EQ(numbers.hits, 7u);
     EXPECT_EQ(numbers.stored, 7u);
+    EXPECT_EQ(numbers.cache_hits, 7u) << "what was put is remembered";
     EXPECT_EQ(numbers.checksum_failures, 0u);
 }
 

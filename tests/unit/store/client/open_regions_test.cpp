@@ -147,6 +147,47 @@ TEST(OpenRegionsTest, AfterOneThatThrewTheNextIsTaken) {
     EXPECT_TRUE(taken) << taken.error().message;
 }
 
+// Cannot seal at the moment.
+class BusyDirectory : public DirectoryStub {
+ public:
+    int refusals = 1;
+
+    Result<> sealRegion(RegionId region, Generation generation, RegionUse use,
+                        Deadline deadline) override {
+        if (refusals-- > 0) return failed(Failure::kTimeout, "busy");
+        return DirectoryStub::sealRegion(region, generation, use, deadline);
+    }
+    FileUse use(FileNumber file) { return *usage(file, soon()); }
+};
+
+// What nobody has used for a while is sealed, by a later look where that is not possible now.
+TEST(OpenRegionsTest, WhatIsIdleIsSealedInTheEnd) {
+    BusyDirectory directory;
+    ClientCounters counters;
+    OpenRegions regions(directory, counters);
+    const KnownFile file = directory.addKnownFile();
+    {
+        const auto use = regions.use(file, 0, DirectoryStub::soon());
+        ASSERT_TRUE(use);
+        (**use).bytes = 7;
+        (**use).objects = 1;
+        regions.retireIdle(std::chrono::milliseconds(0));
+        regions.sealRetired(DirectoryStub::soon());
+        EXPECT_EQ(directory.use(file.info.number).open, 1u) << "it is in use";
+    }
+    regions.retireIdle(std::chrono::hours(1));
+    regions.sealRetired(DirectoryStub::soon());
+    EXPECT_EQ(directory.refusals, 1) << "it was used a moment ago";
+    while (directory.refusals > 0) {
+        regions.retireIdle(std::chrono::milliseconds(0));
+        regions.sealRetired(DirectoryStub::soon());
+    }
+    EXPECT_EQ(directory.use(file.info.number).open, 1u);
+    regions.sealRetired(DirectoryStub::soon());
+    EXPECT_EQ(directory.use(file.info.number).open, 0u);
+    EXPECT_EQ(directory.use(file.info.number).use, (RegionUse{7, 1}));
+}
+
 // Its answers get lost.
 class SilentDirectory : public DirectoryStub {
  public:
