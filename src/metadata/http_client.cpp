@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common.h"
+#include "header_list.h"
 #include "peer_address.h"
 #include "resolver.h"
 
@@ -21,31 +22,6 @@ namespace {
 struct CurlDeleter {
     void operator()(CURLU* url) const { curl_url_cleanup(url); }
     void operator()(char* text) const { curl_free(text); }
-};
-
-// Holds secrets, too.
-class HeaderList {
- public:
-    HeaderList() = default;
-    ~HeaderList() {
-        for (curl_slist* one = list_; one != nullptr; one = one->next) {
-            explicit_bzero(one->data, std::strlen(one->data));
-        }
-        curl_slist_free_all(list_);
-    }
-    HeaderList(const HeaderList&) = delete;
-    HeaderList& operator=(const HeaderList&) = delete;
-
-    // False for want of memory.
-    bool add(const char* line) {
-        curl_slist* const longer = curl_slist_append(list_, line);
-        if (longer != nullptr) list_ = longer;
-        return longer != nullptr;
-    }
-    curl_slist* get() const { return list_; }
-
- private:
-    curl_slist* list_ = nullptr;
 };
 
 // curl_easy_init would do this on first use, but not in a thread-safe way.

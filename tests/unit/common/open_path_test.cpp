@@ -145,6 +145,9 @@ TEST_F(OpenPathTest, FollowsLinksAndJudgesBothWays) {
     mode("folder", 0775);
     expectRefused(at("absolute"), EACCES, at("folder"));
     expectRefused(at("to-folder/file"), EACCES, at("folder"));
+    makeFile("shared/file");
+    fs::create_symlink(at("shared/file"), at("to-shared"));
+    expectRefused(at("to-shared"), EACCES, at("shared/file"));
 }
 
 TEST_F(OpenPathTest, SaysWhatIsNotThere) {
