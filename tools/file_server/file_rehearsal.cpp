@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -13,6 +14,7 @@
 #include "number_plan.h"
 #include "rehearsal.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
+#include "transport/nvmeof_generic_transport/target/bounded_thread.h"
 #include "transport/nvmeof_generic_transport/target/file_space.h"
 #include "transport/nvmeof_generic_transport/target/judged_file.h"
 
@@ -21,6 +23,8 @@ namespace mooncake::file_server {
 using namespace nvmeof_generic;
 
 namespace {
+
+constexpr std::chrono::seconds kServedLimit{5};
 
 const CheckCode& openCode(int code, const std::string& path) {
     switch (code) {
@@ -68,6 +72,7 @@ class FileJudge {
         return Finding::from(code, entry.path, cause,
                              config_.strict ? Verdict::kError : Verdict::kWarning);
     }
+    // A device is held by who serves it: a server of this segment that runs is no obstacle.
     bool servedAlready(const std::string& path);
 
     const ServerConfig& config_;
@@ -78,25 +83,8 @@ class FileJudge {
     std::optional<std::set<std::string>> served_;  // asked of the kernel when it matters
 };
 
-// A device is held by who serves it: a server of this segment that runs is no obstacle.
 bool FileJudge::servedAlready(const std::string& path) {
-    if (!served_) {
-        served_.emplace();
-        admin::Roots roots;
-        roots.configfs = machine_.configfs;
-        roots.proc = machine_.proc;
-        roots.sys = machine_.sys;
-        roots.dev = machine_.dev;
-        const auto exports = admin::listExports(roots, false);
-        if (exports.ok()) {
-            for (const auto& subsystem : exports.value().subsystems) {
-                if (subsystem.segment != config_.segment) continue;
-                for (const auto& ns : subsystem.namespaces) {
-                    if (ns.file) served_->insert(*ns.file);
-                }
-            }
-        }
-    }
+    if (!served_) served_ = servedFiles(machine_, config_.segment, kServedLimit);
     std::error_code error;
     return served_->contains(std::filesystem::canonical(path, error).string());
 }
@@ -155,6 +143,29 @@ Finding FileJudge::judge(const FileEntry& entry) {
 }
 
 }  // namespace
+
+std::set<std::string> servedFiles(const Machine& machine, const std::string& segment,
+                                  std::chrono::milliseconds limit) {
+    auto thread = BoundedThread::start("served-files");
+    if (!thread.ok()) return {};
+    auto found = std::make_shared<std::set<std::string>>();
+    thread.value()->run([found, segment, machine] {
+        admin::Roots roots;
+        roots.configfs = machine.configfs;
+        roots.proc = machine.proc;
+        roots.sys = machine.sys;
+        roots.dev = machine.dev;
+        const auto exports = admin::listExports(roots, false);
+        if (!exports.ok()) return;
+        for (const auto& subsystem : exports.value().subsystems) {
+            if (subsystem.segment != segment) continue;
+            for (const auto& ns : subsystem.namespaces) {
+                if (ns.file) found->insert(*ns.file);
+            }
+        }
+    });
+    return thread.value()->endsWithin(limit) ? *found : std::set<std::string>();
+}
 
 Findings rehearseNumbers(const ServerConfig& config) {
     Findings found;

@@ -3,6 +3,8 @@
 // file is made, no other node is asked. The start itself decides by the same code.
 #pragma once
 
+#include <chrono>
+#include <set>
 #include <string>
 
 #include "finding.h"
@@ -33,5 +35,10 @@ Findings rehearseNumbers(const ServerConfig& config);
 /// else a warning: the start would go on without it. A block device is opened for a moment.
 Findings rehearseFiles(const ServerConfig& config, const Machine& machine,
                        const nvmeof_generic::TargetOptions& options);
+
+/// The files that a live target of the segment exports on this machine. None where that is not
+/// known within the limit: the kernel holds whoever looks at a subsystem one of whose disks hangs.
+std::set<std::string> servedFiles(const Machine& machine, const std::string& segment,
+                                  std::chrono::milliseconds limit);
 
 }  // namespace mooncake::file_server

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -36,14 +37,15 @@ std::string summary(const ServerConfig& config, const ServedFiles& files) {
 /// @param options  what the target was started with
 std::vector<std::string> explain(const ServerConfig& config, const ServedFiles::Outcome& outcome,
                                  const nvmeof_generic::TargetOptions& options) {
+    std::map<std::string, std::string> causes;
+    for (const auto& [path, reason] : outcome.failures) causes[path] = reason;
+    ServerConfig failed = config;
+    std::erase_if(failed.files, [&](const FileEntry& file) { return !causes.contains(file.path); });
+    for (const Finding& finding : rehearseFiles(failed, {}, options)) {
+        if (finding.verdict != Verdict::kOk) causes[finding.subject] = finding.message;
+    }
     std::vector<std::string> lines;
-    for (const auto& [path, reason] : outcome.failures) {
-        ServerConfig one = config;
-        std::erase_if(one.files, [&](const FileEntry& file) { return file.path != path; });
-        std::string why = reason;
-        for (const Finding& finding : rehearseFiles(one, {}, options)) {
-            if (finding.verdict != Verdict::kOk) why = finding.message;
-        }
+    for (const auto& [path, why] : causes) {
         lines.push_back(why.find(path) == std::string::npos ? inQuotes(path) + ": " + why : why);
     }
     return lines;

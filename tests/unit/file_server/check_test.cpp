@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <json/json.h>
 #include <netinet/in.h>
@@ -19,6 +20,7 @@
 #include "number_plan.h"
 #include "temp_dir.h"
 #include "transport/nvmeof_generic_transport/common/network_namespace.h"
+#include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::file_server {
@@ -316,6 +318,21 @@ TEST(CheckCodes, TheManualHasThemAll) {
             "\n.B " + std::string(code.code) + "\n" + (code.permanent ? "[2] " : "");
         EXPECT_NE(page.find(row), std::string::npos) << "the list of codes lacks" << row;
     }
+}
+
+// As a subsystem of which a disk hangs: the kernel lets nobody look, and nobody waits for it.
+TEST_F(CheckTest, AKernelThatDoesNotAnswerHoldsNobody) {
+    const std::string nqn = nvmeof_generic::newSubsystemNqn();
+    const std::string subsystem = machine_.configfs + "/nvmet/subsystems/" + nqn;
+    std::filesystem::create_directories(machine_.configfs + "/nvmet/hosts");
+    std::filesystem::create_directory(subsystem);
+    const std::string held = subsystem + "/attr_allow_any_host";
+    ASSERT_EQ(mkfifo(held.c_str(), 0600), 0);
+    EXPECT_THAT(servedFiles(machine_, "node", std::chrono::milliseconds(10)), IsEmpty());
+    // Lets the thread go, which has opened it by now or will.
+    const UniqueFd end(open(held.c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(end.valid());
+    ASSERT_EQ(write(end.get(), "1\n", 2), 2);
 }
 
 }  // namespace
