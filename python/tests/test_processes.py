@@ -4,6 +4,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -222,6 +223,47 @@ def test_a_store_cannot_be_set_up_at_the_end(folder):
     )
     assert (code, output) == (0, "-600 b''\n-600\n"), errors
     assert scratch_files(folder) == []
+
+
+IN_SETUP = """
+import os, sys, threading, time
+from mooncake_files.store import MooncakeDistributedStore
+
+store = MooncakeDistributedStore()
+arguments = ("localhost", "http://127.0.0.1:%s/metadata" % sys.argv[1], 0, 0, "tcp", "", "")
+caller = threading.Thread(target=store.setup, args=arguments, daemon=True)
+caller.start()
+
+class AtTheEnd:
+    # Late: the interpreter waits here for the thread, if nobody has waited for it before.
+    def __del__(self, exists=os.path.exists, sleep=time.sleep, clock=time.monotonic,
+                thread="/proc/self/task/%d" % caller.native_id, until=time.monotonic() + 60):
+        while exists(thread) and clock() < until:
+            sleep(0.01)
+
+sys.modules["kept"] = AtTheEnd()
+sys.stdin.readline()
+print("ends", flush=True)
+"""
+
+
+def test_an_end_while_a_daemon_thread_sets_a_store_up():
+    """A thread that comes back into an interpreter that ends would end the process in the wrong way."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-c", IN_SETUP, str(silent.getsockname()[1])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        silent.settimeout(LIMIT)
+        connection, _ = silent.accept()
+        with connection:
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "ends\n"
+    # Now it is told that nobody is there.
+    _, errors = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, errors
+    assert "terminate" not in errors and "Fatal" not in errors
 
 
 @pytest.mark.parametrize("call", ["store.put('key%d' % i, value)", "store.batch_is_exist(keys)"])
