@@ -164,7 +164,7 @@ class BusyDirectory : public DirectoryStub {
 TEST(OpenRegionsTest, WhatIsIdleIsSealedInTheEnd) {
     BusyDirectory directory;
     ClientCounters counters;
-    OpenRegions regions(directory, counters);
+    OpenRegions regions(directory, counters, [] {});
     const KnownFile file = directory.addKnownFile();
     {
         const auto use = regions.use(file, 0, DirectoryStub::soon());
@@ -204,7 +204,7 @@ class SilentDirectory : public DirectoryStub {
 TEST(OpenRegionsTest, WhatWasTakenWithoutAnAnswerIsSealed) {
     SilentDirectory directory;
     ClientCounters counters;
-    OpenRegions regions(directory, counters);
+    OpenRegions regions(directory, counters, [] {});
     const KnownFile file = directory.addKnownFile();
     EXPECT_FALSE(regions.use(file, 0, DirectoryStub::soon()));
     EXPECT_FALSE(regions.use(file, 1, DirectoryStub::soon()));
