@@ -88,6 +88,7 @@ class PathsRatio : public FaultTest {
 
     /// @param slower  the first link, of which the second is `faster` times as fast
     void compare(int slower, int faster) {
+        const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
         TargetNode& wide = target(kOneLink + 1, "wide");
         file_ = wide.ids()[0];
         const SegmentID segment = initiator().engine().openSegment("wide");

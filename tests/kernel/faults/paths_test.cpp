@@ -78,6 +78,7 @@ class PathsTest : public FaultTest {
 // One of two links fails, and the other, again and again; never both. Nobody notices.
 TEST_F(PathsTest, EitherLinkMayFail) {
     // The other policies leave a path alone while the first one has nothing to do.
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
     const Variable both("MC_NVMEOF_GENERIC_IO_POLICY", "round-robin");
     const char* wanted = getenv("NVMEOF_TEST_ROUNDS");
     const int rounds = wanted != nullptr ? atoi(wanted) : 1;
@@ -101,6 +102,7 @@ TEST_F(PathsTest, EitherLinkMayFail) {
 }
 
 TEST_F(PathsTest, AnAddressThatComesLaterIsTakenUp) {
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
     const Variable both("MC_NVMEOF_GENERIC_IO_POLICY", "round-robin");
     const std::string there = host().address(1) + "/24";
     host().runThere({"ip", "address", "del", there, "dev", host().device(1)});
@@ -116,6 +118,7 @@ TEST_F(PathsTest, AnAddressThatComesLaterIsTakenUp) {
 
 // Whatever the network: TCP and RDMA, IPv4 and IPv6, two ports of one address.
 TEST_F(PathsTest, PathsOfAllKindsTogether) {
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
     Node exporter(
         *metadata, "mixed",
         "trtype=tcp,tcp,tcp,rdma adrfam=ipv4,ipv4,ipv6,ipv4 traddr=127.0.0.1,127.0.0.1,::1," +
@@ -149,9 +152,8 @@ TEST_F(PathsTest, PathsOfAllKindsTogether) {
     endInitiator();
 }
 
-// Where the kernel's own retries over another path are not wanted.
-TEST_F(PathsTest, OneAtATimeWhereThatIsWanted) {
-    const Variable one("MC_NVMEOF_GENERIC_PATHS", "one");
+// As long as nobody wants the kernel's own retries over another path.
+TEST_F(PathsTest, OneAtATime) {
     TargetNode& single = target("single");
     add(single);
     ASSERT_TRUE(load().healthy());
@@ -222,7 +224,6 @@ size_t provokeLateWrites(Node& initiator, const std::string& device, SegmentID s
 
 // With one path at a time a write that may still come has failed, and its caller knows.
 TEST_F(PathsTest, NoWriteComesLateUnknownToItsCaller) {
-    const Variable one("MC_NVMEOF_GENERIC_PATHS", "one");
     TargetNode& node = target("late-writes");
     const SegmentID segment = initiator().engine().openSegment("late-writes");
     char byte[4096] = {};
@@ -237,6 +238,7 @@ TEST_F(PathsTest, NoWriteComesLateUnknownToItsCaller) {
 // With all paths the kernel repeats a write by itself, and nobody is told: docs/failure-model.md
 // says within which time that matters. Run by hand.
 TEST_F(PathsTest, DISABLED_WritesThatComeLate) {
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
     const Variable both("MC_NVMEOF_GENERIC_IO_POLICY", "round-robin");
     TargetNode& node = target("late-writes");
     const SegmentID segment = initiator().engine().openSegment("late-writes");

@@ -39,6 +39,11 @@ class PathGroupTest : public testing::Test {
         fs::create_directories(folder);
         FakeHost::write(folder / "multipath", value);
     }
+    InitiatorOptions allPaths() const {
+        auto options = host.options();
+        options.allPaths = true;
+        return options;
+    }
     std::shared_ptr<Connection> connect(const TransportAddresses& addresses = kBoth) {
         auto connected = initiator->connect(addresses, kNqn);
         EXPECT_TRUE(connected.ok()) << connected.error().message;
@@ -73,7 +78,7 @@ class PathGroupTest : public testing::Test {
     std::atomic<int> silent{0};  // probes that hang
     FakeHost host;
     std::shared_ptr<FakeFabrics> fabrics = std::make_shared<FakeFabrics>(host);
-    std::unique_ptr<Initiator> initiator = makeInitiator(host, fabrics);
+    std::unique_ptr<Initiator> initiator = makeInitiator(host, fabrics, allPaths());
 
     static constexpr int kSilence = -1;
 
@@ -269,12 +274,16 @@ TEST_F(PathGroupTest, ShowsItsPaths) {
     failProbesOf(kSecond, EHOSTUNREACH);
     auto connection = connect();
     const auto board = connection->paths();
-    ASSERT_TRUE(eventually([&] { return board->read()[1].failedAttempts > 0; }));
     const auto disk = host.controllerDir("nvme0") / "nvme0c0n1";
     fs::create_directory(disk);
     FakeHost::write(disk / "stat", " 10 0 16 5 20 0 32 5 0 0 0 0");
-    const auto paths = board->read();
+    auto paths = board->read();
     ASSERT_EQ(paths.size(), 2u);
+    // Between two attempts.
+    ASSERT_TRUE(eventually([&] {
+        paths = board->read();
+        return paths[0].connects == 1 && paths[1].failedAttempts > 0 && paths[1].state == "down";
+    }));
     EXPECT_EQ(paths[0].address, "192.0.2.7:4420");
     EXPECT_EQ(paths[0].controller, "nvme0");
     EXPECT_EQ(paths[0].state, "live");
@@ -289,7 +298,7 @@ TEST_F(PathGroupTest, ShowsItsPaths) {
 }
 
 TEST_F(PathGroupTest, InterfacesMakePathsToo) {
-    auto options = host.options();
+    auto options = allPaths();
     options.hostInterfaces = {{"eth1", ""}, {"eth2", ""}};
     const auto own = makeInitiator(host, fabrics, options);
     auto connection = own->connect(kAddress, kNqn);
@@ -304,13 +313,8 @@ class OnePathTest : public PathGroupTest, public testing::WithParamInterface<boo
  protected:
     void SetUp() override {
         PathGroupTest::SetUp();
-        auto options = host.options();
-        if (GetParam()) {
-            options.allPaths = false;
-        } else {
-            setMultipath("N");
-        }
-        initiator = makeInitiator(host, fabrics, options);
+        if (!GetParam()) setMultipath("N");
+        initiator = makeInitiator(host, fabrics, GetParam() ? host.options() : allPaths());
     }
 };
 
@@ -337,11 +341,7 @@ TEST_P(OnePathTest, OneThatTheKernelRestoresGoesFirst) {
     failProbesOf(kSecond, ECONNREFUSED);
     auto connection = connect();
     ASSERT_EQ(controllers().size(), 1u);
-    const auto other = makeInitiator(host, fabrics, [&] {
-        auto options = host.options();
-        options.allPaths = false;
-        return options;
-    }());
+    const auto other = makeInitiator(host, fabrics);
     host.setState(controllers()[kAddress.traddr], "connecting");
     failProbesOf(kAddress, EHOSTUNREACH);
     failProbesOf(kSecond, 0);

@@ -35,8 +35,9 @@ struct InitiatorOptions {
     /// From where to connect; empty: from where the route says.
     HostSides hostInterfaces;
     /// Of a segment with several paths: whether all are used at the same time, as long as the
-    /// kernel can (nvme_core.multipath), or one, and another when that fails.
-    bool allPaths = true;
+    /// kernel can (nvme_core.multipath), or one, and another when that fails. The kernel then
+    /// repeats writes by itself, which can undo a later one (docs/failure-model.md).
+    bool allPaths = false;
     IoPolicy ioPolicy = IoPolicy::kAuto;
     std::string hostNqn;  ///< empty: /etc/nvme/hostnqn, or one made of the machine id
     /// Absolute path of this host's key file (readKeyFile()), with which it proves who it is where

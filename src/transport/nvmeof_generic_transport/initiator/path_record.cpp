@@ -28,7 +28,10 @@ PathRecord::PathRecord(const Path& path) : address_(shown(path)) {
 }
 
 void PathRecord::connected(const std::string& controller, int dir) {
-    auto own = std::make_shared<const UniqueFd>(fcntl(dir, F_DUPFD_CLOEXEC, 0));
+    // Opened again: a copy would share the lock that hangs on the descriptor (ControllerLease), and
+    // keep it after the connection, and in a forked child.
+    auto own =
+        std::make_shared<const UniqueFd>(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const std::lock_guard guard(mutex_);
     ++counts_.connects;
     counts_.controller = controller;
