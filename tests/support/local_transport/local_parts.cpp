@@ -59,11 +59,11 @@ std::string pathOf(const std::string& nqn, uint32_t nsid) {
 
 class LocalTarget final : public Target {
  public:
-    explicit LocalTarget(TransportAddresses addresses)
-        : nqn_(newSubsystemNqn()), addresses_(std::move(addresses)) {}
+    explicit LocalTarget(TransportAddress address)
+        : nqn_(newSubsystemNqn()), address_(std::move(address)) {}
 
     const std::string& subsystemNqn() const override { return nqn_; }
-    const TransportAddresses& addresses() const override { return addresses_; }
+    const TransportAddress& address() const override { return address_; }
 
     Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
                                  const FileRules& rules) override {
@@ -116,7 +116,7 @@ class LocalTarget final : public Target {
 
  private:
     const std::string nqn_;
-    const TransportAddresses addresses_;
+    const TransportAddress address_;
 };
 
 class LocalConnection final : public Connection {
@@ -135,7 +135,7 @@ class LocalConnection final : public Connection {
 
 class LocalInitiator final : public Initiator {
  public:
-    Result<std::shared_ptr<Connection>> connect(const TransportAddresses&,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
                                                 const std::string& subsystemNqn) override {
         const char* network = std::getenv("LOCAL_TRANSPORT_NETWORK");
         if (network != nullptr && std::string_view(network) == "down") {
@@ -168,9 +168,9 @@ class LocalInitiator final : public Initiator {
 
 }  // namespace
 
-Result<std::unique_ptr<Target>> Target::start(const TransportAddresses& addresses,
-                                              const TargetOptions&, std::shared_ptr<ConfigTree>) {
-    return std::unique_ptr<Target>(std::make_unique<LocalTarget>(addresses));
+Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address, const TargetOptions&,
+                                              std::shared_ptr<ConfigTree>) {
+    return std::unique_ptr<Target>(std::make_unique<LocalTarget>(address));
 }
 
 Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions&,

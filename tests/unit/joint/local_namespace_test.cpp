@@ -24,10 +24,7 @@ constexpr uint64_t kSize = 8192;
 
 struct FakeTarget : Target {
     const std::string& subsystemNqn() const override { return nqn; }
-    const TransportAddresses& addresses() const override {
-        static const TransportAddresses all{kAddress};
-        return all;
-    }
+    const TransportAddress& address() const override { return kAddress; }
     Result<ExportedFile> addFile(uint32_t, const std::string&, uint64_t,
                                  const FileRules&) override {
         return makeError(EINVAL, "not here");
@@ -64,7 +61,7 @@ struct NetworkConnection : Connection {
 };
 
 struct Network : Initiator {
-    Result<std::shared_ptr<Connection>> connect(const TransportAddresses&,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
                                                 const std::string& nqn) override {
         ++connects;
         last = std::make_shared<NetworkConnection>(nqn);
@@ -105,7 +102,7 @@ class LocalNamespaceTest : public ::testing::Test {
     FakeTarget target;
     std::unique_ptr<Network> owned = std::make_unique<Network>();
     Network& network = *owned;
-    LocalAccess local{std::move(owned), target, {kAddress}};
+    LocalAccess local{std::move(owned), target, kAddress};
 };
 
 TEST_F(LocalNamespaceTest, OwnFilesNeedNoNetwork) {

@@ -6,12 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
-#include <optional>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "host_identity.h"
 #include "initiator_impl.h"
@@ -20,7 +15,6 @@
 #include "transport/nvmeof_generic_transport/common/host_key.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
-#include "transport/nvmeof_generic_transport/common/thread.h"
 #include "transport/nvmeof_generic_transport/initiator/namespace_identity.h"
 
 namespace mooncake::nvmeof_generic {
@@ -80,11 +74,6 @@ void warnOfSlowFailure(const ControllerConnection& connection, const InitiatorOp
                  << " s, which decides how long I/O hangs when its target is gone";
 }
 
-Error beingRemoved(const std::string& subsystemNqn) {
-    return makeError(ETIMEDOUT, "the connection to " + subsystemNqn +
-                                    " was given up, and the kernel is still removing it");
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions& options,
@@ -111,176 +100,33 @@ InitiatorImpl::InitiatorImpl(const InitiatorOptions& options, std::shared_ptr<Fa
       host_(std::move(host)),
       sysfs_(options.sysRoot),
       opener_(options.sysRoot, options.devRoot, std::move(open)),
-      run_(std::make_shared<RunFolder>(options.runRoot)),
-      claims_(run_),
-      order_(run_) {}
+      order_(std::make_shared<RunFolder>(options.runRoot)) {}
 
-Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddresses& addresses,
+Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddress& address,
                                                            const std::string& subsystemNqn) {
-    if (auto checked = checkAddresses(addresses); !checked.ok()) return checked.error();
+    if (auto checked = checkAddress(address); !checked.ok()) return checked.error();
     if (auto checked = checkNqn(subsystemNqn); !checked.ok()) return checked.error();
-    const Segment segment{subsystemNqn, addresses};
-    const Paths paths = pathsOf(addresses, options_.hostInterfaces);
-    auto connected = connections_.get(
-        connectionKey(subsystemNqn, addresses), stop_.get_token(), [&]() -> Connected {
-            if (paths.size() > 1) {
-                return options_.allPaths && kernelJoinsPaths() ? connectAll(segment, paths)
-                                                               : connectOne(segment, paths);
-            }
-            auto made = findOrMake(segment, paths.front(), stop_.get_token());
-            if (!made.ok()) return made.error();
-            return std::shared_ptr<KernelConnection>(made.take());
-        });
+    const Segment segment{subsystemNqn, {address}};
+    auto connected = connections_.get(connectionKey(subsystemNqn, segment.addresses),
+                                      stop_.get_token(), [&] { return findOrMake(segment); });
     if (!connected.ok()) return connected.error();
     return std::shared_ptr<Connection>(connected.take());
 }
 
-bool InitiatorImpl::kernelJoinsPaths() const {
-    const auto setting =
-        readAttribute(AT_FDCWD, options_.sysRoot + "/module/nvme_core/parameters/multipath");
-    return setting.ok() && setting.value() == "Y";
-}
-
-InitiatorImpl::Connected InitiatorImpl::connectAll(const Segment& segment, const Paths& paths) {
-    // Of a group that was given up.
-    if (!removals_->endWithin(kRemovalPatience, segment.nqn)) return beingRemoved(segment.nqn);
-    auto group = PathGroup::open(
-        segment.nqn, paths,
-        [this, segment](const Path& path, const std::stop_token& stop) {
-            return findOrMake(segment, path, stop);
-        },
-        [this](const ControllerConnection& controller) {
-            keepRequestsApart(controller.dir());
-            const auto set = sysfs_.setIoPolicy(controller.controllerName(), options_.ioPolicy);
-            if (set.ok() || isGone(set.error().code)) return;
-            LOG_FIRST_N(WARNING, 1) << "cannot set how I/O is shared between paths "
-                                       "(MC_NVMEOF_GENERIC_IO_POLICY): "
-                                    << set.error().message;
-        },
-        stop_.get_token());
-    if (!group.ok()) return group.error();
-    return std::shared_ptr<KernelConnection>(group.take());
-}
-
-InitiatorImpl::Connected InitiatorImpl::connectOne(const Segment& segment, const Paths& paths) {
-    const auto deadline = Clock::now() + options_.connectTimeout;
-    const auto controllers = sysfs_.controllers();
-    if (!controllers.ok()) return controllers.error();
-    std::optional<Path> chosen;
-    for (const Path& path : paths) {
-        const auto& all = controllers.value();
-        const bool isUp = std::any_of(all.begin(), all.end(), [&](const auto& one) {
-            return isUsable(one, segment, path) && one.state == ControllerState::kLive;
-        });
-        if (isUp && !chosen) chosen = path;
-    }
-    if (!chosen) {
-        auto found = findPathThatAnswers(segment, paths, deadline);
-        if (!found.ok()) return found.error();
-        chosen = found.take();
-        if (auto gone = giveUpOthers(segment, paths, *chosen, deadline); !gone.ok()) {
-            return gone.error();
-        }
-    }
-    auto made = findOrMake(segment, *chosen, stop_.get_token());
-    if (!made.ok()) return made.error();
-    return std::shared_ptr<KernelConnection>(made.take());
-}
-
-// All are asked at the same time, so that one that is silent costs nothing.
-Result<Path> InitiatorImpl::findPathThatAnswers(const Segment& segment, const Paths& paths,
-                                                Clock::time_point deadline) {
-    // For an answer, where others cannot be asked at all.
-    constexpr std::chrono::seconds kPatience{1};
-    struct Answers {
-        std::mutex mutex;
-        std::condition_variable_any changed;
-        std::vector<std::optional<Result<bool>>> of;  // guarded by mutex
-    } answers;
-    answers.of.resize(paths.size());
-    std::stop_source enough;
-    const std::stop_callback stopping(stop_.get_token(), [&] { enough.request_stop(); });
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < paths.size(); ++i) {
-        const auto ask = [&, i] {
-            auto answer = fabrics_->probe(paths[i], segment.nqn, host_, options_, deadline,
-                                          enough.get_token());
-            const std::lock_guard guard(answers.mutex);
-            answers.of[i] = std::move(answer);
-            answers.changed.notify_all();
-        };
-        auto started = startThread("nvmeof-probe", ask);
-        if (started.ok()) {
-            threads.push_back(started.take());
-        } else {
-            ask();
-        }
-    }
-    std::optional<size_t> chosen;
-    std::vector<size_t> mute;  // that cannot be asked
-    {
-        std::unique_lock lock(answers.mutex);
-        const auto isGood = [](const auto& answer) {
-            return answer && answer->ok() && answer->value();
-        };
-        const auto settled = [&] {
-            return std::any_of(answers.of.begin(), answers.of.end(), isGood) ||
-                   std::all_of(answers.of.begin(), answers.of.end(),
-                               [](const auto& answer) { return answer.has_value(); });
-        };
-        const auto isMute = [](const auto& answer) {
-            return answer && answer->ok() && !answer->value();
-        };
-        answers.changed.wait_for(lock, enough.get_token(), kPatience, settled);
-        if (std::none_of(answers.of.begin(), answers.of.end(), isMute)) {
-            answers.changed.wait(lock, enough.get_token(), settled);
-        }
-        for (size_t i = 0; i < paths.size(); ++i) {
-            if (isMute(answers.of[i])) mute.push_back(i);
-            if (isGood(answers.of[i]) && !chosen) chosen = i;
-        }
-    }
-    enough.request_stop();
-    for (std::thread& thread : threads) thread.join();
-    if (stop_.stop_requested()) return makeError(ECANCELED, "connecting to " + segment.nqn);
-    if (chosen) return paths[*chosen];
-    // Each in its turn: nothing else tells whether it works.
-    if (!mute.empty()) return paths[mute[unasked_++ % mute.size()]];
-    return answers.of.front()->error();
-}
-
-// What the kernel has lost and is restoring: it must not come back beside the path that was chosen.
-Result<> InitiatorImpl::giveUpOthers(const Segment& segment, const Paths& paths, const Path& chosen,
-                                     Clock::time_point deadline) {
-    const auto controllers = sysfs_.controllers();
-    if (!controllers.ok()) return controllers.error();
-    for (const ControllerInfo& one : controllers.value()) {
-        for (const Path& path : paths) {
-            if (path == chosen || !isUsable(one, segment, path)) continue;
-            const Attempt attempt{segment, path, deadline, stop_.get_token()};
-            auto lost = use(one.name, attempt);
-            if (lost.ok() && lost.value()->isOurs()) lost.value()->giveUp();
-            break;
-        }
-    }
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    if (removals_->endWithin(left, segment.nqn)) return {};
-    return beingRemoved(segment.nqn);
-}
-
-Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Attempt& attempt) {
-    const auto& [segment, path, deadline, stop, claim] = attempt;
-    Poll poll(deadline, stop);
+Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Segment& segment,
+                                                  Clock::time_point deadline) {
+    const TransportAddress& address = segment.addresses.front();
+    Poll poll(deadline, stop_.get_token());
     while (true) {
-        const auto answered = fabrics_->probe(path, segment.nqn, host_, options_, deadline, stop);
+        const auto answered =
+            fabrics_->probe(address, segment.nqn, host_, options_, deadline, stop_.get_token());
         const auto probed = Clock::now();
         if (!answered.ok()) {
             // Too slow this time; asking holds nobody up.
             if (answered.error().code == ETIMEDOUT && poll.wait()) continue;
             return answered.error();
         }
-        auto turn = order_.enter(path.target, answered.value(), deadline, stop);
+        auto turn = order_.enter(address, answered.value(), deadline, stop_.get_token());
         if (!turn.ok()) return turn;
         // What was true long ago says little: a target has time to die while others connect.
         if (!answered.value() || Clock::now() < probed + kProbeLasts) return turn;
@@ -288,9 +134,9 @@ Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Attempt& attempt) {
     }
 }
 
-Result<std::string> InitiatorImpl::makeController(const Attempt& attempt) {
-    const Segment& segment = attempt.segment;
-    auto turn = prepare(attempt);
+Result<std::string> InitiatorImpl::makeController(const Segment& segment,
+                                                  Clock::time_point deadline) {
+    auto turn = prepare(segment, deadline);
     if (!turn.ok()) return turn.error();
     turn.value().unused();
     // Now that no other process of ours connects.
@@ -301,43 +147,34 @@ Result<std::string> InitiatorImpl::makeController(const Attempt& attempt) {
         return strangerError(*stranger, segment.addresses);
     }
     turn.value().begin();
-    auto made = fabrics_->connect(attempt.path, segment.nqn, agreeWith(host_, all), options_);
+    auto made =
+        fabrics_->connect(segment.addresses.front(), segment.nqn, agreeWith(host_, all), options_);
     if (made.ok()) turn.value().succeeded();
     return made;
 }
 
-bool InitiatorImpl::isUsable(const ControllerInfo& controller, const Segment& segment,
-                             const Path& path) const {
-    return controller.subsystemNqn == segment.nqn && isOn(controller, path) &&
-           controller.state != ControllerState::kGoing &&
-           (controller.hostNqn.empty() || controller.hostNqn == host_.nqn);
-}
-
-InitiatorImpl::Made InitiatorImpl::findOrMake(const Segment& segment, const Path& path,
-                                              const std::stop_token& stop) {
+InitiatorImpl::Connected InitiatorImpl::findOrMake(const Segment& segment) {
     // The caller has other targets, or another subsystem of this one, to look for.
-    for (const std::string& removal :
-         {segment.nqn, ControllerConnection::removalOf(segment.nqn, path)}) {
-        if (!removals_->endWithin(kRemovalPatience, removal)) return beingRemoved(segment.nqn);
+    if (!removals_->endWithin(kRemovalPatience, segment.nqn)) {
+        return makeError(ETIMEDOUT, "the connection to " + segment.nqn +
+                                        " was given up, and the kernel is still removing it");
     }
-    Attempt attempt{segment, path, Clock::now() + options_.connectTimeout, stop};
-    Poll poll(attempt.deadline, stop);
+    const auto deadline = Clock::now() + options_.connectTimeout;
+    Poll poll(deadline, stop_.get_token());
     auto tryAgainAt = Clock::time_point::min();
     while (true) {
         auto controllers = sysfs_.controllers();
         if (!controllers.ok()) return controllers.error();
         const auto& all = controllers.value();
-        const auto found = std::find_if(all.begin(), all.end(), [&](const auto& controller) {
-            return isUsable(controller, segment, path);
-        });
+        const auto usable = [&](const ControllerInfo& controller) {
+            return isPath(controller, segment.nqn, segment.addresses) &&
+                   controller.state != ControllerState::kGoing &&
+                   (controller.hostNqn.empty() || controller.hostNqn == host_.nqn);
+        };
+        const auto found = std::find_if(all.begin(), all.end(), usable);
         const auto* stranger = findStranger(all, segment.nqn, segment.addresses);
         if (stranger != nullptr && stranger->state != ControllerState::kGoing) {
             return strangerError(*stranger, segment.addresses);
-        }
-        if (!attempt.claim) {
-            auto claim = claims_.take(segment.nqn, segment.addresses);
-            if (!claim.ok()) return claim.error();
-            attempt.claim = claim.take();
         }
         std::string waitingFor;
         if (stranger != nullptr) {
@@ -345,20 +182,20 @@ InitiatorImpl::Made InitiatorImpl::findOrMake(const Segment& segment, const Path
         } else if (found == all.end() && Clock::now() < tryAgainAt) {
             waitingFor = "the controller of another process that connects to " + segment.nqn;
         } else if (found == all.end()) {
-            auto made = makeController(attempt);
-            if (made.ok()) return useMade(made.value(), attempt);
+            auto made = makeController(segment, deadline);
+            if (made.ok()) return useMade(made.value(), segment, poll);
             if (made.error().code != EALREADY) return made.error();
             // Another process was faster: its controller appears now, if we can see it at all. Each
             // attempt holds up the whole machine's connects.
             tryAgainAt = Clock::now() + kMakerDelay;
             waitingFor = made.error().message;
         } else if (found->state == ControllerState::kLive) {
-            auto joined = use(found->name, attempt);
+            auto joined = use(found->name, segment, poll);
             if (joined.ok() || !isGone(joined.error().code)) return joined;
             waitingFor = joined.error().message;
         } else {
             waitingFor = "controller " + found->name + " of " + segment.nqn + " at " +
-                         toString(path) +
+                         toString(segment.addresses.front()) +
                          " lost its target, and the kernel is still trying to reconnect";
         }
         if (!poll.wait()) return makeError(poll.stopped() ? ECANCELED : ETIMEDOUT, waitingFor);
@@ -366,53 +203,48 @@ InitiatorImpl::Made InitiatorImpl::findOrMake(const Segment& segment, const Path
 }
 
 Result<UniqueFd> InitiatorImpl::openController(const std::string& controller,
-                                               const Attempt& attempt) const {
+                                               const Segment& segment) const {
     auto dir = sysfs_.openController(controller);
     if (!dir.ok()) return dir;
     // From here on the descriptor is what counts: the name may have passed to another one.
     const auto info = SysfsNvme::describeController(dir.value().get(), controller);
     if (!info.ok()) return info.error();
-    if (info.value().subsystemNqn != attempt.segment.nqn || !isOn(info.value(), attempt.path)) {
-        return makeError(ENODEV, "controller " + controller + " of " + attempt.segment.nqn);
+    if (!isPath(info.value(), segment.nqn, segment.addresses)) {
+        return makeError(ENODEV, "controller " + controller + " of " + segment.nqn);
     }
     return dir;
 }
 
-InitiatorImpl::Made InitiatorImpl::use(const std::string& controller, const Attempt& attempt) {
-    auto dir = openController(controller, attempt);
+InitiatorImpl::Connected InitiatorImpl::use(const std::string& controller, const Segment& segment,
+                                            const Poll& poll) {
+    auto dir = openController(controller, segment);
     if (!dir.ok()) return dir.error();
-    auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay,
-                                          Poll(attempt.deadline, attempt.stop));
+    auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay, poll);
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
-    auto connection = std::make_shared<ControllerConnection>(
-        attempt.segment.nqn, attempt.path, lease.take(),
-        ControllerConnection::Parts{fabrics_, removals_, attempt.claim});
+    auto connection =
+        std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_, removals_);
     if (!ours) warnOfSlowFailure(*connection, options_);
     return connection;
 }
 
-InitiatorImpl::Made InitiatorImpl::useMade(const std::string& controller, const Attempt& attempt) {
-    const std::string& nqn = attempt.segment.nqn;
+InitiatorImpl::Connected InitiatorImpl::useMade(const std::string& controller,
+                                                const Segment& segment, const Poll& poll) {
     auto dir = sysfs_.openController(controller);
     if (!dir.ok()) {
-        return Error{dir.error().code, "connected to " + nqn + ", but lost controller " +
+        return Error{dir.error().code, "connected to " + segment.nqn + ", but lost controller " +
                                            controller + ": " + dir.error().message};
     }
-    if (auto right = checkMade(dir.value().get(), controller, attempt); !right.ok()) {
+    if (auto right = checkMade(dir.value().get(), controller, segment); !right.ok()) {
         return right.error();
     }
-    auto lease =
-        ControllerLease::ofMade(dir.take(), controller, Poll(attempt.deadline, attempt.stop));
+    auto lease = ControllerLease::ofMade(dir.take(), controller, poll);
     if (!lease.ok()) return lease.error();
-    return std::make_shared<ControllerConnection>(
-        nqn, attempt.path, lease.take(),
-        ControllerConnection::Parts{fabrics_, removals_, attempt.claim});
+    return std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_, removals_);
 }
 
 Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
-                                  const Attempt& attempt) const {
-    const Segment& segment = attempt.segment;
+                                  const Segment& segment) const {
     const auto info = SysfsNvme::describeController(dir, controller);
     if (!info.ok()) {
         return Error{info.error().code, "connected to " + segment.nqn + ", but lost controller " +
@@ -427,8 +259,8 @@ Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
     if (info.value().subsystemNqn != segment.nqn) {
         // Its own word in Identify Controller, by which the kernel goes.
         wrong = makeError(EPROTO,
-                          "the target at " + toString(attempt.path) + " was connected to as " +
-                              segment.nqn + " and says that it is " +
+                          "the target at " + toString(segment.addresses.front()) +
+                              " was connected to as " + segment.nqn + " and says that it is " +
                               inQuotes(info.value().subsystemNqn),
                           "its controller was removed at once: find out who that is");
     } else {
@@ -450,7 +282,7 @@ Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
 Result<RemoteNamespace> InitiatorImpl::openNamespace(const Connection& connection, uint32_t nsid,
                                                      uint64_t size, int openFlags,
                                                      Clock::time_point deadline) {
-    const auto* known = dynamic_cast<const KernelConnection*>(&connection);
+    const auto* known = dynamic_cast<const ControllerConnection*>(&connection);
     if (known == nullptr) {
         return makeError(EINVAL, "the connection to " + connection.subsystemNqn(),
                          "it must be one of this initiator");

@@ -242,19 +242,14 @@ bool RemoteSegment::waitAnew(WaitingRequest waiting, const Error& error, Last la
 
 SegmentStats RemoteSegment::stats() const {
     SegmentStats stats;
-    std::shared_ptr<const PathBoard> paths;
-    {
-        const MutexLock lock(mutex_);
-        stats.segmentId = id_;
-        stats.state = shown(state_);
-        stats.name = publishedName_;
-        stats.connects = connects_;
-        stats.failedAttempts = failedAttempts_;
-        stats.waiting = waiting_.size();
-        stats.files = counters_.read();
-        paths = paths_;
-    }
-    if (paths) stats.paths = paths->read();
+    const MutexLock lock(mutex_);
+    stats.segmentId = id_;
+    stats.state = shown(state_);
+    stats.name = publishedName_;
+    stats.connects = connects_;
+    stats.failedAttempts = failedAttempts_;
+    stats.waiting = waiting_.size();
+    stats.files = counters_.read();
     return stats;
 }
 
