@@ -224,6 +224,17 @@ TEST(StatsFile, IsReplacedAsAWhole) {
     EXPECT_THAT(failed.error().message, HasSubstr(path));
 }
 
+// A folder stands where the file is to be.
+TEST(StatsFile, LeavesNothingBehindAFailure) {
+    std::string folder = "/tmp/stats.XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    std::filesystem::create_directories(folder + "/stats/full");
+    EXPECT_FALSE(replaceFile(folder + "/stats", "text").ok());
+    const std::filesystem::directory_iterator all(folder);
+    EXPECT_EQ(std::distance(begin(all), end(all)), 1);
+    std::filesystem::remove_all(folder);
+}
+
 TEST(StatsFile, TakesTheNameAndFollowsNoLink) {
     std::string folder = "/tmp/stats.XXXXXX";
     ASSERT_NE(mkdtemp(folder.data()), nullptr);

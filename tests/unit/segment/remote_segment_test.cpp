@@ -153,6 +153,18 @@ TEST_F(InVainTest, ForAnotherAttempt) {
     EXPECT_TRUE(says("last: segment 0: connect"));
 }
 
+// Who is away for a day is asked for tens of thousands of times.
+TEST_F(InVainTest, TheSameFailureIsSaidOnce) {
+    initiator.connectError = ECONNREFUSED;
+    start();
+    Ended ended;
+    submit(1, ended);
+    ASSERT_TRUE(initiator.waitFor([&] { return initiator.connects >= 4; }));
+    EXPECT_EQ(log.count("segment 0: connect"), 1u) << log.text();
+    initiator.change([&] { initiator.connectError = 0; });
+    EXPECT_EQ(wait(ended), 0);
+}
+
 // Case 2: a device that is not the one expected fails its own file.
 TEST_F(RemoteSegmentTest, AWrongDeviceFailsItsFileAlone) {
     initiator.openErrors[2] = ESTALE;

@@ -56,6 +56,14 @@ TEST_F(BackingFileTest, RefusesOtherKindsOfFiles) {
     expectRefused(at("to-folder"), EINVAL, "folder");
 }
 
+// Who may write to its folder could have put the file there.
+TEST_F(BackingFileTest, TheWayToItIsJudged) {
+    const std::string path = dir_.file("file", 4096);
+    ASSERT_EQ(chmod(dir_.path().c_str(), 0777), 0);
+    expectRefused(path, EACCES, dir_.path());
+    EXPECT_TRUE(BackingFile::open(path, {.pathCheck = PathCheck::kOff}).ok());
+}
+
 // Case 10: names that lead nowhere.
 TEST_F(BackingFileTest, RefusesMissingFiles) {
     expectRefused(at("missing"), ENOENT, "No such file");

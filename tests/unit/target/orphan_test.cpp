@@ -88,6 +88,24 @@ TEST_F(OrphanTest, PortsAndHostsGoWithTheirLastDeadUser) {
     EXPECT_EQ(snapshot(), before);
 }
 
+// The kernel may be waiting with that one's connections, and with the removal of any port.
+TEST_F(OrphanTest, PortsStayWhileAnotherTargetComesOrGoes) {
+    const auto ports = [this] {
+        return pathsWith(pathsWith(snapshot(), "referrals/"), "/enable").size();
+    };
+    const TransportAddress here{"tcp", "ipv4", "127.0.0.1", "4421"};
+    auto live = startProcess();
+    auto dead = startProcess({"tcp", "ipv4", "127.0.0.1", "4422"});
+    dead->kill();
+    const std::string link = nvmetDir_.path() + "/ports/40000/subsystems/" + live->nqn();
+    ASSERT_EQ(nvmet_->unlink(link), 0);
+    start(here).reset();
+    EXPECT_EQ(ports(), 2u) << "the dead one's has gone";
+    ASSERT_EQ(nvmet_->link(nvmetDir_.path() + "/subsystems/" + live->nqn(), link), 0);
+    start(here).reset();
+    EXPECT_EQ(ports(), 1u);
+}
+
 // Case 17: links that somebody else made keep an orphan from going, and stay.
 TEST_F(OrphanTest, KeepsWhatAStrangerLinked) {
     auto dead = startProcess();

@@ -73,6 +73,7 @@ TEST_F(ServiceWatchTest, ANamespaceThatIsRemovedOrDisabled) {
 }
 
 TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
+    LogLines lines(google::GLOG_ERROR);
     serve();
     ASSERT_EQ(nvmet_->unlink(link_), 0);
     for (const char* nsid : {"1", "2", "3"}) {
@@ -80,6 +81,7 @@ TEST_F(ServiceWatchTest, ASubsystemThatIsRemoved) {
     }
     ASSERT_EQ(nvmet_->removeDir(subsystem_), 0);
     EXPECT_TRUE(comesToLose({1, 2, 3}));
+    EXPECT_TRUE(lines.waitFor("removed " + subsystem_ + ": its files are exported no more"));
     // The file may still be on its way out: told first, then removed.
     auto added = target_->addFile(4, files_.path() + "/1", 4096);
     for (int i = 0; i < 6000 && errorOf(added).code == EEXIST; ++i) {

@@ -285,6 +285,7 @@ TEST_F(TargetTest, TellsAForkedChildFromItself) {
     }
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
     EXPECT_EQ(snapshot(), before);
 }
 
