@@ -125,9 +125,9 @@ TEST_F(RemoteSegmentTest, AMissingDeviceHoldsUpItsOwnFileAlone) {
 // What a request has waited for in vain is told with its end, whatever it was.
 class InVainTest : public RemoteSegmentTest {
  protected:
-    // What is logged when a request has waited for 100 ms.
+    // What is logged when a request has waited for a second, in which an attempt is made for sure.
     testing::AssertionResult says(const std::string& what) {
-        start(100ms);
+        start(1s);
         EXPECT_EQ(run(1), ETIMEDOUT);
         if (log.contain("segment 0 gave no answer in time; " + what)) {
             return testing::AssertionSuccess();
