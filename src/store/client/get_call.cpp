@@ -116,7 +116,16 @@ void GetCall::lookUp(const std::vector<Work*>& works) {
     std::vector<std::string> keys;
     for (const Work* work : works) keys.push_back(*work->item->key);
     mark_ = parts_.cache.mark();
-    auto entries = parts_.directory.lookup(keys, deadline_);
+    // Where another copy is to be read if nobody answers, half of the time is left for it.
+    const bool has_other = std::any_of(works.begin(), works.end(), [](const Work* work) {
+        if (!work->is_suspect || work->item->entry == nullptr) return false;
+        size_t left = 0;
+        for (size_t i = 0; i < work->item->entry->replicas.size(); ++i) left += !work->isLeftOut(i);
+        return left > 1;
+    });
+    const auto now = std::chrono::steady_clock::now();
+    const Deadline limit = has_other ? now + (deadline_ - now) / 2 : deadline_;
+    auto entries = parts_.directory.lookup(keys, limit);
     for (size_t i = 0; i < works.size(); ++i) {
         Work& work = *works[i];
         ++work.look_ups;

@@ -148,6 +148,34 @@ TEST_F(EtcdFaultsTest, WithoutItNobodyStarts) {
     EXPECT_EQ(get(*one, "key", kSize), ErrorCode::OK);
 }
 
+// Whether a copy is bad or has gone, nobody can tell then; the other one is good.
+TEST_F(EtcdFaultsTest, WithoutItAnotherCopyIsRead) {
+    ClientOptions hurried = options(direct(), "one");
+    hurried.timeout = std::chrono::seconds(2);
+    const auto one = join(hurried);
+    ASSERT_EQ(mount(*one, fileFor("one")), ErrorCode::OK);
+    const auto two = nodeWithFile("two");
+    ASSERT_TRUE(knowsFiles(*one, 2));
+    ReplicateConfig both;
+    both.replica_num = 2;
+    ASSERT_EQ(put(*one, "key", kSize, both), ErrorCode::OK);
+    const auto query = one->Query("key");
+    ASSERT_TRUE(query && query->replicas.size() == 2);
+    for (const auto& copy : query->replicas) {
+        if (copy.segment != one->GetTransportEndpoint()) continue;
+        flip(folder.path() + "/one", placeOf(copy.extents.at(0)));
+    }
+    server.kill();
+    EXPECT_EQ(get(*one, "key", kSize), ErrorCode::OK) << Client::LastError();
+    EXPECT_EQ(one->Statistics().failovers, 1u);
+    server.start();
+    // It is taken out as soon as that can be.
+    EXPECT_TRUE(eventually([&] {
+        EXPECT_EQ(get(*one, "key", kSize), ErrorCode::OK);
+        return one->Statistics().replicas_dropped == 1;
+    }));
+}
+
 // Slow is not gone.
 TEST_F(EtcdFaultsTest, ASlowOneIsWaitedFor) {
     TcpProxy proxy(server.port());
