@@ -38,7 +38,9 @@ std::string testFolder() {
 }
 
 MetadataServer::MetadataServer(int port, const std::string& host)
-    : server_({"transfer_engine_metadata_server", "--host", host, "--port", std::to_string(port)}) {
+    // Nobody reads its lines, and a full pipe would stop it.
+    : server_({"transfer_engine_metadata_server", "--nolog_changes", "--host", host, "--port",
+               std::to_string(port)}) {
     const std::string line = server_.waitForLine("listening on ");
     const size_t url = line.find("http://");
     if (url == std::string::npos)
