@@ -66,7 +66,11 @@ uint32_t EntryCache::Shard::freePlace() {
 
 void EntryCache::Shard::addBuckets() {
     constexpr size_t kFewest = 16;
-    buckets_.assign(buckets_.empty() ? kFewest : buckets_.size() * 2, kNone);
+    const size_t count = buckets_.empty() ? kFewest : buckets_.size() * 2;
+    // A place for each that may be removed: that must not need memory, or what the directory has
+    // removed would still be found here.
+    free_.reserve(count);
+    buckets_.assign(count, kNone);
     for (uint32_t number = 0; number < items_.size(); ++number) {
         Item& item = items_[number];
         if (item.entry) item.next = std::exchange(bucketOf(item.hash), number);
