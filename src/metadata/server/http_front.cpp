@@ -29,12 +29,13 @@ constexpr size_t kDrainBytes = 16 << 20;
 void drain(int fd) {
     const auto end = std::chrono::steady_clock::now() + kDrainTime;
     shutdown(fd, SHUT_WR);
+    char unused[16 << 10];
     for (size_t drained = 0; drained < kDrainBytes;) {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
         pollfd entry = {fd, POLLIN, 0};
         if (left.count() <= 0 || poll(&entry, 1, static_cast<int>(left.count())) <= 0) return;
-        const ssize_t got = recv(fd, nullptr, kDrainBytes, MSG_TRUNC | MSG_DONTWAIT);
+        const ssize_t got = recv(fd, unused, sizeof(unused), MSG_DONTWAIT);
         if (got <= 0) return;
         drained += static_cast<size_t>(got);
     }

@@ -90,15 +90,13 @@ SqliteConnection::~SqliteConnection() {
 }
 
 sqlite3_stmt* SqliteConnection::statement(const char* sql) {
-    const auto found = statements_.find(sql);
-    if (found != statements_.end()) return found->second;
-    sqlite3_stmt* made = nullptr;
-    if (sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr) !=
-        SQLITE_OK) {
-        return nullptr;
+    // Its place comes first: where there is no memory for it, no statement is left without an
+    // owner.
+    sqlite3_stmt*& statement = statements_[sql];
+    if (statement == nullptr) {
+        sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
     }
-    statements_.emplace(sql, made);
-    return made;
+    return statement;
 }
 
 Error SqliteConnection::error(int code) const {
@@ -142,8 +140,9 @@ bool SqliteRun::step(sqlite3_stmt* statement) {
     if (statement == nullptr || !ok()) return false;
     const int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) note(code);
+    // It gives the error again, and the text of it stays.
     sqlite3_reset(statement);
+    if (code != SQLITE_DONE) note(code);
     return false;
 }
 
