@@ -136,6 +136,13 @@ Result<> SqliteRun::commit() {
     return {};
 }
 
+sqlite3_stmt* SqliteRun::prepared(const char* sql) {
+    if (!ok()) return nullptr;
+    sqlite3_stmt* statement = connection_->statement(sql);
+    if (statement == nullptr) note(sqlite3_errcode(connection_->handle()));
+    return statement;
+}
+
 bool SqliteRun::step(sqlite3_stmt* statement) {
     if (statement == nullptr || !ok()) return false;
     const int code = sqlite3_step(statement);

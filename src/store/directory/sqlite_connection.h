@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +60,8 @@ class SqliteRun {
     // Texts are bound as blobs, numbers as integers.
     template <class... Values>
     Rows select(const char* sql, const Values&... values);
+    // The same with as many numbers as the statement has places.
+    Rows select(const char* sql, std::span<const uint64_t> numbers);
     // @return how many rows it has changed
     template <class... Values>
     int64_t run(const char* sql, const Values&... values);
@@ -69,6 +72,8 @@ class SqliteRun {
 
  private:
     friend class Rows;
+    // @return nullptr after an error
+    sqlite3_stmt* prepared(const char* sql);
     bool step(sqlite3_stmt* statement);
     void note(int code);
     static void bind(sqlite3_stmt* statement, int at, std::string_view bytes) {
@@ -114,13 +119,18 @@ class SqliteRun::Rows {
 
 template <class... Values>
 SqliteRun::Rows SqliteRun::select(const char* sql, const Values&... values) {
-    sqlite3_stmt* statement = ok() ? connection_->statement(sql) : nullptr;
-    if (statement == nullptr) {
-        if (ok()) note(sqlite3_errcode(connection_->handle()));
-        return Rows(this, nullptr);
-    }
+    sqlite3_stmt* statement = prepared(sql);
     [[maybe_unused]] int at = 0;
-    (bind(statement, ++at, values), ...);
+    if (statement != nullptr) (bind(statement, ++at, values), ...);
+    return Rows(this, statement);
+}
+
+inline SqliteRun::Rows SqliteRun::select(const char* sql, std::span<const uint64_t> numbers) {
+    sqlite3_stmt* statement = prepared(sql);
+    int at = 0;
+    if (statement != nullptr) {
+        for (const uint64_t number : numbers) bind(statement, ++at, number);
+    }
     return Rows(this, statement);
 }
 

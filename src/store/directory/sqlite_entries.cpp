@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <thread>
 #include <unordered_map>
@@ -23,6 +24,22 @@ constexpr size_t kGroup = 4096;
 constexpr size_t kBatch = 1000;
 // Fewer keys than this are not worth a second thread.
 constexpr size_t kKeysOfAThread = 2048;
+
+// So many keys are looked up by one statement: the statement's own part takes as long as finding a
+// key.
+constexpr size_t kKeysOfAStatement = 128;
+
+const char* lookUpOfMany() {
+    static const std::string text = [] {
+        std::string values;
+        for (size_t i = 0; i < kKeysOfAStatement; ++i) {
+            values += (i == 0 ? "(" : ", (") + std::to_string(i) + ", ?)";
+        }
+        return "SELECT asked.column1, entry.entry FROM (VALUES " + values +
+               ") AS asked CROSS JOIN entry ON entry.hash = asked.column2";
+    }();
+    return text.c_str();
+}
 
 // Under which an entry is found: numbers are small and quickly compared, so that it takes half the
 // time that the key itself would. The entry's check tells whether it is this key's: of two keys of
@@ -116,10 +133,19 @@ Result<> SqliteEntries::readShare(std::span<const Place> places, const Found& fo
                                   Deadline deadline) {
     auto turn = database_->begin(Kind::kRead, deadline);
     if (!turn) return tl::unexpected<Error>(turn.error());
+    SqliteRun* run = turn->get();
+    std::array<uint64_t, kKeysOfAStatement> hashes;
+    while (places.size() >= hashes.size() && run->ok()) {
+        std::transform(places.begin(), places.begin() + hashes.size(), hashes.begin(),
+                       [](const Place& place) { return place.hash; });
+        auto rows = run->select(lookUpOfMany(), std::span<const uint64_t>(hashes));
+        while (rows.next()) found(places[rows.number(0)].at, rows.bytes(1));
+        places = places.subspan(hashes.size());
+    }
     for (const Place& place : places) {
-        auto rows = (*turn)->select("SELECT entry FROM entry WHERE hash = ?", place.hash);
+        auto rows = run->select("SELECT entry FROM entry WHERE hash = ?", place.hash);
         if (rows.next()) found(place.at, rows.bytes(0));
-        if (!(*turn)->ok()) break;
+        if (!run->ok()) break;
     }
     return database_->finish(&*turn);
 }
