@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <tuple>
 
@@ -47,7 +48,11 @@ class BadMemory {
         if (fd >= 0) {
             EXPECT_EQ(ftruncate(fd, kMapped), 0);
         }
-        data_ = static_cast<char*>(mmap(nullptr, kMapped, protection, flags, fd, 0));
+        // Far from where the kernel looks for room: what is not mapped any more is not given to
+        // somebody, whose bytes the request would overwrite.
+        void* const place = reinterpret_cast<void*>(uintptr_t{1} << 30);
+        data_ = static_cast<char*>(
+            mmap(place, kMapped, protection, flags | MAP_FIXED_NOREPLACE, fd, 0));
         EXPECT_NE(static_cast<void*>(data_), MAP_FAILED);
         if (fd >= 0) {
             EXPECT_EQ(ftruncate(fd, 0), 0);
@@ -104,8 +109,6 @@ TEST_P(UntouchableMemory, EndsItsRequestAlone) {
 
     Memory first(shape.length, shape.skew), last(shape.length, shape.skew);
     std::vector<IoRequest> requests;
-    requests.reserve(3);
-    // Last: whoever asks for memory afterwards may get what is not mapped any more.
     const BadMemory bad(fault);
     char* const memory[] = {first.data(), bad.data() + shape.skew, last.data()};
     for (size_t i = 0; i < 3; ++i) {
