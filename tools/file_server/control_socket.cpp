@@ -48,6 +48,10 @@ UniqueFd connectTo(const sockaddr_un& address) {
     return fd;
 }
 
+UniqueFd makeSpare() {
+    return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 bool canRead(int fd, std::chrono::milliseconds limit) {
     const auto end = std::chrono::steady_clock::now() + limit;
     while (true) {
@@ -63,7 +67,7 @@ bool canRead(int fd, std::chrono::milliseconds limit) {
 }  // namespace
 
 ControlSocket::ControlSocket(std::string path, UniqueFd fd)
-    : path_(std::move(path)), fd_(std::move(fd)) {}
+    : path_(std::move(path)), fd_(std::move(fd)), spare_(makeSpare()) {}
 
 ControlSocket::~ControlSocket() {
     ::unlink(path_.c_str());
@@ -98,6 +102,12 @@ Result<std::unique_ptr<ControlSocket>> ControlSocket::listen(const std::string& 
 
 UniqueFd ControlSocket::accept() {
     UniqueFd asker(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!asker.valid() && errno == EMFILE) {
+        spare_.reset();
+        ::close(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        spare_ = makeSpare();
+        return {};
+    }
     if (!asker.valid() || !canRead(asker.get(), std::chrono::milliseconds(kRequestLimit)))
         return {};
     char request[sizeof(kRequest)];

@@ -33,7 +33,8 @@ class ControlSocket {
     int fd() const { return fd_.get(); }
 
     /// Takes one who asks. Waits a second at most for what he has to say.
-    /// @return not valid where nobody asks for a reload
+    /// @return not valid where nobody asks for a reload. Without a descriptor for him he is sent
+    ///         away, else fd() would be ready for ever.
     nvmeof_generic::UniqueFd accept();
     /// Never waits: who does not listen gets no answer.
     static void answer(const nvmeof_generic::UniqueFd& asker, const ReloadAnswer& answer);
@@ -43,6 +44,7 @@ class ControlSocket {
 
     const std::string path_;
     const nvmeof_generic::UniqueFd fd_;
+    nvmeof_generic::UniqueFd spare_;  // makes room to send somebody away
 };
 
 /// Has the server at a control socket reload, and waits for its answer.

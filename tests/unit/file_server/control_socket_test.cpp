@@ -2,6 +2,8 @@
 #include "control_socket.h"
 
 #include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -90,6 +92,29 @@ TEST_F(ControlSocketTest, TheOneWhoAskedHasGone) {
     ASSERT_TRUE(taken.valid());
     asker.reset();
     ControlSocket::answer(taken, {kDone, "nobody hears it"});
+}
+
+TEST_F(ControlSocketTest, WithoutADescriptorTheOneWhoAsksIsSentAway) {
+    const auto socket = listen();
+    for (int round = 0; round < 2; ++round) {
+        const UniqueFd asker = connect();
+        ASSERT_EQ(send(asker.get(), "reload\n", 7, 0), 7);
+        rlimit before;
+        ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        rlimit none = before;
+        none.rlim_cur = static_cast<rlim_t>(UniqueFd(dup(asker.get())).get());
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+        const bool taken = socket->accept().valid();
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+        EXPECT_FALSE(taken);
+        pollfd next = {socket->fd(), POLLIN, 0};
+        EXPECT_EQ(poll(&next, 1, 0), 0) << "nobody waits any more";
+    }
+    auto asked = ask();
+    ServiceSignals signals;
+    ASSERT_EQ(signals.wait(socket->fd()), ServiceSignals::Request::kControl);
+    EXPECT_TRUE(socket->accept().valid());
+    EXPECT_EQ(asked.get().error().code, ECONNRESET);
 }
 
 TEST_F(ControlSocketTest, TheServerEndsMeanwhile) {
