@@ -6,21 +6,48 @@
 
 namespace mooncake::store::tool {
 
-std::string keyText(std::string_view key) {
+namespace {
+
+void addHex(std::string* text, char byte) {
     constexpr char kHex[] = "0123456789abcdef";
+    *text += {'\\', 'x', kHex[static_cast<uint8_t>(byte) >> 4], kHex[byte & 15]};
+}
+
+bool isControl(uint8_t byte) {
+    return byte < 0x20 || byte == 0x7f;
+}
+
+bool isAscii(uint8_t byte) {
+    return byte < 0x80;
+}
+
+}  // namespace
+
+std::string keyText(std::string_view key) {
     std::string text;
     text.reserve(key.size());
     for (const char one : key) {
-        const auto byte = static_cast<uint8_t>(one);
         if (one == '\\') {
             text += "\\\\";
-        } else if (byte >= 0x20 && byte < 0x7f) {
-            text += one;
+        } else if (!isAscii(one) || isControl(one)) {
+            addHex(&text, one);
         } else {
-            text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+            text += one;
         }
     }
     return text;
+}
+
+std::string withoutControls(std::string_view text) {
+    std::string clean;
+    for (const char one : text) {
+        if (isControl(one)) {
+            addHex(&clean, one);
+        } else {
+            clean += one;
+        }
+    }
+    return clean;
 }
 
 std::optional<std::string> parseKey(std::string_view text) {

@@ -11,6 +11,9 @@ namespace mooncake::store::tool {
 
 std::string keyText(std::string_view key);
 
+// Of text that is for people, and not a key: control characters alone are replaced so.
+std::string withoutControls(std::string_view text);
+
 // The key that the text stands for; bytes beyond ASCII stand for themselves. None for a backslash
 // with anything else behind it.
 std::optional<std::string> parseKey(std::string_view text);

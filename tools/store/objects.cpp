@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <istream>
 #include <optional>
@@ -26,10 +27,15 @@ Result<> writeTo(const std::string& path, const std::string& bytes, Output& outp
     }
     errno = 0;
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    if (!file) return fileFailed(path, "written");
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     file.close();
-    if (!file) return fileFailed(path, "written");
-    return {};
+    if (file) return {};
+    auto error = fileFailed(path, "written");
+    // A part of an object is taken for all of it. A device or a pipe stays.
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::remove(path, ignored);
+    return error;
 }
 
 // Not by istreambuf_iterator, which throws where the system cannot read.

@@ -4,7 +4,14 @@
 #include <algorithm>
 #include <ostream>
 
+#include "key_text.h"
+
 namespace mooncake::store::tool {
+
+void Table::add(std::vector<std::string> cells) {
+    for (std::string& cell : cells) cell = withoutControls(cell);
+    rows_.push_back(std::move(cells));
+}
 
 void Table::print(std::ostream& out) const {
     std::vector<size_t> widths;

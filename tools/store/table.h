@@ -19,8 +19,9 @@ class Table {
 
     explicit Table(std::initializer_list<Column> columns) : columns_(columns) {}
 
-    // As many cells as columns.
-    void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+    // As many cells as columns. Control characters, which could steer a terminal, are shown as
+    // "\x" and two hexadecimal digits.
+    void add(std::vector<std::string> cells);
     bool empty() const { return rows_.empty(); }
     void print(std::ostream& out) const;
 

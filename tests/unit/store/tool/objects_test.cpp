@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects by the tool: put, got, listed, verified.
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -34,6 +38,27 @@ TEST_P(ObjectsOfTheTool, ArePutAndGot) {
     EXPECT_EQ(tool({"put", "b\\x00\\\\", "-"}, "from the standard input").status, 0);
     EXPECT_EQ(one->Query(std::string("b\0\\", 3))->size, 23u);
     EXPECT_EQ(tool({"get", "b\\x00\\\\"}).out, "from the standard input");
+}
+
+TEST_P(ObjectsOfTheTool, APartOfOneIsNotLeftBehind) {
+    const auto one = nodeWithFile("one", 8);
+    const std::string path = folder.path() + "/out";
+    ASSERT_EQ(put(*one, "key", 3 * kMiB), ErrorCode::OK);
+    // As on a full disk.
+    const auto handler = signal(SIGXFSZ, SIG_IGN);
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    rlimit less = before;
+    less.rlim_cur = 2 * kMiB;
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &less), 0);
+    const Said got = tool({"get", "key", path});
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    EXPECT_EQ(got.status, 1);
+    EXPECT_THAT(got.err, HasSubstr("'" + path + "' cannot be written: File too large"));
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_EQ(tool({"get", "key", "/dev/full"}).status, 1);
+    EXPECT_TRUE(std::filesystem::exists("/dev/full"));
 }
 
 TEST_P(ObjectsOfTheTool, WhatCannotBeIsSaid) {

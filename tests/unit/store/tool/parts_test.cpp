@@ -62,6 +62,14 @@ TEST(TableTest, ColumnsAreAsWideAsTheyNeed) {
               "1000  b           x\n");
 }
 
+TEST(TableTest, NoCellSteersATerminal) {
+    Table table({{"NAME"}});
+    table.add({"\x1b[2Ja\nb\x7f\\ \xc3\xa4"});
+    std::ostringstream out;
+    table.print(out);
+    EXPECT_EQ(out.str(), "NAME\n\\x1b[2Ja\\x0ab\\x7f\\ \xc3\xa4\n");
+}
+
 TEST(ProgressTest, ABarSaysHowFarAndHowLong) {
     EXPECT_EQ(barText("reading", 1, 4, seconds(10)),
               "reading [#######                       ] 25 %, 30 s left");
