@@ -189,7 +189,7 @@ bool NVMeoFGenericTransport::waitForProgress(std::chrono::nanoseconds limit) {
 }
 
 TransportStats NVMeoFGenericTransport::getStats() const {
-    return usable() ? parts_->stats() : TransportStats{};
+    return parts_ && !inherited() ? parts_->stats() : TransportStats{};
 }
 
 std::string NVMeoFGenericTransport::getStatsText() const {

@@ -4,7 +4,8 @@
 // that it can be measured against fio on the very same file. One process only (loopback), or those
 // that have the same folder in MC_LOCAL_TRANSPORT_FOLDER; what one of them exported stays there
 // when it is killed. With LOCAL_TRANSPORT_NETWORK=down in the environment nobody gets a connection;
-// a target opens its own files all the same.
+// a target opens its own files all the same. With LOCAL_TRANSPORT_NETWORK=none the kernel has no
+// initiator.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +56,11 @@ std::string pathOf(const std::string& nqn, uint32_t nsid) {
         if (found != registry.end()) return found->second.path;
     }
     return linkTo(nqn, nsid);
+}
+
+bool networkIs(std::string_view state) {
+    const char* const network = std::getenv("LOCAL_TRANSPORT_NETWORK");
+    return network != nullptr && network == state;
 }
 
 class LocalTarget final : public Target {
@@ -137,10 +143,7 @@ class LocalInitiator final : public Initiator {
  public:
     Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
                                                 const std::string& subsystemNqn) override {
-        const char* network = std::getenv("LOCAL_TRANSPORT_NETWORK");
-        if (network != nullptr && std::string_view(network) == "down") {
-            return makeError(ECONNREFUSED, "the network is down");
-        }
+        if (networkIs("down")) return makeError(ECONNREFUSED, "the network is down");
         const std::lock_guard lock(mutex_);
         std::weak_ptr<Connection>& known = connections_[subsystemNqn];
         // Another one would mean to a segment that the first is lost, and its open files with it.
@@ -175,6 +178,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address, c
 
 Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions&,
                                                      std::shared_ptr<Fabrics>) {
+    if (networkIs("none")) return makeError(ENOENT, "/dev/nvme-fabrics");
     return std::unique_ptr<Initiator>(std::make_unique<LocalInitiator>());
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -137,6 +138,23 @@ TEST_F(TransportTest, AFailedTaskHasTransferredNothing) {
     EXPECT_EQ(status.transferred_bytes, 0u);
 }
 
+// A child has a copy whose threads are its parent's. Engines may destroy it there.
+TEST_F(TransportTest, AForkedChildMayDestroyItsCopy) {
+    std::vector<char> memory(kBlock);
+    const auto read = request(Transport::TransferRequest::READ, memory.data(), 0, kBlock);
+    EXPECT_EQ(run(read).s, Transport::COMPLETED);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(static_cast<unsigned>(kLimit.count()));
+        transport.~OpenTransport();
+        _exit(0);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_EQ(run(read).s, Transport::COMPLETED);
+}
+
 // Requests whose segment does not answer end in time although the counters cannot be written.
 TEST(TransportStatsFile, HoldsNobodyUp) {
     const std::string file =
@@ -184,6 +202,58 @@ TEST(TransportStatsFile, HoldsNobodyUp) {
         unsetenv(variable);
     }
     std::filesystem::remove(file);
+}
+
+// A kernel without an initiator: counters of what such a node exports reach their file all the
+// same.
+TEST(TransportStatsFile, IsWrittenByANodeThatOnlyExports) {
+    const std::string stats =
+        ::testing::TempDir() + "/transport_stats_file." + std::to_string(getpid());
+    const std::string file = stats + ".exported";
+    std::ofstream(file) << std::string(kBlock, 'x');
+    setenv("MC_NVMEOF_GENERIC_STATS_FILE", stats.c_str(), 1);
+    setenv("MC_NVMEOF_GENERIC_STATS_INTERVAL", "1", 1);
+    setenv("LOCAL_TRANSPORT_NETWORK", "none", 1);
+    {
+        auto metadata = std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>());
+        OpenTransport transport;
+        std::string name = "node";
+        char address[] = "trtype=tcp adrfam=ipv4 traddr=127.0.0.1 trsvcid=4420";
+        void* args[] = {address};
+        ASSERT_EQ(transport.installWithArgs(name, metadata, args), 0);
+        ASSERT_EQ(transport.addFile(1, file, kBlock), 0);
+        const auto says = [&](const std::string& value) {
+            std::ifstream in(stats);
+            const std::string text{std::istreambuf_iterator<char>(in), {}};
+            return text.find("target_files{") != std::string::npos &&
+                   text.find(value) != std::string::npos;
+        };
+        const auto limit = std::chrono::steady_clock::now() + kLimit;
+        const std::string one = "\",segment=\"node\",address=\"127.0.0.1:4420\"} 1\n";
+        while (!says(one) && std::chrono::steady_clock::now() < limit) {
+            std::this_thread::sleep_for(1ms);
+        }
+        EXPECT_TRUE(says(one));
+        ASSERT_TRUE(transport.getStats().target);
+        EXPECT_EQ(transport.getStats().target->files, 1u);
+        EXPECT_NE(transport.getStatsText().find("target_files{"), std::string::npos);
+    }
+    for (const char* variable : {"MC_NVMEOF_GENERIC_STATS_FILE", "MC_NVMEOF_GENERIC_STATS_INTERVAL",
+                                 "LOCAL_TRANSPORT_NETWORK"}) {
+        unsetenv(variable);
+    }
+    std::filesystem::remove(stats);
+    std::filesystem::remove(file);
+}
+
+// A file that cannot be written is told of at once.
+TEST(TransportStatsFile, ThatCannotBeWrittenIsAnError) {
+    setenv("MC_NVMEOF_GENERIC_STATS_FILE", "/no/such/folder/stats", 1);
+    auto metadata = std::make_shared<TransferMetadata>(std::make_shared<test::MemoryStorage>());
+    OpenTransport transport;
+    std::string name = "node";
+    EXPECT_NE(transport.installWithArgs(name, metadata, nullptr), 0);
+    unsetenv("MC_NVMEOF_GENERIC_STATS_FILE");
 }
 
 // Wherever memory ends in the middle of a call: all of it is submitted, or nothing.
