@@ -21,6 +21,7 @@ class ListTest : public AdminTest {
     // The one subsystem that is listed.
     Json::Value listOne() const {
         const Json::Value list = run({"list", "--json"}).json();
+        EXPECT_EQ(list["schema"].asInt(), 1);
         EXPECT_EQ(list["subsystems"].size(), 1u);
         return list["subsystems"][0];
     }

@@ -156,12 +156,15 @@ TEST_F(ReadSectionTest, SectionsThatOverlapWithoutEndHoldUpNobody) {
         domain_.synchronize();
         returned = true;
     });
+    // Longer than a look at all of them takes, which would else meet each while it is not there.
+    const auto overlap = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
     const auto limit = std::chrono::steady_clock::now() + kLimit;
     while (!returned && std::chrono::steady_clock::now() < limit) {
         other.emplace(domain_);
+        overlap();
         one.reset();
-        std::this_thread::yield();
         one.emplace(domain_);
+        overlap();
         other.reset();
     }
     EXPECT_TRUE(returned);

@@ -93,32 +93,37 @@ TEST_F(ProgramTest, AReloadWithoutAServerFails) {
 }
 
 #ifdef METADATA_NODE_PROGRAM
-// What other nodes do not find is not done yet, whatever this one serves.
-TEST_F(ProgramTest, AReloadThatTheMetadataServiceDoesNotHearOfIsNoSuccess) {
+// What is not served, or what other nodes do not find, is not done yet.
+TEST_F(ProgramTest, AReloadTellsWhatIsNotDone) {
     ChildProcess metadata({METADATA_SERVER_PROGRAM, "--host=127.0.0.1", "--port=0"});
     const std::string listening = metadata.waitForLine("http://");
     std::string files;
-    const auto serve = [&](const std::string& name) {
-        files += "[file " + dir_.file(name, 8192) + "]\n";
+    const auto serve = [&](const std::string& file) {
+        files += "[file " + file + "]\n";
         std::ofstream(config_) << "segment = node\nmetadata = "
                                << listening.substr(listening.find("http://"))
                                << "\ntraddr = 127.0.0.1\nallow_any_host = yes\n"
                                << files;
     };
-    serve("a");
+    serve(dir_.file("a", 8192));
     const std::string control = "--control=" + dir_.path() + "/control";
     ChildProcess server({FILE_SERVER_PROGRAM, "--config=" + config_, control},
                         {"MC_TRANSPORT_PLUGIN_PATH=" FILE_TRANSPORT});
     ASSERT_NE(server.waitForLine("serving 1 of 1 files"), "") << server.output();
-    serve("b");
+    serve(dir_.file("b", 8192));
     expectRun({"--reload", control}, 0, HasSubstr("serving 2 of 2 files"));
+    serve(dir_.path() + "/none");
+    expectRun({"--reload", control}, 1,
+              AllOf(HasSubstr("/none': No such file"), HasSubstr("serving 2 of 3 files")));
+    std::ofstream(config_) << "strict = si\n";
+    expectRun({"--reload", control}, 2, HasSubstr("what was served is served on"));
     metadata.signal(SIGKILL);
     metadata.wait();
     // Whatever changes, and also where nothing does by now.
-    serve("c");
+    serve(dir_.file("c", 8192));
     for (int i = 0; i < 2; ++i) {
         expectRun({"--reload", control}, 1,
-                  AllOf(HasSubstr("serving 3 of 3 files"), HasSubstr("metadata service")));
+                  AllOf(HasSubstr("serving 3 of 4 files"), HasSubstr("metadata service")));
     }
 }
 

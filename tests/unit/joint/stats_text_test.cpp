@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stats_text.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +18,7 @@
 #include <sstream>
 
 #include "comma_locale.h"
+#include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -232,6 +237,29 @@ TEST(StatsFile, LeavesNothingBehindAFailure) {
     EXPECT_FALSE(replaceFile(folder + "/stats", "text").ok());
     const std::filesystem::directory_iterator all(folder);
     EXPECT_EQ(std::distance(begin(all), end(all)), 1);
+    std::filesystem::remove_all(folder);
+}
+
+// Killed by the kernel while it writes.
+TEST(StatsFile, AProcessThatIsKilledLeavesNothingBehind) {
+    std::string folder = "/tmp/stats.XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    if (!UniqueFd(open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644)).valid()) {
+        std::filesystem::remove(folder);
+        GTEST_SKIP() << "/tmp has no files without a name";
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        const rlimit none{0, 0}, few{16, 16};
+        setrlimit(RLIMIT_CORE, &none);
+        setrlimit(RLIMIT_FSIZE, &few);
+        static_cast<void>(replaceFile(folder + "/stats", std::string(64, 'x')));
+        _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ) << status;
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
     std::filesystem::remove_all(folder);
 }
 

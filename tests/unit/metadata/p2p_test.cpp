@@ -451,7 +451,7 @@ TEST(P2pTest, TheNameOfAnEngineIsItsAddress) {
     EXPECT_EQ(first.freeEngine(), 0);
     // Case 25, 26
     for (const char* bad : {"127.0.0.1:65536", "127.0.0.1:http", "a/b:1", "a b:1", "[::1", "a:b:1",
-                            "a,b:1", ":1", "host_with_$:1"}) {
+                            "a,b:1", ":1", "host_with_$:1", "fe80::1%lo", "[fe80::1%lo]:1"}) {
         TransferEngine engine;
         EXPECT_EQ(engine.init(P2PHANDSHAKE, bad), ERR_INVALID_ARGUMENT) << bad;
     }

@@ -278,13 +278,16 @@ TEST_F(TargetTest, TellsAForkedChildFromItself) {
     auto target = start();
     ASSERT_TRUE(target->addFile(1, files_.file("file", 4096), 4096).ok());
     const TreeSnapshot before = snapshot();
+    testing::internal::CaptureStderr();
     const pid_t child = fork();
     if (child == 0) {
         target.reset();
         _exit(0);
     }
     int status = -1;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
+    const pid_t ended = waitpid(child, &status, 0);
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), Not(HasSubstr("left behind")));
+    ASSERT_EQ(ended, child);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
     EXPECT_EQ(snapshot(), before);
 }
