@@ -84,9 +84,6 @@ Result<std::shared_ptr<ClientCore>> ClientCore::start(const ClientOptions& optio
     if (auto joined = core->ensureMember(core->deadline()); !joined) {
         return tl::unexpected(joined.error());
     }
-    if (auto known = core->files_.refresh(core->deadline()); !known) {
-        return tl::unexpected(known.error());
-    }
     using Task = void (ClientCore::*)();
     for (const auto& [name, task] :
          {std::pair<const char*, Task>("store-watch", &ClientCore::watchFiles),
@@ -262,24 +259,29 @@ Result<std::vector<bool>> ClientCore::exists(const std::vector<std::string>& key
         keys, [&](const Extent& extent) { return isReadable(*files, extent); }, deadline());
 }
 
+// What is removed is forgotten, also after an error: it may have happened.
+
 Result<std::vector<bool>> ClientCore::remove(const std::vector<std::string>& keys) {
-    auto removed = directory_->remove(keys, deadline());
-    // Also after an error: it may have happened.
+    auto removed = withoutThrowing([&] { return directory_->remove(keys, deadline()); });
     for (const std::string& key : keys) cache_.drop(key);
     return removed;
 }
 
 Result<uint64_t> ClientCore::removeMatching(const KeyPattern& pattern) {
-    auto removed = directory_->removeMatching(
-        "", [&](std::string_view key, const ObjectEntry&) { return pattern.isIn(key); },
-        deadline());
+    auto removed = withoutThrowing([&] {
+        return directory_->removeMatching(
+            "", [&](std::string_view key, const ObjectEntry&) { return pattern.isIn(key); },
+            deadline());
+    });
     cache_.clear();
     return removed;
 }
 
 Result<uint64_t> ClientCore::removeAll() {
-    auto removed = directory_->removeMatching(
-        "", [](std::string_view, const ObjectEntry&) { return true; }, deadline());
+    auto removed = withoutThrowing([&] {
+        return directory_->removeMatching(
+            "", [](std::string_view, const ObjectEntry&) { return true; }, deadline());
+    });
     cache_.clear();
     return removed;
 }

@@ -32,9 +32,10 @@ void FileTable::fill(KnownFile* file) const {
     const FileInfo& info = file->info;
     file->geometry = {static_cast<uint32_t>(info.description.region_size),
                       info.description.regions};
-    file->is_gone = isGone(info) && !own_.contains(info.number);
     const auto own = own_.find(info.number);
-    file->own = own == own_.end() ? std::nullopt : std::optional(own->second);
+    const bool is_own = own != own_.end() && own->second.uuid == info.description.uuid;
+    file->own = is_own ? std::optional(own->second.number) : std::nullopt;
+    file->is_gone = isGone(info) && !is_own;
     file->is_near = file->own || (info.mount && info.mount->node == node_);
     if (!file->load) file->load = std::make_shared<FileLoad>();
 }
@@ -112,10 +113,10 @@ Result<> FileTable::refreshClean(Deadline deadline) {
     return {};
 }
 
-void FileTable::setOwn(FileNumber file, std::optional<FileBufferID> number) {
+void FileTable::setOwn(FileNumber file, std::optional<OwnFile> own) {
     const std::lock_guard lock(mutex_);
-    if (number) {
-        own_[file] = *number;
+    if (own) {
+        own_[file] = *own;
     } else {
         own_.erase(file);
     }

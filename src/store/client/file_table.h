@@ -42,6 +42,12 @@ struct KnownFile {
 
 using FileMap = std::unordered_map<FileNumber, KnownFile>;
 
+// A file that this client serves.
+struct OwnFile {
+    FileBufferID number = 0;  // of the own segment
+    Uuid uuid;                // what counts where the directory has given its number to another one
+};
+
 // Thread rule: any thread.
 class FileTable {
  public:
@@ -62,8 +68,8 @@ class FileTable {
     void apply(const Changes& changes);
     // How many regions can be taken.
     Result<> refreshClean(Deadline deadline);
-    // This client serves the file, under that number; none: no longer.
-    void setOwn(FileNumber file, std::optional<FileBufferID> number);
+    // This client serves the file; none: no longer.
+    void setOwn(FileNumber file, std::optional<OwnFile> own);
 
     // Nothing where the file is not served, or cannot be found.
     std::optional<Way> wayTo(const KnownFile& file);
@@ -80,7 +86,7 @@ class FileTable {
     mutable std::mutex mutex_;
     std::shared_ptr<const FileMap> files_;
     uint64_t version_ = 0;  // how often something was applied
-    std::unordered_map<FileNumber, FileBufferID> own_;
+    std::unordered_map<FileNumber, OwnFile> own_;
     std::atomic<bool> all_served_{true};
     std::atomic<std::chrono::steady_clock::time_point> refreshed_{};
 };

@@ -20,7 +20,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLook(50);
 
-FileDescription describe(const Superblock& superblock) {
+FileDescription descriptionOf(const Superblock& superblock) {
     FileDescription description;
     description.uuid = superblock.file;
     description.size = superblock.file_bytes;
@@ -52,7 +52,7 @@ class MountedFiles::Ending {
     ~Ending() {
         if (node_.mapped().exported->end()) return;
         files_.left_.insert(std::move(node_));
-        files_.is_in_doubt_ = true;
+        ++files_.doubts_;
     }
     Ending(const Ending&) = delete;
     Ending& operator=(const Ending&) = delete;
@@ -123,7 +123,7 @@ Result<> MountedFiles::serve(const std::string& path, std::unique_ptr<FdBlockFil
     if (!superblock) return tl::unexpected(superblock.error());
     mounted.file = std::move(file);
     mounted.superblock = std::move(*superblock);
-    const auto info = directory_.addFile(describe(mounted.superblock), deadline);
+    const auto info = directory_.addFile(descriptionOf(mounted.superblock), deadline);
     if (!info) return tl::unexpected(info.error());
     mounted.number = info->number;
     mounted.exported = std::make_unique<Export>(engine_, path, mounted.superblock.file_bytes);
@@ -132,39 +132,51 @@ Result<> MountedFiles::serve(const std::string& path, std::unique_ptr<FdBlockFil
                       path + " is not exported by the engine; the log above says why");
     }
     // Until it is known what the directory says.
-    const bool was_in_doubt = is_in_doubt_.exchange(true);
+    ++doubts_;
+    const ClientId self = directory_.lease().client;
     const bool was_here = info->mount && info->mount->node == node_;
-    if (auto told = tellPatiently(path, mounted, was_here, deadline); !told) return told;
-    files_.setOwn(mounted.number, mounted.exported->id());
+    if (auto told = tellPatiently(describe(path, mounted), was_here, deadline); !told) return told;
+    files_.setOwn(mounted.number, OwnFile{mounted.exported->id(), mounted.superblock.file});
     {
         const std::lock_guard lock(mutex_);
         mounted_.merge(one);
     }
-    is_in_doubt_ = was_in_doubt;
+    // What was told under an earlier lease has ended with it, and the joining told of others.
+    if (directory_.lease().client == self) --doubts_;
     if (auto refreshed = files_.refresh(deadline); !refreshed) {
         LOG(WARNING) << "store: " << refreshed.error().message;
     }
     return {};
 }
 
-Result<> MountedFiles::tell(const std::string& path, const Mounted& mounted, Deadline deadline) {
+MountedFiles::Served MountedFiles::describe(const std::string& path, const Mounted& mounted) {
+    return {path, mounted.superblock, mounted.number, mounted.exported->id()};
+}
+
+std::vector<MountedFiles::Served> MountedFiles::allServed() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Served> all;
+    for (const auto& [path, mounted] : mounted_) all.push_back(describe(path, mounted));
+    return all;
+}
+
+Result<> MountedFiles::tell(const Served& file, FileNumber number, Deadline deadline) {
     Mount mount;
     mount.node = node_;
     mount.segment = segmentName();
-    mount.file_id = mounted.exported->id();
-    mount.path = path;
-    return directory_.mountFile(mounted.number, mount, deadline);
+    mount.file_id = file.exported_as;
+    mount.path = file.path;
+    return directory_.mountFile(number, mount, deadline);
 }
 
 // The file's lock is this client's, so that whoever served it on this machine is gone, and counts
 // as a client until its lease has ended: later than that says, where etcd was restarted meanwhile.
 // @param was_here  whether it was served on this machine
-Result<> MountedFiles::tellPatiently(const std::string& path, const Mounted& mounted, bool was_here,
-                                     Deadline deadline) {
+Result<> MountedFiles::tellPatiently(const Served& file, bool was_here, Deadline deadline) {
     const auto patience =
         was_here ? deadline : std::min(deadline, steady_clock::now() + lease_ + lease_ / 2);
     for (;;) {
-        auto told = tell(path, mounted, deadline);
+        auto told = tell(file, file.number, deadline);
         if (told || told.error().failure != Failure::kConflict ||
             steady_clock::now() + kLook > patience) {
             return told;
@@ -174,10 +186,9 @@ Result<> MountedFiles::tellPatiently(const std::string& path, const Mounted& mou
 }
 
 Result<> MountedFiles::announce(Deadline deadline) {
-    const std::lock_guard lock(mutex_);
     Result<> all;
-    for (auto& [path, mounted] : mounted_) {
-        if (auto told = announceOne(path, mounted, deadline); !told) all = std::move(told);
+    for (const Served& file : allServed()) {
+        if (auto told = announceOne(file, deadline); !told) all = std::move(told);
     }
     return all;
 }
@@ -185,22 +196,11 @@ Result<> MountedFiles::announce(Deadline deadline) {
 // Its number may be another one: the file was given up meanwhile, or the directory was set back to
 // a state from before, and has given the number to another file.
 // @return what is no matter of this file alone
-Result<> MountedFiles::announceOne(const std::string& path, Mounted& mounted, Deadline deadline) {
-    Result<> told;
-    if (const auto info = directory_.addFile(describe(mounted.superblock), deadline); info) {
-        if (info->number != mounted.number) {
-            LOG(WARNING) << "store: " << path << " was file " << mounted.number
-                         << ", which the directory does not know any more; it is file "
-                         << info->number << " now, without objects";
-            files_.setOwn(mounted.number, std::nullopt);
-            mounted.number = info->number;
-        }
-        told = tell(path, mounted, deadline);
-    } else {
-        told = tl::unexpected(info.error());
-    }
+Result<> MountedFiles::announceOne(const Served& file, Deadline deadline) {
+    const auto info = directory_.addFile(descriptionOf(file.superblock), deadline);
+    auto told = info ? tell(file, info->number, deadline) : tl::unexpected(info.error());
     if (told) {
-        files_.setOwn(mounted.number, mounted.exported->id());
+        renumber(file, info->number, true);
         return {};
     }
     const Failure failure = told.error().failure;
@@ -208,28 +208,48 @@ Result<> MountedFiles::announceOne(const std::string& path, Mounted& mounted, De
         failure != Failure::kInvalid) {
         return told;
     }
-    LOG(ERROR) << "store: " << path << " is not served any more: " << told.error().message;
-    files_.setOwn(mounted.number, std::nullopt);
+    LOG(ERROR) << "store: " << file.path << " is not served any more: " << told.error().message;
+    renumber(file, info ? info->number : file.number, false);
     return {};
+}
+
+void MountedFiles::renumber(const Served& file, FileNumber number, bool is_served) {
+    const std::lock_guard lock(mutex_);
+    const auto at = mounted_.find(file.path);
+    if (at == mounted_.end() || at->second.exported->id() != file.exported_as) {
+        // Unmounted meanwhile: the directory may have heard of that before it heard of the file.
+        ++doubts_;
+        return;
+    }
+    Mounted& mounted = at->second;
+    if (mounted.number != number) {
+        LOG(WARNING) << "store: " << file.path << " was file " << mounted.number
+                     << ", which the directory does not know any more; it is file " << number
+                     << " now, without objects";
+        files_.setOwn(mounted.number, std::nullopt);
+        mounted.number = number;
+    }
+    files_.setOwn(number, is_served ? std::optional(OwnFile{file.exported_as, file.superblock.file})
+                                    : std::nullopt);
 }
 
 Result<> MountedFiles::reconcile(Deadline deadline) {
     const std::unique_lock work(work_, std::try_to_lock);
     if (!work) return {};
+    const uint32_t doubts = doubts_;
     std::erase_if(left_, [](const auto& one) { return one.second.exported->end(); });
     const auto said = files_.look(deadline);
     if (!said) return tl::unexpected(said.error());
     std::map<FileNumber, const FileInfo*> of_number;
     for (const FileInfo& info : *said) of_number[info.number] = &info;
 
-    const std::lock_guard lock(mutex_);
-    for (auto& [path, mounted] : mounted_) {
-        const auto at = of_number.find(mounted.number);
+    for (const Served& file : allServed()) {
+        const auto at = of_number.find(file.number);
         const bool is_known =
-            at != of_number.end() && at->second->description.uuid == mounted.superblock.file;
+            at != of_number.end() && at->second->description.uuid == file.superblock.file;
         if (is_known && at->second->mount) {
             of_number.erase(at);
-        } else if (auto told = announceOne(path, mounted, deadline); !told) {
+        } else if (auto told = announceOne(file, deadline); !told) {
             return told;
         }
     }
@@ -238,7 +258,7 @@ Result<> MountedFiles::reconcile(Deadline deadline) {
         if (!info->mount || info->mount->client != self) continue;
         if (auto told = directory_.unmountFile(number, deadline); !told) return told;
     }
-    is_in_doubt_ = !left_.empty();
+    if (left_.empty()) doubts_ -= doubts;
     return {};
 }
 
@@ -254,9 +274,9 @@ Result<> MountedFiles::unmount(const std::string& path, Deadline deadline) {
     const Ending ending(*this, std::move(node));
     // First nobody begins anything more in it, then what is under way ends, then it is no longer
     // served.
-    const bool was_in_doubt = is_in_doubt_.exchange(true);
+    ++doubts_;
     auto told = directory_.unmountFile(mounted.number, deadline);
-    if (told) is_in_doubt_ = was_in_doubt;
+    if (told) --doubts_;
     files_.setOwn(mounted.number, std::nullopt);
     if (auto refreshed = files_.refresh(deadline); !refreshed) {
         LOG(WARNING) << "store: " << refreshed.error().message;

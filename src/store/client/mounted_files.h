@@ -49,7 +49,7 @@ class MountedFiles {
     // meanwhile is a new one.
     Result<> announce(Deadline deadline);
     // Whether the directory may say something else than what is served: an answer was lost.
-    bool isInDoubt() const { return is_in_doubt_; }
+    bool isInDoubt() const { return doubts_ != 0; }
     // Reads what the directory says of all files, and sets right what it says of this client's.
     // Nothing while one is being mounted or unmounted.
     Result<> reconcile(Deadline deadline);
@@ -87,6 +87,13 @@ class MountedFiles {
         std::unique_ptr<Export> exported;
     };
     using ByPath = std::map<std::string, Mounted>;
+    // What the directory is told of a file.
+    struct Served {
+        std::string path;
+        Superblock superblock;
+        FileNumber number;
+        FileBufferID exported_as;
+    };
     // Ends the export with its own end.
     class Ending;
 
@@ -94,10 +101,12 @@ class MountedFiles {
                             bool scratch);
     Result<> serve(const std::string& path, std::unique_ptr<FdBlockFile> file, bool overwrite,
                    bool scratch, Deadline deadline);
-    Result<> tell(const std::string& path, const Mounted& mounted, Deadline deadline);
-    Result<> tellPatiently(const std::string& path, const Mounted& mounted, bool was_here,
-                           Deadline deadline);
-    Result<> announceOne(const std::string& path, Mounted& mounted, Deadline deadline);
+    static Served describe(const std::string& path, const Mounted& mounted);
+    std::vector<Served> allServed() const;
+    Result<> tell(const Served& file, FileNumber number, Deadline deadline);
+    Result<> tellPatiently(const Served& file, bool was_here, Deadline deadline);
+    Result<> announceOne(const Served& file, Deadline deadline);
+    void renumber(const Served& file, FileNumber number, bool is_served);
     void dropObjects(const Mounted& mounted, Deadline deadline);
 
     Directory& directory_;
@@ -106,10 +115,11 @@ class MountedFiles {
     OpenRegions& open_;
     const std::string node_;
     const std::chrono::milliseconds lease_;
-    std::atomic<bool> is_in_doubt_{false};
-    std::mutex work_;           // held by mount and unmount
-    ByPath left_;               // not mounted, and the engine exports them still; under work_
-    mutable std::mutex mutex_;  // of what follows
+    std::atomic<uint32_t> doubts_{0};
+    std::mutex work_;  // held by mount and unmount
+    ByPath left_;      // not mounted, and the engine exports them still; under work_
+    // Of what follows. Nobody who has it calls the directory.
+    mutable std::mutex mutex_;
     ByPath mounted_;
 };
 

@@ -306,10 +306,8 @@ void PutCall::commit(RegionWriter& writer, Works works) {
 void PutCall::findOut(RegionWriter& writer, const std::vector<Work*>& works, const Error& error) {
     const auto code = report(error);
     if (error.failure == Failure::kLeaseLost) {
-        for (Work* const work : works) {
-            for (const size_t copy : work->copies) writer.lost(copy);
-            work->failure = code.value();
-        }
+        // Once more, as another client; a key that is there by then is left alone.
+        for (Work* const work : works) work->failure = code.value();
         return;
     }
     std::vector<std::string> keys;

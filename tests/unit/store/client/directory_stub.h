@@ -20,23 +20,27 @@ class DirectoryStub : public Directory {
  public:
     static Deadline soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(60); }
 
-    DirectoryStub() {
-        std::string pattern = std::filesystem::current_path() / "store-client-XXXXXX";
-        EXPECT_NE(mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
+    // @param address  of one that others have, too; empty: of the test's own
+    explicit DirectoryStub(std::string address = "", const std::string& node = "node") {
+        if (address.empty()) {
+            std::string pattern = std::filesystem::current_path() / "store-client-XXXXXX";
+            EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+            folder_ = pattern;
+            address = folder_ + "/store.db";
+        }
         DirectoryOptions options;
         options.lease = std::chrono::seconds(100);
-        auto opened = open(folder_ + "/store.db", options, soon());
+        auto opened = open(address, options, soon());
         EXPECT_TRUE(opened) << opened.error().message;
         real_ = std::move(*opened);
-        EXPECT_TRUE(real_->join("node", soon()));
+        EXPECT_TRUE(real_->join(node, soon()));
     }
     ~DirectoryStub() override {
         real_.reset();
-        std::filesystem::remove_all(folder_);
+        if (!folder_.empty()) std::filesystem::remove_all(folder_);
     }
     // Past the test.
-    Directory& real() { return *real_; }
+    Directory& real() const { return *real_; }
     // Of regions of 4 MiB; nobody serves it.
     KnownFile addKnownFile(uint32_t regions = 8) {
         KnownFile file;
@@ -134,7 +138,7 @@ class DirectoryStub : public Directory {
     DirectoryStatistics statistics() const override { return real_->statistics(); }
 
  private:
-    std::string folder_;
+    std::string folder_;  // empty: none of its own
     std::unique_ptr<Directory> real_;
 };
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "directory_stub.h"
+#include "placer.h"
 
 namespace mooncake::store {
 namespace {
@@ -45,7 +46,7 @@ TEST(FileTableTest, WhatThisClientServesStays) {
     FileTable table(directory, ways, "node");
     const FileNumber number = directory.addKnownFile().info.number;
     ASSERT_TRUE(table.refresh(DirectoryStub::soon()));
-    table.setOwn(number, 1);
+    table.setOwn(number, OwnFile{1, table.files()->at(number).info.description.uuid});
     Changes before;
     before.complete = true;
     table.apply(before);
@@ -54,6 +55,47 @@ TEST(FileTableTest, WhatThisClientServesStays) {
     table.setOwn(number, std::nullopt);
     table.apply(before);
     EXPECT_TRUE(table.files()->empty());
+}
+
+// The directory was set back, and has given the number of a file that this client serves to another
+// one.
+TEST(FileTableTest, AnotherFileOfThatNumberIsNotServedHere) {
+    DirectoryStub directory;
+    Ways ways(nullptr);
+    FileTable table(directory, ways, "node");
+    const KnownFile file = directory.addKnownFile();
+    const FileNumber number = file.info.number;
+    ASSERT_TRUE(table.refresh(DirectoryStub::soon()));
+    table.setOwn(number, OwnFile{1, file.info.description.uuid});
+    ASSERT_TRUE(table.files()->at(number).own);
+    Changes changes;
+    changes.files = {file.info};
+    changes.files[0].description.uuid = Uuid::random();
+    table.apply(changes);
+    EXPECT_FALSE(table.files()->at(number).own);
+    EXPECT_FALSE(table.wayTo(table.files()->at(number)));
+}
+
+// Nobody has counted its regions yet: it is taken for empty, and gets its share of puts.
+TEST(FileTableTest, ANewFileCountsAsEmpty) {
+    DirectoryStub directory;
+    Ways ways(nullptr);
+    FileTable table(directory, ways, "node");
+    const FileNumber full = directory.addKnownFile(32).info.number;
+    ASSERT_TRUE(directory.mountFile(full, Mount{0, "a", "a:1", 1, "/a"}, DirectoryStub::soon()));
+    ASSERT_TRUE(table.refresh(DirectoryStub::soon()));
+    while (directory.takeRegion(full, DirectoryStub::soon())) {
+    }
+    ASSERT_TRUE(table.refreshClean(DirectoryStub::soon()));
+    const FileNumber empty = directory.addKnownFile(32).info.number;
+    ASSERT_TRUE(directory.mountFile(empty, Mount{0, "b", "b:1", 1, "/b"}, DirectoryStub::soon()));
+    ASSERT_TRUE(table.refresh(DirectoryStub::soon()));
+    int to_empty = 0;
+    for (uint64_t seed = 0; seed < 100; ++seed) {
+        Placer placer(table.files(), {}, seed);
+        to_empty += placer.choose(1).at(0)->info.number == empty;
+    }
+    EXPECT_GT(to_empty, 75);
 }
 
 }  // namespace

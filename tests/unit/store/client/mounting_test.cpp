@@ -233,6 +233,8 @@ TEST_F(MountingTest, ObjectsOfAScratchFileGoWithIt) {
     }
     EXPECT_FALSE(std::filesystem::exists(path));
     EXPECT_EQ(entries(), 0u);
+    const auto files = look()->files(limit());
+    for (const auto& file : *files) EXPECT_EQ(file.state, store::FileState::kGivenUp);
     EXPECT_EQ(get(*other, "key1", 400000), ErrorCode::OBJECT_NOT_FOUND);
     EXPECT_FALSE(other->MountScratchFile(folder.path() + "/no", 33 * kMiB));
     EXPECT_FALSE(other->MountScratchFile(folder.path(), 1));

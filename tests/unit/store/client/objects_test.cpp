@@ -248,6 +248,29 @@ TEST_F(ObjectsTest, WhatIsRemovedIsGone) {
     EXPECT_EQ(one->Statistics().misses_absent, 2u);
 }
 
+// More than the directory lists at once.
+TEST_F(ObjectsTest, AQueryByRegexFindsAllOfMany) {
+    const auto one = nodeWithFile("one", 8);
+    Keys keys;
+    for (int i = 0; i < 2100; ++i)
+        keys.push_back((i % 2 == 0 ? "even" : "odd") + std::to_string(i));
+    char byte = 'x';
+    std::vector<std::vector<Slice>> slices(keys.size(), {{&byte, 1}});
+    EXPECT_THAT(codes(one->BatchPut(keys, slices, {})), Each(ErrorCode::OK));
+    EXPECT_EQ(one->QueryByRegex("^even")->size(), 1050u);
+    EXPECT_EQ(one->QueryByRegex(".")->size(), 2100u);
+}
+
+// What it finds in the directory counts from its first call on.
+TEST_F(ObjectsTest, ANewClientKnowsWhichFilesAreServed) {
+    ASSERT_EQ(put(*nodeWithFile("one", 8), "key", 5000), ErrorCode::OK);
+    for (int i = 0; i < 5; ++i) {
+        const auto two = node("two");
+        EXPECT_FALSE(exists(*two, "key")) << "nobody can read it";
+        EXPECT_THAT(two->GetSummaryMetrics().value(), ::testing::HasSubstr("files served 0,"));
+    }
+}
+
 TEST_F(ObjectsTest, CopiesGoToDifferentNodes) {
     const auto one = nodeWithFile("one", 16);
     const auto two = nodeWithFile("two", 16);

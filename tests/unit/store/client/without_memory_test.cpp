@@ -133,6 +133,31 @@ TEST_F(WithoutMemoryTest, AGetLeavesNothingBehind) {
     EXPECT_EQ(get(*one, "key", kSize), ErrorCode::OK);
 }
 
+// What the directory has removed is not found any more, whoever remembers it.
+TEST_F(WithoutMemoryTest, WhatIsRemovedIsForgotten) {
+    const auto one = nodeWithFile("one", 16);
+    const std::vector<std::function<void()>> ways{[&] { (void)one->Remove("key"); },
+                                                  [&] { (void)one->RemoveByRegex("k"); },
+                                                  [&] { (void)one->RemoveAll(); }};
+    for (const auto& remove : ways) {
+        int removed = 0;
+        withEachRefused([&](long, const auto& refuse) {
+            ASSERT_EQ(put(*one, "key", kSize), ErrorCode::OK) << Client::LastError();
+            ASSERT_EQ(get(*one, "key", kSize), ErrorCode::OK);
+            refuse([&] {
+                try {
+                    remove();
+                } catch (const std::bad_alloc&) {
+                }
+            });
+            if (exists(*one, "key")) return;
+            ++removed;
+            ASSERT_EQ(get(*one, "key", kSize), ErrorCode::OBJECT_NOT_FOUND);
+        });
+        EXPECT_GT(removed, 0);
+    }
+}
+
 TEST_F(WithoutMemoryTest, AFileCanBeMountedAfterwards) {
     const auto one = node();
     const auto other = node("other");

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gets by somebody whose picture of the store is an old one.
+#include <cstring>
+
+#include "threadless_client.h"
+
+namespace mooncake::store {
+namespace {
+
+using mooncake::test::kMiB;
+
+constexpr size_t kSize = 300000;
+
+class GetCallTest : public ThreadlessClientTest {
+ protected:
+    // Where the first byte of the object's first copy lies in memory.
+    std::byte* placeOf(ThreadlessClient& client, const std::string& key) {
+        const Extent extent = client.entry(key)->replicas.at(0).at(0);
+        return control.file(pathOf(client))->data() + kMiB + extent.region.index * 4 * kMiB +
+               extent.offset;
+    }
+    std::string pathOf(const ThreadlessClient& client) const {
+        return folder.path() + "/" + client.node;
+    }
+    // The node exports another file under the number that it has told, and the one that it has told
+    // under that number is somewhere else.
+    void moveFile(ThreadlessClient& client) {
+        const auto metadata = client.engine->getMetadata();
+        const auto own = metadata->getSegmentDescByID(LOCAL_SEGMENT_ID);
+        ASSERT_EQ(own->file_buffers.size(), 1u);
+        auto file = own->file_buffers.front();
+        const auto before = control.file(file.path);
+        file.path += " moved";
+        {
+            const std::lock_guard lock(control.mutex);
+            control.files[file.path] = std::make_shared<MemoryTransportControl::Bytes>(*before);
+        }
+        std::memset(before->data(), 0x77, before->size());
+        ASSERT_EQ(metadata->removeFileBuffer(file.id, true), 0);
+        ASSERT_EQ(metadata->addFileBuffer(file, true), 0);
+    }
+
+    std::unique_ptr<ThreadlessClient> one = client("one");
+};
+
+// What a reader knows of the way leads to another file now: it asks, and reads there.
+TEST_F(GetCallTest, AFileThatHasMovedIsFoundAgain) {
+    one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    const auto reader = client("reader");
+    ASSERT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    moveFile(*one);
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    EXPECT_EQ(reader->numbers().replicas_dropped, 0u);
+    EXPECT_TRUE(one->entry("key"));
+}
+
+// That the way led elsewhere before says nothing of the bytes there.
+TEST_F(GetCallTest, ADamagedObjectOfAFileThatHasMovedIsFoundOut) {
+    one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    const auto reader = client("reader");
+    ASSERT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    *placeOf(*one, "key") ^= std::byte{1};
+    moveFile(*one);
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::CHECKSUM_MISMATCH);
+    EXPECT_EQ(reader->numbers().replicas_dropped, 1u);
+    EXPECT_FALSE(one->entry("key"));
+}
+
+// Nobody has told the reader of it yet. The directory is asked once for all of a batch.
+TEST_F(GetCallTest, AFileThatIsNotKnownYetIsAskedFor) {
+    one->mountFile(folder, 8);
+    const auto reader = client("reader");
+    ASSERT_EQ(one->put("old", kSize), ErrorCode::OK);
+    const auto two = client("two"), three = client("three");
+    two->mountFile(folder, 8);
+    three->mountFile(folder, 8);
+    for (const auto& writer : {two.get(), three.get()}) {
+        ReplicateConfig config;
+        config.preferred_segment = writer->node;
+        ASSERT_EQ(writer->put("of " + writer->node, kSize, config), ErrorCode::OK);
+    }
+    const std::vector<std::string> keys{"old", "of two", "of three"};
+    std::vector<std::string> bytes(keys.size(), std::string(kSize, '?'));
+    std::vector<Slice> slices;
+    for (auto& each : bytes) slices.push_back({each.data(), each.size()});
+    std::vector<GetCall::Item> items(keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) {
+        items[i].key = &keys[i];
+        items[i].slices = {&slices[i], 1};
+    }
+    const int before = reader->directory.calls("files");
+    GetCall(reader->parts, DirectoryStub::soon()).run(items);
+    for (size_t i = 0; i < keys.size(); ++i) {
+        EXPECT_TRUE(items[i].result) << keys[i] << " " << items[i].result.error();
+        EXPECT_TRUE(bytes[i] == mooncake::test::contentOf(keys[i], kSize)) << keys[i];
+    }
+    EXPECT_EQ(reader->directory.calls("files"), before + 1);
+}
+
+// What has gone is forgotten: no byte is read for it again.
+TEST_F(GetCallTest, WhatIsNotThereAnyMoreIsNotRemembered) {
+    one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    const auto reader = client("reader");
+    ASSERT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    *placeOf(*one, "key") ^= std::byte{1};
+    ASSERT_TRUE(one->directory.remove({"key"}, DirectoryStub::soon()));
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_EQ(reader->cache.size(), 0u);
+    const uint64_t requests = reader->data.counts().requests;
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_EQ(reader->data.counts().requests, requests);
+    EXPECT_EQ(reader->numbers().misses_evicted, 1u);
+    EXPECT_EQ(reader->numbers().misses_absent, 1u);
+}
+
+// Whether its region has another content now is not known: nothing is taken out.
+TEST_F(GetCallTest, NothingIsTakenOutWhileNobodyTellsOfTheRegions) {
+    one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    *placeOf(*one, "key") ^= std::byte{1};
+    const auto reader = client("reader");
+    reader->directory.setHooks(
+        [](const std::string& call, Deadline) -> Result<> {
+            if (call != "regions") return {};
+            return failed(Failure::kTimeout, "no answer");
+        },
+        nullptr);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(reader->get("key", kSize), ErrorCode::OBJECT_NOT_FOUND);
+        EXPECT_TRUE(one->entry("key"));
+    }
+    EXPECT_EQ(reader->numbers().checksum_failures, 0u);
+    *placeOf(*one, "key") ^= std::byte{1};
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
+}
+
+}  // namespace
+}  // namespace mooncake::store
