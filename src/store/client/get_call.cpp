@@ -38,7 +38,7 @@ void GetCall::run(std::span<Item> items) {
         for (Work* const work : pending) {
             if (!work->item->entry || work->is_suspect) unknown.push_back(work);
         }
-        lookUp(unknown);
+        lookUp(unknown, unknown.size() != pending.size());
         for (Work* const work : pending) {
             if (work->has_ended) continue;
             (choose(*work) ? readable : useless).push_back(work);
@@ -49,7 +49,7 @@ void GetCall::run(std::span<Item> items) {
         for (Work* const work : useless) {
             if (work->look_ups == 0) remembered.push_back(work);
         }
-        lookUp(remembered);
+        lookUp(remembered, !readable.empty());
         for (Work* const work : useless) {
             if (work->has_ended) continue;
             if (choose(*work)) {
@@ -111,20 +111,22 @@ void GetCall::remember() {
     parts_.counters.add(&ClientStatistics::cache_misses, keys.size() - remembered);
 }
 
-void GetCall::lookUp(const std::vector<Work*>& works) {
+void GetCall::lookUp(const std::vector<Work*>& works, bool has_others) {
     if (works.empty()) return;
     std::vector<std::string> keys;
     for (const Work* work : works) keys.push_back(*work->item->key);
     mark_ = parts_.cache.mark();
-    // Where another copy is to be read if nobody answers, half of the time is left for it.
-    const bool has_other = std::any_of(works.begin(), works.end(), [](const Work* work) {
+    // Where another copy or object is to be read if nobody answers, half of the time is left for
+    // it.
+    const bool has_copy = std::any_of(works.begin(), works.end(), [](const Work* work) {
         if (!work->is_suspect || work->item->entry == nullptr) return false;
         size_t left = 0;
         for (size_t i = 0; i < work->item->entry->replicas.size(); ++i) left += !work->isLeftOut(i);
         return left > 1;
     });
     const auto now = std::chrono::steady_clock::now();
-    const Deadline limit = has_other ? now + (deadline_ - now) / 2 : deadline_;
+    const bool leaves_time = has_others || has_copy;
+    const Deadline limit = leaves_time ? now + (deadline_ - now) / 2 : deadline_;
     auto entries = parts_.directory.lookup(keys, limit);
     for (size_t i = 0; i < works.size(); ++i) {
         Work& work = *works[i];

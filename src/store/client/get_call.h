@@ -80,7 +80,8 @@ class GetCall {
     void start(Item& item);
     void remember();
     // Takes what the directory says.
-    void lookUp(const std::vector<Work*>& works);
+    // @param has_others  whether other objects are read without it
+    void lookUp(const std::vector<Work*>& works, bool has_others);
     void takeEntry(Work& work, std::optional<ObjectEntry> entry);
     void judgeSuspect(Work& work);
     // The copy to read, with its extents; false where there is none.

@@ -251,6 +251,22 @@ Result<> PutCall::layOutCopy(RegionWriter& writer, Placer& placer, size_t copy,
     }
 }
 
+ErrorCode PutCall::whyNotWritten(const RegionWriter& writer, const Work& work) const {
+    const std::string what = "an object of " + std::to_string(work.size) + " bytes ";
+    if (!may_blame_) {
+        return report(ErrorCode::RPC_TIMEOUT,
+                      what +
+                          "was not on its way when the time was over, or the lease; see whether "
+                          "the directory answers, and give calls more time")
+            .value();
+    }
+    return report(ErrorCode::WRITE_FAIL,
+                  what + "is not written to file " +
+                      std::to_string(writer.extents(work.copies[0]).front().region.file) +
+                      " of the store; the transport's log says why")
+        .value();
+}
+
 // The entry of what was written.
 void PutCall::gather(RegionWriter& writer, Work& work) {
     work.entry.size = work.size;
@@ -265,6 +281,9 @@ void PutCall::gather(RegionWriter& writer, Work& work) {
         }
         if (!may_blame_) continue;
         for (const Extent& extent : writer.extents(copy)) broken_.insert(extent.region.file);
+    }
+    if (written.empty() && !work.copies.empty()) {
+        work.failure = whyNotWritten(writer, work);
     }
     work.copies = std::move(written);
 }

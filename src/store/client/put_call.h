@@ -57,6 +57,7 @@ class PutCall {
     Result<> layOutCopy(RegionWriter& writer, Placer& placer, size_t copy, const KnownFile* file,
                         std::vector<const KnownFile*>* used);
     void gather(RegionWriter& writer, Work& work);
+    ErrorCode whyNotWritten(const RegionWriter& writer, const Work& work) const;
     void commit(RegionWriter& writer, Works works);
     void findOut(RegionWriter& writer, const std::vector<Work*>& works, const Error& error);
     void stored(RegionWriter& writer, Work& work);

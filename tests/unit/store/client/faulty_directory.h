@@ -87,6 +87,10 @@ class FaultyDirectory : public DirectoryStub {
                                                            Deadline deadline) override {
         return run("lookup", deadline, [&] { return real().lookup(keys, deadline); });
     }
+    Result<std::vector<bool>> exists(const std::vector<std::string>& keys,
+                                     const ExtentFilter& filter, Deadline deadline) override {
+        return run("exists", deadline, [&] { return real().exists(keys, filter, deadline); });
+    }
 
  private:
     template <class Call>

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gets by somebody whose picture of the store is an old one.
 #include <cstring>
+#include <thread>
 
 #include "threadless_client.h"
 
 namespace mooncake::store {
 namespace {
 
+using mooncake::test::contentOf;
 using mooncake::test::kMiB;
+using testing::Each;
+using testing::ElementsAre;
 
 constexpr size_t kSize = 300000;
 
@@ -38,6 +42,27 @@ class GetCallTest : public ThreadlessClientTest {
         std::memset(before->data(), 0x77, before->size());
         ASSERT_EQ(metadata->removeFileBuffer(file.id, true), 0);
         ASSERT_EQ(metadata->addFileBuffer(file, true), 0);
+    }
+
+    static std::vector<ErrorCode> getMany(ThreadlessClient& client,
+                                          const std::vector<std::string>& keys, Deadline limit) {
+        std::vector<std::string> bytes(keys.size(), std::string(kSize, '?'));
+        std::vector<Slice> slices;
+        for (auto& each : bytes) slices.push_back({each.data(), each.size()});
+        std::vector<GetCall::Item> items(keys.size());
+        for (size_t i = 0; i < keys.size(); ++i) {
+            items[i].key = &keys[i];
+            items[i].slices = {&slices[i], 1};
+        }
+        GetCall(client.parts, limit).run(items);
+        std::vector<ErrorCode> codes;
+        for (size_t i = 0; i < keys.size(); ++i) {
+            codes.push_back(items[i].result ? ErrorCode::OK : items[i].result.error());
+            if (items[i].result) {
+                EXPECT_TRUE(bytes[i] == contentOf(keys[i], kSize)) << keys[i];
+            }
+        }
+        return codes;
     }
 
     std::unique_ptr<ThreadlessClient> one = client("one");
@@ -82,21 +107,25 @@ TEST_F(GetCallTest, AFileThatIsNotKnownYetIsAskedFor) {
         ASSERT_EQ(writer->put("of " + writer->node, kSize, config), ErrorCode::OK);
     }
     const std::vector<std::string> keys{"old", "of two", "of three"};
-    std::vector<std::string> bytes(keys.size(), std::string(kSize, '?'));
-    std::vector<Slice> slices;
-    for (auto& each : bytes) slices.push_back({each.data(), each.size()});
-    std::vector<GetCall::Item> items(keys.size());
-    for (size_t i = 0; i < keys.size(); ++i) {
-        items[i].key = &keys[i];
-        items[i].slices = {&slices[i], 1};
-    }
     const int before = reader->directory.calls("files");
-    GetCall(reader->parts, DirectoryStub::soon()).run(items);
-    for (size_t i = 0; i < keys.size(); ++i) {
-        EXPECT_TRUE(items[i].result) << keys[i] << " " << items[i].result.error();
-        EXPECT_TRUE(bytes[i] == mooncake::test::contentOf(keys[i], kSize)) << keys[i];
-    }
+    EXPECT_THAT(getMany(*reader, keys, DirectoryStub::soon()), Each(ErrorCode::OK));
     EXPECT_EQ(reader->directory.calls("files"), before + 1);
+}
+
+// What is remembered needs no directory, also in a batch with what does.
+TEST_F(GetCallTest, WhatIsRememberedIsReadWhileTheDirectoryIsSilent) {
+    one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    one->directory.setHooks(
+        [](const std::string& call, Deadline deadline) -> Result<> {
+            if (call != "lookup") return {};
+            std::this_thread::sleep_until(deadline);
+            return failed(Failure::kTimeout, "no answer");
+        },
+        nullptr);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    EXPECT_THAT(getMany(*one, {"unknown", "key"}, limit),
+                ElementsAre(ErrorCode::RPC_TIMEOUT, ErrorCode::OK));
 }
 
 // What has gone is forgotten: no byte is read for it again.

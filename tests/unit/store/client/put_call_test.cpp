@@ -185,6 +185,25 @@ TEST_F(PutCallTest, NoFileIsToBlameForALeaseThatEnds) {
     EXPECT_EQ(one->get("key", kSize), ErrorCode::OK);
 }
 
+// The directory has taken it all.
+TEST_F(PutCallTest, APutThatHasNoTimeLeftToWriteSaysSo) {
+    one->mountFile(folder, 8);
+    one->directory.setHooks(nullptr, [](const std::string& call, Deadline deadline) -> Result<> {
+        if (call == "exists") std::this_thread::sleep_until(deadline);
+        return {};
+    });
+    EXPECT_EQ(one->put("key", kSize, {}, false, steady_clock::now() + milliseconds(100)),
+              ErrorCode::RPC_TIMEOUT);
+    EXPECT_THAT(lastError(), testing::HasSubstr("see whether the directory answers"));
+}
+
+TEST_F(PutCallTest, APutThatCannotBeWrittenNamesTheFile) {
+    const FileNumber file = one->mountFile(folder, 8);
+    control.fault = [](const auto&, const auto&) { return TransferFault::kFail; };
+    EXPECT_EQ(one->put("key", kSize), ErrorCode::WRITE_FAIL);
+    EXPECT_THAT(lastError(), testing::HasSubstr("file " + std::to_string(file)));
+}
+
 // --- Room
 
 // A copy that found no room where it was meant to be goes to another node, and the next one not
