@@ -220,9 +220,9 @@ class Client {
     // returns. In a full pool others are evicted for it. NO_AVAILABLE_HANDLE where nothing can be:
     // no node mounts a file, or all is hard pinned. WRITE_FAIL where the nodes that were tried
     // fail, after other nodes were tried, too; LEASE_EXPIRED where this client lost its lease each
-    // time. After RPC_TIMEOUT and RPC_FAIL the object is there,
-    // or not, or will be soon; the same put again is right. The memory must not change during the
-    // call.
+    // time. After RPC_TIMEOUT (also where the time was over before anything was written) and
+    // RPC_FAIL the object is there, or not, or will be soon; the same put again is right. The
+    // memory must not change during the call.
     tl::expected<void, ErrorCode> Put(const ObjectKey& key, std::vector<Slice>& slices,
                                       const ReplicateConfig& config);
     // As many lists as keys. Each object by itself, in one submission and one commit. Of a key that
