@@ -120,7 +120,19 @@ def measure(side, scale):
     return got
 
 
-def rows(python, cpp):
+def measure_call(sides):
+    """Seconds of one call of 4 KiB, by side: the best of many short pieces, turn and turn about. How long the device's
+    thread and the caller's take to wake each other differs by more than a language does; the best piece has least of it."""
+    pieces = {name: [] for name in sides}
+    for side in sides.values():
+        side.run(True, 0, 512, 4096, 64, 1, 8)
+    for piece in range(40):
+        for name in sorted(sides, reverse=piece % 2 == 0):
+            pieces[name].append(sides[name].run(False, 0, 512, 4096, 1, 1, 1 + 500) / 500)
+    return {name: min(of_side) for name, of_side in pieces.items()}
+
+
+def rows(python, cpp, calls):
     """Name, unit, values, at least, at most."""
 
     def ratio(of, to):
@@ -131,9 +143,9 @@ def rows(python, cpp):
 
     for name in ("put 64 x 1 MiB", "get 64 x 1 MiB"):
         yield name + ": throughput against C++", "", ratio(column(python, name), column(cpp, name)), 0.97, None
-    beyond = [(a - b) * 1e6 for a, b in zip(column(python, "get 4 KiB, 1"), column(cpp, "get 4 KiB, 1"))]
+    beyond = [(pair["python"] - pair["cpp"]) * 1e6 for pair in calls]
     yield "get_into of 4 KiB: a call beyond C++", "us", beyond, None, 5
-    yield "get_into of 4 KiB: a call", "us", [t * 1e6 for t in column(python, "get 4 KiB, 1")], None, None
+    yield "get_into of 4 KiB: a call", "us", [pair["python"] * 1e6 for pair in calls], None, None
     for size, least in (("1 MiB", 0.9), ("64 KiB", 0.9), ("4 KiB", None)):
         scales = [
             ratio(column(side, "get %s, 8" % size), column(side, "get %s, 1" % size)) for side in (python, cpp)
@@ -155,7 +167,7 @@ def main():
     options = parser.parse_args()
     library = open_library(options.library)
     makers = {"python": PythonSide, "cpp": lambda *where: CppSide(library, *where)}
-    values = {name: [] for name in makers}
+    values, calls = {name: [] for name in makers}, []
     files = {name: os.path.join(options.folder, name) for name in makers}
     for path in files.values():
         with open(path, "wb") as file:
@@ -163,15 +175,23 @@ def main():
                 file.write(bytes(MIB))
     for turn in range(options.turns + 1):
         # Who is first changes. The first turn is not counted.
-        for name in sorted(makers, reverse=turn % 2 == 0):
-            directory = os.path.join(options.folder, "%s-%d.db" % (name, turn))
-            side = makers[name](directory, files[name])
+        names = sorted(makers, reverse=turn % 2 == 0)
+
+        def opened(name, what):
+            return makers[name](os.path.join(options.folder, "%s-%s-%d.db" % (name, what, turn)), files[name])
+
+        for name in names:
+            side = opened(name, "all")
             values[name].append(measure(side, options.scale))
+            side.close()
+        sides = {name: opened(name, "call") for name in names}
+        calls.append(measure_call(sides))
+        for side in sides.values():
             side.close()
         print("\rturn %d of %d" % (turn, options.turns), end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     missed, report = [], {}
-    for name, unit, all_values, least, most in rows(values["python"][1:], values["cpp"][1:]):
+    for name, unit, all_values, least, most in rows(values["python"][1:], values["cpp"][1:], calls[1:]):
         middle = statistics.median(all_values)
         report[name] = all_values
         wanted = "at least %g" % least if least else "at most %g" % most if most else ""
@@ -180,7 +200,7 @@ def main():
             missed.append(name)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"rows": report, "seconds": values}, file, indent=1)
+            json.dump({"rows": report, "seconds": values, "calls": calls}, file, indent=1)
     for name in missed:
         print("MISSED " + name)
     return 1 if missed else 0
