@@ -8,8 +8,13 @@
 namespace mooncake::nvmeof_generic::io {
 
 void Dispatcher::add(Slot& slot) {
-    const MutexLock lock(mutex_);
-    slots_.push_back(&slot);
+    {
+        const MutexLock lock(mutex_);
+        slots_.push_back(&slot);
+        if (!stopping()) return;
+    }
+    // stop() has not seen it, and it may be waiting since before.
+    wakeToStop(slot);
 }
 
 void Dispatcher::setStuck(Lane lane, uint32_t count) {
@@ -96,9 +101,11 @@ void Dispatcher::stop() {
         slots = slots_;
     }
     activity_.notifyAll();
-    for (Slot* slot : slots) {
-        while (aio_.wake(slot->channel.context().context) != 0) std::this_thread::yield();
-    }
+    for (Slot* slot : slots) wakeToStop(*slot);
+}
+
+void Dispatcher::wakeToStop(Slot& slot) {
+    while (aio_.wake(slot.channel.context().context) != 0) std::this_thread::yield();
 }
 
 bool Dispatcher::isQuiet(uint64_t seen) const {

@@ -38,7 +38,7 @@ class Dispatcher {
     Dispatcher(AioSyscalls& aio, Conditions& conditions) : aio_(aio), conditions_(conditions) {}
 
     /// Adds a worker that will run from now on. Its slot counts as asleep. Slots of a lane come in
-    /// the order of their index.
+    /// the order of their index. A worker that comes after stop() is told of it.
     void add(Slot& slot);
 
     /// As many workers of each lane as are stuck; others work in their place.
@@ -114,6 +114,7 @@ class Dispatcher {
     void noteAwake(Slot& slot) MC_REQUIRES(mutex_);
     void unparkMonitor() MC_REQUIRES(mutex_);
     void wake(Slot* slot);
+    void wakeToStop(Slot& slot);
 
     AioSyscalls& aio_;
     Conditions& conditions_;
