@@ -3,6 +3,7 @@
 
 import array
 import os
+import re
 
 import numpy
 import pytest
@@ -393,7 +394,5 @@ def test_a_full_pool_evicts(new_store):
 def test_metrics_tell_of_what_was_done(store):
     assert store.put("key", b"value") == 0
     store.get("key")
-    lines = dict(
-        line.rsplit(" ", 1) for line in store.metrics().splitlines() if not line.startswith("#")
-    )
-    assert any(name.startswith("mooncake_store_") for name in lines)
+    for name in ("stored", "hits"):
+        assert re.search(r'^mooncake_store_%s_total\{process="[^"]+"\} 1$' % name, store.metrics(), re.MULTILINE)

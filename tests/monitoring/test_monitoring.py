@@ -17,9 +17,9 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "p
 
 
 def of_a_store(folder):
-    """The text of a store, and that of its transport."""
-    statistics = str(folder / "transport.prom")
-    os.environ["MC_NVMEOF_GENERIC_STATS_FILE"] = statistics
+    """What a store writes for Prometheus, and what its transport."""
+    written = {"MC_STORE_STATS_FILE": folder / "store.prom", "MC_NVMEOF_GENERIC_STATS_FILE": folder / "transport.prom"}
+    os.environ.update({name: str(path) for name, path in written.items()})
     pool = "monitoring-pool"  # in the working directory, where direct I/O works
     with open(pool, "wb") as file:
         file.truncate(32 << 20)
@@ -29,12 +29,10 @@ def of_a_store(folder):
         assert code == 0, last_error()
         assert store.put("key", bytes(100_000)) == 0
         assert store.get("key") == bytes(100_000)
-        text = store.metrics()
         assert store.close() == 0
     finally:
         os.remove(pool)
-    with open(statistics) as file:
-        return text, file.read()
+    return [path.read_text() for path in written.values()]
 
 
 def of_a_metadata_server():

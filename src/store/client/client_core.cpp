@@ -69,6 +69,8 @@ Result<std::shared_ptr<ClientCore>> ClientCore::start(const ClientOptions& optio
         return failed(Failure::kInvalid, "a lease of " + std::to_string(options.lease.count()) +
                                              " ms is too short; it takes 2000 or more");
     }
+    auto statistics = statisticsOptions();
+    if (!statistics) return tl::unexpected(statistics.error());
     DirectoryOptions directory_options;
     directory_options.lease = options.lease;
     auto directory = Directory::open(options.directory, directory_options, in(options.timeout));
@@ -80,15 +82,22 @@ Result<std::shared_ptr<ClientCore>> ClientCore::start(const ClientOptions& optio
         engine = std::move(*made);
     }
     std::shared_ptr<ClientCore> core(
-        new ClientCore(options, std::move(engine), std::move(*directory)));
+        new ClientCore(options, std::move(*statistics), std::move(engine), std::move(*directory)));
+    const bool writes_statistics = core->statistics_file_ != nullptr;
+    if (writes_statistics) {
+        auto written = core->statistics_file_->write("");
+        if (!written) return tl::unexpected(written.error());
+    }
     if (auto joined = core->ensureMember(core->deadline()); !joined) {
         return tl::unexpected(joined.error());
     }
     using Task = void (ClientCore::*)();
-    for (const auto& [name, task] :
-         {std::pair<const char*, Task>("store-watch", &ClientCore::watchFiles),
-          {"store-house", &ClientCore::keepHouse},
-          {"store-reserve", &ClientCore::makeReserves}}) {
+    std::vector<std::pair<const char*, Task>> tasks = {
+        {"store-watch", &ClientCore::watchFiles},
+        {"store-house", &ClientCore::keepHouse},
+        {"store-reserve", &ClientCore::makeReserves}};
+    if (writes_statistics) tasks.emplace_back("store-stats", &ClientCore::writeStatistics);
+    for (const auto& [name, task] : tasks) {
         auto started = startThread(name, [core = core.get(), task] { (core->*task)(); });
         if (!started) return tl::unexpected(started.error());
         core->threads_.push_back(std::move(*started));
@@ -96,9 +105,11 @@ Result<std::shared_ptr<ClientCore>> ClientCore::start(const ClientOptions& optio
     return core;
 }
 
-ClientCore::ClientCore(const ClientOptions& options, std::shared_ptr<TransferEngine> engine,
-                       std::unique_ptr<Directory> directory)
+ClientCore::ClientCore(const ClientOptions& options, StatisticsOptions statistics,
+                       std::shared_ptr<TransferEngine> engine, std::unique_ptr<Directory> directory)
     : options_(options),
+      statistics_options_(std::move(statistics)),
+      statistics_file_(StatisticsFile::claim(statistics_options_.file)),
       node_(options.node.empty() ? nodeOf(nameOf(options, *engine)) : options.node),
       engine_(std::move(engine)),
       owns_engine_(!options.engine),
@@ -142,6 +153,10 @@ void ClientCore::close() {
         (void)directory_->touch(touched, limit);
     }
     (void)directory_->leave(limit);
+    if (statistics_file_) {
+        (void)withoutThrowing([&] { return statistics_file_->write(metricsText()); });
+        statistics_file_.reset();
+    }
     cache_.clear();
     if (owns_engine_) (void)engine_->freeEngine();
 }
@@ -339,7 +354,7 @@ std::string ClientCore::metricsText() const {
     appendDurations(&text, "mooncake_store_put_seconds", "Durations of calls that put, seconds.",
                     put_times_);
     appendFiles(&text, *files_.files());
-    return text;
+    return withProcess(text, statistics_options_.process);
 }
 
 std::string ClientCore::summary() const {
@@ -449,6 +464,15 @@ void ClientCore::makeReserves() {
             }
         }
         return pause;
+    });
+}
+
+void ClientCore::writeStatistics() {
+    repeat("writing statistics", false, [&] {
+        if (auto written = statistics_file_->write(metricsText()); !written) {
+            LOG_EVERY_T(ERROR, 60) << "store: " << written.error().message;
+        }
+        return milliseconds(statistics_options_.interval);
     });
 }
 

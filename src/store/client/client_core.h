@@ -19,6 +19,7 @@
 #include "mounted_files.h"
 #include "pin_mover.h"
 #include "put_call.h"
+#include "statistics_file.h"
 
 namespace mooncake::store {
 
@@ -62,8 +63,8 @@ class ClientCore {
     static EntryPtr entryOf(const QueryResult& result) { return result.entry_; }
 
  private:
-    ClientCore(const ClientOptions& options, std::shared_ptr<TransferEngine> engine,
-               std::unique_ptr<Directory> directory);
+    ClientCore(const ClientOptions& options, StatisticsOptions statistics,
+               std::shared_ptr<TransferEngine> engine, std::unique_ptr<Directory> directory);
     Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
     Result<> ensureMember(Deadline deadline);
     std::vector<mooncake::Replica::Descriptor> describe(const ObjectEntry& entry) const;
@@ -76,8 +77,11 @@ class ClientCore {
     void watchFiles();
     void keepHouse();
     void makeReserves();
+    void writeStatistics();
 
     const ClientOptions options_;
+    const StatisticsOptions statistics_options_;
+    std::unique_ptr<StatisticsFile> statistics_file_;  // null: they are not written
     const pid_t process_ = ::getpid();
     const std::string node_;
     const std::shared_ptr<TransferEngine> engine_;

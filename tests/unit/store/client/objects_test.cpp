@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
 #include <random>
 
 #include "nodes.h"
@@ -448,9 +451,48 @@ TEST_F(ObjectsTest, CreateAsProgramsOfMooncakesStoreDo) {
         Client::Create("127.0.0.1:0", "P2PHANDSHAKE", "no_such_protocol", address, directory));
     std::string text;
     EXPECT_TRUE((*client)->SerializeMetrics(text));
-    EXPECT_THAT(text, ::testing::HasSubstr("mooncake_store_stored_total 1\n"));
-    EXPECT_THAT(text, ::testing::HasSubstr("mooncake_store_file_served{file=\"1\""));
+    const std::string process = std::string("{process=\"") + program_invocation_short_name + "\"";
+    EXPECT_THAT(text, ::testing::HasSubstr("mooncake_store_stored_total" + process + "} 1\n"));
+    EXPECT_THAT(text, ::testing::HasSubstr("mooncake_store_file_served" + process + ",file=\"1\""));
     EXPECT_THAT((*client)->GetSummaryMetrics().value(), ::testing::HasSubstr("stored 1"));
+}
+
+TEST_F(ObjectsTest, StatisticsAreWrittenWhereTheEnvironmentSays) {
+    const std::string path = folder.path() + "/store.prom";
+    const auto lines = [&](const std::string& name) {
+        std::ifstream file(path);
+        std::vector<std::string> found;
+        for (std::string line; std::getline(file, line);) {
+            if (line.starts_with("mooncake_store_" + name)) found.push_back(line);
+        }
+        return found;
+    };
+    const auto wanted = [](const std::string& count) {
+        return ::testing::ElementsAre("mooncake_store_stored_total{process=\"me\"} " + count);
+    };
+    setenv("MC_STORE_STATS_FILE", path.c_str(), 1);
+    setenv("MC_STORE_STATS_INTERVAL", "1", 1);
+    setenv("MC_STORE_STATS_LABEL", "me", 1);
+    auto first = node();
+    EXPECT_EQ(mount(*first, folder.file("one", 33 * kMiB)), ErrorCode::OK);
+    EXPECT_EQ(put(*first, "key", 5000), ErrorCode::OK);
+    EXPECT_TRUE(eventually([&] { return ::testing::Matches(wanted("1"))(lines("stored_total")); }));
+    // Another one of this process counts for itself.
+    const auto second = node("second");
+    EXPECT_EQ(put(*second, "other", 5000), ErrorCode::OK);
+    EXPECT_EQ(put(*second, "third", 5000), ErrorCode::OK);
+    EXPECT_EQ(put(*first, "last", 5000), ErrorCode::OK);
+    EXPECT_TRUE(first->Close());
+    EXPECT_THAT(lines("stored_total"), wanted("2"));
+    for (const std::string& line : lines("")) {
+        EXPECT_THAT(line, ::testing::HasSubstr("{process=\"me\""));
+    }
+    setenv("MC_STORE_STATS_FILE", (folder.path() + "/no/store.prom").c_str(), 1);
+    EXPECT_FALSE(Client::Create(nodeOptions(directory, "nowhere")));
+    EXPECT_THAT(Client::LastError(), ::testing::HasSubstr("MC_STORE_STATS_FILE"));
+    for (const char* name : {"FILE", "INTERVAL", "LABEL"}) {
+        unsetenv((std::string("MC_STORE_STATS_") + name).c_str());
+    }
 }
 
 }  // namespace
