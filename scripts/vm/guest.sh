@@ -148,6 +148,12 @@ else
     # The time stamp counter is this machine's and the same for all processors; the kernel's tests of it and of the timer
     # only measure how busy this machine is, and may end in a slow clock or a panic.
     clock='tsc=reliable no_timer_check'
+    # Nor does it find out how fast that counts: it was wrong by a factor of 11, and so was each of its seconds. Where a
+    # processor has one frequency, it is the counter's.
+    if [[ ! -e /sys/devices/system/cpu/cpu0/cpufreq ]]; then
+        khz=$(awk '/^cpu MHz/ {printf "%d", $4 * 1000; exit}' /proc/cpuinfo)
+        clock+=${khz:+ tsc_early_khz=$khz}
+    fi
 fi
 
 # add_disk <serial number> <MiB>
