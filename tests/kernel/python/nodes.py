@@ -38,13 +38,11 @@ class Node:
                     return
 
     def wait_for(self, name, pattern):
-        """The match, as soon as the process has said it."""
+        """Until the process has said it."""
         with self.changed:
             self.changed.wait_for(lambda: re.search(pattern, self.said[name]) or self.ended == 2, LIMIT)
-            match = re.search(pattern, self.said[name])
-        if not match:
-            raise AssertionError("no %r in what it says: %s" % (pattern, self.said))
-        return match
+            if not re.search(pattern, self.said[name]):
+                raise AssertionError("no %r in what it says: %s" % (pattern, self.said))
 
     def signal(self, number):
         self.process.send_signal(number)
