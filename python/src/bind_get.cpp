@@ -79,7 +79,7 @@ Numbers getAll(Store& self, const Keys& keys, std::optional<std::vector<Slices>>
     const auto session = self.session();
     if (!session || !lists) return Numbers(keys.size(), kNotSetUp);
     const Unlocked unlocked;
-    const bool is_partial = dropUnreachable(*lists);
+    const bool is_partial = dropUnreachable(*lists, Use::kIsWritten);
     auto sizes = numbersOf(session->client().BatchGetInto(keys, *lists));
     if (is_partial) reportUnreachable();
     return sizes;

@@ -26,7 +26,7 @@ Numbers putAll(Store& self, const Keys& keys, std::optional<std::vector<Slices>>
     const auto config = options.config();
     if (!session || !config || !lists) return Numbers(keys.size(), kNotSetUp);
     const Unlocked unlocked;
-    const bool is_partial = dropUnreachable(*lists);
+    const bool is_partial = dropUnreachable(*lists, Use::kIsRead);
     Client& client = session->client();
     auto codes =
         numbersOf(existing == Existing::kStays ? client.BatchPut(keys, *lists, *config)

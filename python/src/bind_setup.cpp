@@ -105,7 +105,7 @@ int initAll(Store& self, const std::string& protocol, const std::string& device_
 int64_t registerBuffer(Store& self, uintptr_t buffer_ptr, uint64_t size) {
     const auto session = self.session();
     if (!session || buffer_ptr == 0 || size == 0) return kNotSetUp;
-    if (!isReachable({sliceAt(buffer_ptr, size)})) {
+    if (!isReachable({sliceAt(buffer_ptr, size)}, Use::kIsRead)) {
         reportUnreachable();
         return kNotSetUp;
     }

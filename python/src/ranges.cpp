@@ -34,7 +34,7 @@ void copyOut(const Object& object, KeyRanges& ranges) {
                    ranges.to[i] > ranges.room || size > ranges.room - ranges.to[i] ||
                    ranges.buffer == 0) {
             result = toInt(ErrorCode::INVALID_PARAMS);
-        } else if (!isReachable({to})) {
+        } else if (!isReachable({to}, Use::kIsWritten)) {
             result = toInt(ErrorCode::INVALID_PARAMS);
             reportUnreachable();
         } else {

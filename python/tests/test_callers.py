@@ -261,17 +261,33 @@ def test_old_vllm(store):
     assert store.get("key") == value
 
 
-def test_vllm_ascend_reads_the_signature():
+def test_vllm_ascend():
+    """Reads the signature, sets up by keywords, and keeps what it stores on its own node."""
     text = MooncakeDistributedStore.setup.__doc__
     supported = "enable_ssd_offload" in text
     store = MooncakeDistributedStore()
     arguments = dict(
-        local_hostname="localhost", metadata_server="P2PHANDSHAKE", global_segment_size=0,
+        local_hostname="localhost", metadata_server="P2PHANDSHAKE", global_segment_size=64 * MIB,
         local_buffer_size=0, protocol="tcp", rdma_devices="", master_server_addr="", engine=None,
     )  # fmt: skip
     if supported:
         arguments["enable_ssd_offload"] = False
     assert store.setup(**arguments) == 0
+    memory, base = numpy_pool(60_000, 4)
+    fill = numpy.frombuffer(content("layers", 60_000), dtype=numpy.uint8)
+    memory[:] = fill
+    assert store.register_buffer(base, memory.nbytes) == 0
+    keys = ["block%d" % i for i in range(3)]
+    addresses = [[base + 20_000 * i, base + 20_000 * i + 10_000] for i in range(3)]
+    sizes = [[10_000, 10_000]] * 3
+    config = ReplicateConfig()
+    config.prefer_alloc_in_same_node = True
+    assert store.batch_is_exist(keys) == [0, 0, 0]
+    assert store.batch_put_from_multi_buffers(keys, addresses, sizes, config) == [0, 0, 0]
+    assert store.batch_is_exist(keys) == [1, 1, 1]
+    memory[:] = 0
+    assert store.batch_get_into_multi_buffers(keys, addresses, sizes, True) == [20_000] * 3
+    assert (memory == fill).all()
     assert store.close() == 0
 
 

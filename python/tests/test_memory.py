@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that this process cannot touch, as that of a GPU: every call refuses it, and goes on."""
+"""Memory that this process cannot touch, as that of a GPU, or not write to: calls refuse it, and go on."""
 
 import ctypes
 import mmap
@@ -12,9 +12,8 @@ from mooncake_files.store import last_error
 PAGE = mmap.PAGESIZE
 
 
-@pytest.fixture
-def beyond():
-    """The address of a page that cannot be touched, behind one that can."""
+def page_behind_one(protection):
+    """The address of a page with this protection, behind one that can be read and written."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -22,9 +21,20 @@ def beyond():
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     begin = libc.mmap(None, 2 * PAGE, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
-    assert libc.mprotect(begin + PAGE, PAGE, 0) == 0
+    ctypes.memset(begin, ord("?"), 2 * PAGE)
+    assert libc.mprotect(begin + PAGE, PAGE, protection) == 0
     yield begin + PAGE
     libc.munmap(begin, 2 * PAGE)
+
+
+@pytest.fixture
+def beyond():
+    yield from page_behind_one(0)
+
+
+@pytest.fixture
+def read_only():
+    yield from page_behind_one(mmap.PROT_READ)
 
 
 @pytest.mark.parametrize("offset", [0, -1, -PAGE])
@@ -45,6 +55,34 @@ def test_a_get(store, beyond, offset):
     assert "GPU" in last_error()
     assert store.get_into("key", beyond - PAGE, PAGE) == PAGE
     assert ctypes.string_at(beyond - PAGE, PAGE) == content("key", PAGE)
+
+
+@pytest.mark.parametrize("offset", [0, 1, -1, -PAGE])
+def test_a_get_to_what_is_read_only(store, read_only, offset):
+    at, size = read_only + offset, PAGE - offset
+    memory = bytearray(PAGE)
+    assert store.put("key", content("key", 100)) == 0
+    assert store.get_into("key", at, size) == -600
+    assert "written" in last_error()
+    places = [at, address_of(memory)]
+    assert store.batch_get_into(["key", "key"], places, [size, PAGE]) == [-600, 100]
+    assert store.get_into_ranges(
+        [at], [["key"]], [[[0, PAGE - offset - 100]]], [[[0, 0]]], [[[100, 100]]]
+    ) == [[[100 if offset == -PAGE else -600, -600]]]
+    assert memory[:100] == content("key", 100)
+    assert ctypes.string_at(read_only, PAGE) == b"?" * PAGE
+    # It can be read.
+    assert store.register_buffer(at, size) == 0
+    assert store.put_from("read only", read_only, PAGE) == 0
+    assert store.get("read only") == b"?" * PAGE
+
+
+def test_who_asks_changes_nothing(store):
+    """Another thread may write to what lies behind the object."""
+    assert store.put("key", b"value") == 0
+    memory = bytearray(b"?" * 3 * PAGE)
+    assert store.get_into("key", address_of(memory), len(memory)) == 5
+    assert memory == b"value" + b"?" * (3 * PAGE - 5)
 
 
 def test_the_others_of_a_batch_are_served(store, beyond):

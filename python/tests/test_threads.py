@@ -149,11 +149,12 @@ def runs_beside(call, after=lambda: None):
     return moved
 
 
-def test_close_while_others_call(new_store):
-    for _ in range(5):
+@pytest.mark.parametrize("threads, times", [(4, 5), (64, 1)])
+def test_close_while_others_call(new_store, threads, times):
+    for _ in range(times):
         store = new_store()
         assert store.setup("localhost", "P2PHANDSHAKE", 64 * MIB, 16 * MIB, "tcp", "", "") == 0
-        begun = threading.Barrier(5)
+        begun = threading.Barrier(threads + 1)
 
         def work(thread):
             begun.wait()
@@ -165,8 +166,8 @@ def test_close_while_others_call(new_store):
                     break
             return codes
 
-        with ThreadPoolExecutor(4) as pool:
-            calls = [pool.submit(work, thread) for thread in range(4)]
+        with ThreadPoolExecutor(threads) as pool:
+            calls = [pool.submit(work, thread) for thread in range(threads)]
             begun.wait()
             assert store.close() == 0
             # What was under way has ended well, or has found the store closed.
@@ -227,3 +228,29 @@ def test_to_thread_with_a_time_out(store):
         assert memory == content("key", MIB)
 
     asyncio.run(work())
+
+
+def test_a_time_out_ends_the_waiting_and_not_the_call(store):
+    assert store.put("key", content("key", MIB)) == 0
+    memory = bytearray(MIB)
+    begins, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
+    results = []
+
+    def get():
+        begins.set()
+        goes_on.wait()
+        results.append(store.batch_get_into(["key"], [address_of(memory)], [MIB]))
+        ended.set()
+
+    async def work():
+        waiting = asyncio.create_task(asyncio.to_thread(get))
+        await asyncio.to_thread(begins.wait)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(waiting, 0.001)
+        goes_on.set()
+        await asyncio.to_thread(ended.wait)
+
+    asyncio.run(work())
+    assert results == [[MIB]]
+    assert memory == content("key", MIB)
+    assert store.close() == 0
