@@ -111,6 +111,9 @@ class TransferMetadata {
         std::string machine;
         // Of the process that exports: this start of its machine's kernel. Optional.
         std::string kernel;
+        // All addresses of the subsystem, nvmeof_generic_trid first, where it has several; empty
+        // where that is the only one. Optional.
+        std::vector<NVMeoFGenericTrid> nvmeof_generic_trids;
     };
 
     struct RpcMetaDesc {

@@ -7,7 +7,7 @@ run_fault_program() {
     bin=$(realpath "$1")/bin
     shift 4
     [[ -x $bin/fault_kernel_test ]] || { echo "$bin has no fault_kernel_test: build first" >&2 && return 1; }
-    scripts/vm/guest.sh -k "$kernel" -t "$limit" -d 64 -p ip -p tc -p nsenter -p dmsetup \
+    scripts/vm/guest.sh -k "$kernel" -t "$limit" -d 64 -p ip -p tc -p nsenter -p dmsetup -p rdma \
         -p "$bin/fault_target" -p "$bin/transfer_engine_metadata_server" -p "$bin/fault_kernel_test" \
         -f "${bin%/bin}/lib/libmooncake_transport_nvmeof_generic.so" "$@" << E2
 modprobe -a nvmet nvmet-tcp nvme-tcp || exit 125

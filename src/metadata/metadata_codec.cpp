@@ -18,6 +18,8 @@ namespace {
 constexpr char kNvmeofGeneric[] = "nvmeof_generic";
 constexpr size_t kMaxTextBytes = 1024;  // of any string but a path
 constexpr size_t kMaxPathBytes = 4096;
+constexpr char kTrids[] = "nvmeof_generic_trids";
+constexpr Json::ArrayIndex kMaxTrids = 16;
 
 Status malformed(std::string_view what) {
     return Status::MalformedJson(what);
@@ -75,20 +77,55 @@ Status readInt(const Json::Value& object, const char* key, int* out) {
     return Status::OK();
 }
 
+Status readAddress(const Json::Value& value, TransferMetadata::NVMeoFGenericTrid* trid) {
+    const std::pair<const char*, std::string*> members[] = {{"trtype", &trid->trtype},
+                                                            {"adrfam", &trid->adrfam},
+                                                            {"traddr", &trid->traddr},
+                                                            {"trsvcid", &trid->trsvcid}};
+    for (const auto& [key, text] : members) {
+        Status status = readString(value, key, Need::kRequired, kMaxTextBytes, text);
+        if (!status.ok()) return status;
+    }
+    return Status::OK();
+}
+
 Status readTrid(const Json::Value& root, TransferMetadata::NVMeoFGenericTrid* trid) {
     constexpr char kKey[] = "nvmeof_generic_trid";
     const Json::Value* value = root.find(kKey, kKey + sizeof(kKey) - 1);
     if (value == nullptr || !value->isObject()) return typeError(kKey, "an object");
-    const std::pair<const char*, std::string*> members[] = {{"trtype", &trid->trtype},
-                                                            {"adrfam", &trid->adrfam},
-                                                            {"traddr", &trid->traddr},
-                                                            {"trsvcid", &trid->trsvcid},
-                                                            {"subnqn", &trid->subnqn}};
-    for (const auto& [key, text] : members) {
-        Status status = readString(*value, key, Need::kRequired, kMaxTextBytes, text);
+    Status status = readAddress(*value, trid);
+    if (!status.ok()) return status;
+    return readString(*value, "subnqn", Need::kRequired, kMaxTextBytes, &trid->subnqn);
+}
+
+// Of the same subsystem as `first`, which they repeat.
+Status readTrids(const Json::Value& root, const TransferMetadata::NVMeoFGenericTrid& first,
+                 std::vector<TransferMetadata::NVMeoFGenericTrid>* trids) {
+    const Json::Value* value = root.find(kTrids, kTrids + sizeof(kTrids) - 1);
+    if (value == nullptr) return Status::OK();
+    if (!value->isArray()) return typeError(kTrids, "an array");
+    if (value->size() > kMaxTrids) {
+        return malformed("it has " + std::to_string(value->size()) + " addresses; at most " +
+                         std::to_string(kMaxTrids) + " are allowed");
+    }
+    trids->clear();
+    for (const Json::Value& element : *value) {
+        if (!element.isObject())
+            return malformed("an element of 'nvmeof_generic_trids' is not an object");
+        TransferMetadata::NVMeoFGenericTrid trid;
+        Status status = readAddress(element, &trid);
         if (!status.ok()) return status;
+        trid.subnqn = first.subnqn;
+        trids->push_back(std::move(trid));
     }
     return Status::OK();
+}
+
+void writeAddress(const TransferMetadata::NVMeoFGenericTrid& trid, Json::Value* value) {
+    (*value)["trtype"] = trid.trtype;
+    (*value)["adrfam"] = trid.adrfam;
+    (*value)["traddr"] = trid.traddr;
+    (*value)["trsvcid"] = trid.trsvcid;
 }
 
 // What a node of another make puts there is not ours to judge: it counts as none.
@@ -184,11 +221,11 @@ std::string encodeSegmentDesc(const TransferMetadata::SegmentDesc& desc,
     if (!desc.incarnation.empty()) root["incarnation"] = desc.incarnation;
     if (desc.protocol == kNvmeofGeneric) {
         Json::Value& trid = root["nvmeof_generic_trid"];
-        trid["trtype"] = desc.nvmeof_generic_trid.trtype;
-        trid["adrfam"] = desc.nvmeof_generic_trid.adrfam;
-        trid["traddr"] = desc.nvmeof_generic_trid.traddr;
-        trid["trsvcid"] = desc.nvmeof_generic_trid.trsvcid;
+        writeAddress(desc.nvmeof_generic_trid, &trid);
         trid["subnqn"] = desc.nvmeof_generic_trid.subnqn;
+        for (const auto& one : desc.nvmeof_generic_trids) {
+            writeAddress(one, &root[kTrids].append(Json::Value(Json::objectValue)));
+        }
     }
     if (!desc.machine.empty()) root["machine"] = desc.machine;
     if (!desc.kernel.empty()) root["kernel"] = desc.kernel;
@@ -228,6 +265,9 @@ Status decodeSegmentDesc(const std::string& text, TransferMetadata::SegmentDesc*
     if (status.ok()) status = readInt(root, "tcp_data_port", &desc->tcp_data_port);
     if (status.ok() && desc->protocol == kNvmeofGeneric) {
         status = readTrid(root, &desc->nvmeof_generic_trid);
+        if (status.ok()) {
+            status = readTrids(root, desc->nvmeof_generic_trid, &desc->nvmeof_generic_trids);
+        }
     }
     if (status.ok()) status = readFileBuffers(root, &desc->file_buffers);
     return status;

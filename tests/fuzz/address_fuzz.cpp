@@ -61,13 +61,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     REQUIRE(base64Decode(base64Encode(text), &bytes));
     REQUIRE(bytes == text);
 #ifdef USE_NVMEOF_GENERIC
-    const auto address = nvmeof_generic::parseAddress(text);
-    if (address.ok()) {
-        REQUIRE(isPlain(address.value().traddr, ",/;="));
-        REQUIRE(isPlain(address.value().trsvcid, ",/;="));
-        const auto again = nvmeof_generic::parseAddress(nvmeof_generic::toString(address.value()));
-        REQUIRE(again.ok());
-        REQUIRE(again.value() == address.value());
+    const auto addresses = nvmeof_generic::parseAddresses(text);
+    if (addresses.ok()) {
+        REQUIRE(!addresses.value().empty());
+        for (const auto& address : addresses.value()) {
+            REQUIRE(isPlain(address.traddr, ",/;="));
+            REQUIRE(isPlain(address.trsvcid, ",/;="));
+            const auto again = nvmeof_generic::parseAddresses(nvmeof_generic::toString(address));
+            REQUIRE(again.ok());
+            REQUIRE(again.value() == nvmeof_generic::TransportAddresses{address});
+        }
     }
 #endif
     return 0;

@@ -13,6 +13,7 @@
 #include "check_report.h"
 #include "clean.h"
 #include "command_line.h"
+#include "connection_list.h"
 #include "export_list.h"
 #include "export_report.h"
 #include "json_error.h"
@@ -25,7 +26,16 @@ constexpr std::chrono::seconds kListLimit{5};
 enum ExitStatus { kDone = 0, kFailed = 1, kUsage = 2 };
 
 int list(const Roots& roots, const CommandLine& line, std::ostream& out, std::ostream& err) {
-    const auto exports = listExports(roots, line.all);
+    auto exports = listExports(roots, line.all);
+    auto connections = listConnections(roots, line.all);
+    // A host that only connects to others needs no nvmet.
+    if (!exports.ok() && connections.ok() && !connections.value().empty()) {
+        exports = ExportList{{}, {exports.error().message}};
+    }
+    if (exports.ok() && !connections.ok()) {
+        exports.value().notes.push_back(connections.error().message);
+        connections = std::vector<ConnectedSubsystem>();
+    }
     if (!exports.ok()) {
         if (line.json) {
             const char* name = strerrorname_np(exports.error().code);
@@ -36,9 +46,9 @@ int list(const Roots& roots, const CommandLine& line, std::ostream& out, std::os
         return kFailed;
     }
     if (line.json) {
-        printJson(exports.value(), out);
+        printJson(exports.value(), connections.value(), out);
     } else {
-        printTable(exports.value(), out);
+        printTable(exports.value(), connections.value(), out);
     }
     return kDone;
 }

@@ -197,7 +197,19 @@ Json::Value jsonOf(const Owner& owner) {
     return json;
 }
 
+Json::Value jsonOf(const ConnectionPath& path) {
+    Json::Value json;
+    json["controller"] = path.controller;
+    json["transport"] = path.transport;
+    json["address"] = path.address;
+    json["state"] = path.state;
+    json["bytes_read"] = static_cast<Json::UInt64>(path.bytesRead);
+    json["bytes_written"] = static_cast<Json::UInt64>(path.bytesWritten);
+    return json;
+}
+
 Json::Value jsonOf(const ExportedSubsystem& subsystem);
+Json::Value jsonOf(const ConnectedSubsystem& subsystem);
 
 template <class T>
 Json::Value arrayOf(const std::vector<T>& items) {
@@ -226,9 +238,19 @@ Json::Value jsonOf(const ExportedSubsystem& subsystem) {
     return json;
 }
 
+Json::Value jsonOf(const ConnectedSubsystem& subsystem) {
+    Json::Value json;
+    json["nqn"] = subsystem.nqn;
+    json["io_policy"] =
+        subsystem.ioPolicy.empty() ? Json::Value() : Json::Value(subsystem.ioPolicy);
+    json["paths"] = arrayOf(subsystem.paths);
+    return json;
+}
+
 }  // namespace
 
-void printTable(const ExportList& list, std::ostream& out) {
+void printTable(const ExportList& list, const std::vector<ConnectedSubsystem>& connections,
+                std::ostream& out) {
     if (list.subsystems.empty()) out << "nothing is exported\n";
     for (const ExportedSubsystem& subsystem : list.subsystems) {
         out << "subsystem " << inQuotes(subsystem.nqn) << '\n';
@@ -247,13 +269,28 @@ void printTable(const ExportList& list, std::ostream& out) {
         printNamespaces(subsystem, out);
         out << '\n';
     }
+    for (const ConnectedSubsystem& subsystem : connections) {
+        out << "connected to " << inQuotes(subsystem.nqn) << '\n';
+        Property policy(out, "policy");
+        policy.line(subsystem.ioPolicy.empty() ? "none: the kernel does not join paths"
+                                               : subsystem.ioPolicy);
+        Property path(out, "path");
+        for (const ConnectionPath& one : subsystem.paths) {
+            path.line(one.controller + ": " + one.transport + " " + one.address + ", " + one.state +
+                      ", " + std::to_string(one.bytesRead) + " bytes read, " +
+                      std::to_string(one.bytesWritten) + " written");
+        }
+        out << '\n';
+    }
     for (const std::string& note : list.notes) out << "note: " << note << '\n';
 }
 
-void printJson(const ExportList& list, std::ostream& out) {
+void printJson(const ExportList& list, const std::vector<ConnectedSubsystem>& connections,
+               std::ostream& out) {
     Json::Value json;
     json["schema"] = kJsonSchema;
     json["subsystems"] = arrayOf(list.subsystems);
+    json["connections"] = arrayOf(connections);
     json["notes"] = arrayOf(list.notes);
     Json::StreamWriterBuilder builder;
     builder["indentation"] = "  ";

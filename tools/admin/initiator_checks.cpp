@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "check_parts.h"
+#include "connection_list.h"
 #include "text_file.h"
 #include "transport/nvmeof_generic_transport/initiator/host_identity.h"
 
@@ -50,6 +51,30 @@ Check checkMultipath(const Roots& roots) {
                                 "controllers (/dev/nvme<controller>n<number>)");
 }
 
+// Connections with several paths, of which some are not up.
+Check checkPaths(const Roots& roots) {
+    const auto connections = listConnections(roots, false);
+    if (!connections.ok()) {
+        return {Verdict::kWarn, connections.error().message, "mount -t sysfs none " + roots.sys};
+    }
+    size_t paths = 0;
+    std::string down;
+    for (const ConnectedSubsystem& subsystem : connections.value()) {
+        paths += subsystem.paths.size();
+        for (const ConnectionPath& path : subsystem.paths) {
+            if (path.state == "live") continue;
+            down += (down.empty() ? "" : "; ") + path.controller + " (" + path.address + ") of " +
+                    subsystem.nqn + " is " + path.state;
+        }
+    }
+    if (down.empty()) {
+        return ok(std::to_string(paths) + " paths to " +
+                  std::to_string(connections.value().size()) + " subsystems are up");
+    }
+    return {Verdict::kWarn, "paths are down: " + down,
+            "look at the link, the route and the target at that address"};
+}
+
 std::vector<Check> checkIdentity(const Roots& roots) {
     InitiatorOptions options;
     options.sysRoot = roots.sys;
@@ -89,6 +114,7 @@ std::vector<Check> checkInitiator(const Roots& roots, const std::string& trtype)
                             "modprobe nvme-fabrics; in a container: make the host's /dev visible")),
         coded("aio", checkAio(roots)),
         coded("multipath", checkMultipath(roots)),
+        coded("paths", checkPaths(roots)),
         checkAuthentication(roots, "nvme_core", "targets that ask for a key cannot be used"),
     };
     for (Check& check : checkIdentity(roots)) {

@@ -3,16 +3,18 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "access_options.h"
 #include "environment.h"
 #include "host_proof.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 #include "transport/nvmeof_generic_transport/target/access_plan.h"
-#include "transport/nvmeof_generic_transport/target/endpoint.h"
 #include "transport/nvmeof_generic_transport/target/listen_check.h"
 #include "transport/nvmeof_generic_transport/target/nvmet_tree.h"
 
@@ -42,9 +44,9 @@ std::string hostsSubject(const TargetOptions& target) {
     return target.allowedHostsFile.empty() ? "allowed_hosts" : target.allowedHostsFile;
 }
 
-Finding judgeHosts(const AccessPlan& plan, const TransportAddress& address,
+Finding judgeHosts(const AccessPlan& plan, const TransportAddresses& addresses,
                    const TargetOptions& target) {
-    if (plan.anyHost && !isLoopback(address)) {
+    if (plan.anyHost && !std::all_of(addresses.begin(), addresses.end(), isLoopback)) {
         return Finding::warning(codes::kHostsAnybody, "allow_any_host",
                                 "any host that reaches the port may read and write the files");
     }
@@ -70,22 +72,27 @@ Finding judgeKeys(const AccessPlan& plan, const Machine& machine, const TargetOp
                        std::to_string(plan.hosts.size()) + " hosts have a key");
 }
 
-Finding judgeAddress(const Machine& machine, const TransportAddress& address) {
-    const auto listened = checkListen(treeOf(machine), address);
+Finding judgeAddress(const TransportAddress& address, const Result<>& listened, bool anotherWorks) {
     if (listened.ok()) {
         return Finding::ok(codes::kAddress, toString(address), "it can be listened at");
     }
     const int code = listened.error().code;
+    if (code == EADDRNOTAVAIL && anotherWorks) {
+        return Finding::warning(codes::kAddressNotLocal, toString(address),
+                                "this host does not have it; it is added when it comes");
+    }
     return Finding::from(code == EADDRNOTAVAIL ? codes::kAddressNotLocal
                          : code == EADDRINUSE  ? codes::kAddressInUse
                                                : codes::kAddressUnusable,
                          toString(address), listened.error());
 }
 
-Finding judgeKernel(const Machine& machine, const TransportAddress& address) {
+Finding judgeKernel(const Machine& machine, const TransportAddresses& addresses) {
     const NvmetTree tree = treeOf(machine);
-    const auto usable = checkUsable(tree, address.trtype);
-    if (!usable.ok()) return Finding::from(codes::kKernelTarget, tree.root, usable.error());
+    for (const TransportAddress& address : addresses) {
+        const auto usable = checkUsable(tree, address.trtype);
+        if (!usable.ok()) return Finding::from(codes::kKernelTarget, tree.root, usable.error());
+    }
     if (::access(tree.subsystems().c_str(), R_OK | W_OK) != 0) {
         return Finding::from(codes::kKernelTarget, tree.root,
                              treeError(errno, "cannot change " + tree.subsystems()));
@@ -120,26 +127,34 @@ Findings rehearseServer(const ServerConfig& config, const Machine& machine,
         found.push_back(Finding::from(codes::kConfigMalformed, "configuration", addresses.error()));
         return found;
     }
-    const TransportAddress& address = addresses.value().listen;
+    const TransportAddresses& listen = addresses.value().listen;
     target.nvmetRoot = machine.configfs + "/nvmet";
     target.devRoot = machine.dev;
     if (options != nullptr) *options = target;
 
     AccessPlan::Step step{};
-    const auto plan = AccessPlan::make(address, target, &step);
+    const auto plan = AccessPlan::make(listen, target, &step);
     if (plan.ok()) {
-        found.push_back(judgeHosts(plan.value(), address, target));
+        found.push_back(judgeHosts(plan.value(), listen, target));
         if (!target.dhchapKeys.empty()) {
             found.push_back(judgeKeys(plan.value(), machine, target));
         }
     } else {
         const std::string subject = step == AccessPlan::Step::kKeys    ? target.dhchapKeys
                                     : step == AccessPlan::Step::kHosts ? hostsSubject(target)
-                                                                       : toString(address);
+                                                                       : toString(listen);
         found.push_back(Finding::from(accessCode(step), subject, plan.error()));
     }
-    found.push_back(judgeAddress(machine, address));
-    found.push_back(judgeKernel(machine, address));
+    std::vector<Result<>> listened;
+    for (const TransportAddress& address : listen) {
+        listened.push_back(checkListen(treeOf(machine), address));
+    }
+    const bool anyWorks = std::any_of(listened.begin(), listened.end(),
+                                      [](const Result<>& result) { return result.ok(); });
+    for (size_t i = 0; i < listen.size(); ++i) {
+        found.push_back(judgeAddress(listen[i], listened[i], anyWorks));
+    }
+    found.push_back(judgeKernel(machine, listen));
     if (const std::string& file = wished.value().statsFile; !file.empty()) {
         found.push_back(judgeStats(file));
     }

@@ -225,8 +225,9 @@ Result<> checkWhole(const ServerConfig& config) {
     if (config.segment.empty()) return lacks("segment, the name under which others find this node");
     if (config.metadata.empty()) return lacks("metadata, such as http://192.0.2.1:8080/metadata");
     if (config.address.traddr.empty()) return lacks("traddr, the address of this node to serve at");
-    if (auto checked = nvmeof_generic::checkAddress(config.address); !checked.ok()) return checked;
-    if (auto published = nvmeof_generic::publishedAddress(config.address, config.advertise);
+    const auto addresses = nvmeof_generic::expandLists(config.address);
+    if (!addresses.ok()) return addresses.error();
+    if (auto published = nvmeof_generic::publishedAddresses(addresses.value(), config.advertise);
         !published.ok()) {
         return published.error();
     }

@@ -29,6 +29,7 @@ struct FileEntry {
 struct ServerConfig {
     std::string segment;
     std::string metadata;
+    /// As written; each may be a list, apart by commas.
     nvmeof_generic::TransportAddress address;
     std::string advertise;
     bool allowAnyHost = false;

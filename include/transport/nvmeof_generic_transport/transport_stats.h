@@ -43,6 +43,19 @@ struct FileStats {
     uint64_t retries = 0;            ///< attempts beyond the first (advise_retry_cnt)
 };
 
+/// One path to a segment: an address of its target, and from where on this host.
+struct PathStats {
+    std::string address;     ///< "192.0.2.10:4420", with " from eth1" where that was asked for
+    std::string transport;   ///< "tcp" or "rdma"
+    std::string controller;  ///< the kernel's name of it now, "nvme3"; empty: there is none
+    std::string state;       ///< as the kernel says ("live", "connecting" ...); "down" without one
+    uint64_t connects = 0;   ///< controllers that were made or joined
+    uint64_t losses = 0;     ///< that were seen, once a second
+    uint64_t failedAttempts = 0;
+    uint64_t bytesRead = 0;     ///< over the controller of now, of all processes
+    uint64_t bytesWritten = 0;  ///< likewise
+};
+
 struct SegmentStats {
     enum class State {
         kIdle,        ///< nobody has asked for it yet
@@ -56,8 +69,9 @@ struct SegmentStats {
     State state = State::kIdle;
     uint64_t connects =
         0;  ///< connections that were made or joined; all but the first are reconnects
-    uint64_t failedAttempts = 0;  ///< to look the segment up or to connect
-    uint64_t waiting = 0;         ///< requests that wait for a connection, a device or a retry
+    uint64_t failedAttempts = 0;   ///< to look the segment up or to connect
+    uint64_t waiting = 0;          ///< requests that wait for a connection, a device or a retry
+    std::vector<PathStats> paths;  ///< of its connection now
     std::vector<FileStats> files;
 };
 
@@ -87,7 +101,7 @@ class SubmitStatsSource {
 /// What this node serves to others, and to whom.
 struct TargetStats {
     std::string segment;       ///< under which the files are published
-    std::string address;       ///< "192.0.2.10:4420"
+    std::string address;       ///< "192.0.2.10:4420", of several apart by commas
     std::string subsystemNqn;  ///< new with each start
     uint64_t files = 0;        ///< that are exported now
     uint64_t bytes = 0;        ///< of them all that remote hosts reach
@@ -96,8 +110,8 @@ struct TargetStats {
     std::map<std::string, uint64_t> withdrawn;
     bool anyHost = false;       ///< whether every host may connect
     uint64_t allowedHosts = 0;  ///< that may, where not every host may
-    /// TCP connections at the port, also to other targets that share it: a host has one for each of
-    /// its queues. Nothing where that cannot be known, as with RDMA.
+    /// TCP connections at its ports, also to other targets that share it: a host has one for each
+    /// of its queues. Nothing where that cannot be known, as with RDMA.
     std::optional<uint64_t> tcpConnections;
     /// Controllers (connections of a host as a whole) by host NQN; nothing where the kernel does
     /// not show them: this takes root, debugfs, and CONFIG_NVME_TARGET_DEBUGFS (6.11 or newer).

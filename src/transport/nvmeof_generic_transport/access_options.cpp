@@ -88,14 +88,14 @@ Result<TargetAddresses> readArguments(std::string_view text, TargetOptions& targ
                              "expected " + taken.error().message);
         }
     }
-    auto parsed = parseAddress(address);
+    auto parsed = parseAddresses(address);
     if (!parsed.ok()) {
         std::string names;
         for (const auto& [name, unused] : readers) names += ", " + std::string(name) + "=";
         return Error{parsed.error().code,
                      parsed.error().message + ", and as further arguments" + names.substr(1)};
     }
-    auto published = publishedAddress(parsed.value(), advertise);
+    auto published = publishedAddresses(parsed.value(), advertise);
     if (!published.ok()) return published.error();
     target = std::move(options);
     return TargetAddresses{parsed.take(), published.take()};

@@ -21,12 +21,12 @@ Result<> takeHostList(std::string_view value, std::vector<std::string>& hosts);
 Result<> takePath(std::string_view value, std::string& path);
 
 struct TargetAddresses {
-    TransportAddress listen;
-    TransportAddress published;
+    TransportAddresses listen;
+    TransportAddresses published;  ///< as many
 };
 
-/// Reads the transport's argument string: the address (see parseAddress()) and, in any order among
-/// its fields, advertise= (see publishedAddress()), allowed_hosts=, allowed_hosts_file=,
+/// Reads the transport's argument string: the addresses (see parseAddresses()) and, in any order
+/// among their fields, advertise= (see publishedAddresses()), allowed_hosts=, allowed_hosts_file=,
 /// dhchap_keys= and path_check=<on|off>. A value cannot hold a blank.
 /// @param target  what is given here replaces what it holds
 /// @return EINVAL that names the argument, its value and what it takes; `target` is unchanged then

@@ -114,12 +114,25 @@ Reach reachOf(const TransportAddress& address) {
     return Reach::kAnywhere;
 }
 
-Result<> checkReach(const RemoteDescriptor& described, const std::string& theirs,
-                    const std::string& ours) {
+// Engines whose descriptors have no list publish one address.
+template <class Descriptor>
+TransportAddresses addressesOf(const Descriptor& descriptor) {
+    const auto address = [](const auto& trid) {
+        return TransportAddress{trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid};
+    };
+    TransportAddresses all;
+    if constexpr (requires { descriptor.nvmeof_generic_trids; }) {
+        for (const auto& trid : descriptor.nvmeof_generic_trids) all.push_back(address(trid));
+    }
+    if (all.empty()) all.push_back(address(descriptor.nvmeof_generic_trid));
+    return all;
+}
+
+Result<> checkReach(const std::string& segment, const TransportAddress& address,
+                    const std::string& theirs, const std::string& ours) {
     constexpr char kRemedy[] = "start its node with an address that other hosts reach";
-    const std::string what = "the record of segment " + inQuotes(described.segment) +
-                             " gives the address " + described.address.traddr;
-    switch (reachOf(described.address)) {
+    const std::string what = "the record of " + segment + " gives the address " + address.traddr;
+    switch (reachOf(address)) {
         case Reach::kAnywhere:
             return {};
         case Reach::kMachine:
@@ -160,7 +173,7 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
     }
     const auto& trid = descriptor.nvmeof_generic_trid;
     RemoteDescriptor checked{descriptor.name,
-                             {trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid},
+                             addressesOf(descriptor),
                              trid.subnqn,
                              {},
                              kNumbersLast<TransferMetadata::FileBufferDesc>};
@@ -168,19 +181,29 @@ Result<RemoteDescriptor> checkDescriptor(const TransferMetadata::SegmentDesc& de
         return makeError(EINVAL, segment + " exports no files",
                          "its node runs as an initiator only");
     }
-    if (Result<> address = checkAddress(checked.address); !address.ok()) {
-        return Error{EINVAL, segment + ": " + address.error().message};
+    if (Result<> addresses = checkAddresses(checked.addresses); !addresses.ok()) {
+        return Error{EINVAL, segment + ": " + addresses.error().message};
+    }
+    const TransportAddress first{trid.trtype, trid.adrfam, trid.traddr, trid.trsvcid};
+    if (!(checked.addresses.front() == first)) {
+        return makeError(EINVAL,
+                         segment + " is at " + toString(first) +
+                             ", and its list of addresses begins with " +
+                             toString(checked.addresses.front()),
+                         "the first of the list is that of nvmeof_generic_trid");
     }
     const MachineIdentity there = machineOf(descriptor);
-    if (auto reach = checkReach(checked, there.machine, here.machine); !reach.ok()) {
-        return reach.error();
-    }
     checked.onAnotherKernel =
         !there.kernel.empty() && !here.kernel.empty() && there.kernel != here.kernel;
-    if (!allowed.contains(checked.address)) {
-        return makeError(EACCES, segment + " is at " + toString(checked.address),
-                         "MC_NVMEOF_GENERIC_ALLOWED_NETWORKS lists the networks that this node "
-                         "connects to, and this address is in none of them");
+    for (const TransportAddress& address : checked.addresses) {
+        if (auto reach = checkReach(segment, address, there.machine, here.machine); !reach.ok()) {
+            return reach.error();
+        }
+        if (!allowed.contains(address)) {
+            return makeError(EACCES, segment + " is at " + toString(address),
+                             "MC_NVMEOF_GENERIC_ALLOWED_NETWORKS lists the networks that this node "
+                             "connects to, and this address is in none of them");
+        }
     }
     if (Result<> nqn = checkNqn(checked.subsystemNqn); !nqn.ok()) {
         return Error{EINVAL, segment + ": " + nqn.error().message};

@@ -143,6 +143,19 @@ std::map<std::string_view, Reader> readers(TransportOptions& options) {
         {"IO_QUEUE_SIZE",
          number(16, 1024,
                 [&initiator](uint64_t n) { initiator.queueDepth = static_cast<uint32_t>(n); })},
+        {"HOST_INTERFACES",
+         [&initiator](std::string_view value) -> Result<> {
+             auto sides = parseHostSides(value);
+             if (!sides.ok()) return sides.error();
+             initiator.hostInterfaces = sides.take();
+             return {};
+         }},
+        {"PATHS", choice<bool>({{"all", true}, {"one", false}}, initiator.allPaths)},
+        {"IO_POLICY", choice<IoPolicy>({{"auto", IoPolicy::kAuto},
+                                        {"queue-depth", IoPolicy::kQueueDepth},
+                                        {"round-robin", IoPolicy::kRoundRobin},
+                                        {"numa", IoPolicy::kNuma}},
+                                       initiator.ioPolicy)},
         {"HOST_NQN", nqn(initiator.hostNqn)},
         {"ALLOWED_HOSTS", nqnList(options.target.allowedHosts)},
         {"ALLOWED_HOSTS_FILE", path(options.target.allowedHostsFile)},

@@ -10,7 +10,7 @@
 #include <set>
 #include <utility>
 
-#include "transport/nvmeof_generic_transport/target/endpoint.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -19,8 +19,8 @@ namespace {
 /// files need all the same.
 class LocalConnection final : public Connection {
  public:
-    LocalConnection(TransportAddress address, std::string nqn)
-        : address_(std::move(address)), nqn_(std::move(nqn)) {}
+    LocalConnection(TransportAddresses addresses, std::string nqn)
+        : addresses_(std::move(addresses)), nqn_(std::move(nqn)) {}
 
     const std::string& subsystemNqn() const override { return nqn_; }
     bool isLive() const override {
@@ -39,6 +39,10 @@ class LocalConnection final : public Connection {
         const auto network = this->network();
         return !network || network->provokeAnswer(nullptr);
     }
+    std::shared_ptr<const PathBoard> paths() const override {
+        const auto network = this->network();
+        return network ? network->paths() : nullptr;
+    }
     void giveUp() override {
         if (const auto network = this->network()) network->giveUp();
     }
@@ -49,7 +53,7 @@ class LocalConnection final : public Connection {
     }
     /// The connection over the network, made when it is first needed.
     Result<std::shared_ptr<Connection>> network(Initiator& remote) const {
-        auto connected = remote.connect(address_, nqn_);
+        auto connected = remote.connect(addresses_, nqn_);
         if (!connected.ok()) return connected;
         std::lock_guard lock(mutex_);
         network_ = connected.value();
@@ -65,7 +69,7 @@ class LocalConnection final : public Connection {
     }
 
  private:
-    const TransportAddress address_;
+    const TransportAddresses addresses_;
     const std::string nqn_;
     mutable std::mutex mutex_;
     mutable std::shared_ptr<Connection> network_;
@@ -84,15 +88,15 @@ Result<uint64_t> sizeNow(int fd) {
 }  // namespace
 
 LocalAccess::LocalAccess(std::unique_ptr<Initiator> remote, Target& target,
-                         TransportAddress published)
+                         TransportAddresses published)
     : remote_(std::move(remote)), target_(target), published_(std::move(published)) {}
 
-Result<std::shared_ptr<Connection>> LocalAccess::connect(const TransportAddress& address,
+Result<std::shared_ptr<Connection>> LocalAccess::connect(const TransportAddresses& addresses,
                                                          const std::string& subsystemNqn) {
-    if (subsystemNqn != target_.subsystemNqn()) return remote_->connect(address, subsystemNqn);
-    if (!sameEndpoint(address, published_)) {
+    if (subsystemNqn != target_.subsystemNqn()) return remote_->connect(addresses, subsystemNqn);
+    if (!sameEndpoints(addresses, published_)) {
         return makeError(EADDRINUSE,
-                         "will not connect to " + subsystemNqn + " at " + toString(address) +
+                         "will not connect to " + subsystemNqn + " at " + toString(addresses) +
                              ": that NQN is this process's own target's, at " +
                              toString(published_),
                          "the segment is not what its record says: find out whose it is");
@@ -102,7 +106,7 @@ Result<std::shared_ptr<Connection>> LocalAccess::connect(const TransportAddress&
     auto known = own_.lock();
     if (known && !known->isLive()) known.reset();
     if (!known) {
-        known = std::make_shared<LocalConnection>(address, subsystemNqn);
+        known = std::make_shared<LocalConnection>(addresses, subsystemNqn);
         own_ = known;
     }
     return known;

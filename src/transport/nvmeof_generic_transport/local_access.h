@@ -19,12 +19,12 @@ class LocalAccess final : public Initiator {
  public:
     /// @param target  outlives this object and all that it opens
     /// @param published  where others find it
-    LocalAccess(std::unique_ptr<Initiator> remote, Target& target, TransportAddress published);
+    LocalAccess(std::unique_ptr<Initiator> remote, Target& target, TransportAddresses published);
 
-    /// @return also EADDRINUSE for the target's own NQN at another address: who publishes that is
-    /// not
-    ///     this node, and gets neither its files nor their I/O
-    Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
+    using Initiator::connect;
+    /// @return also EADDRINUSE for the target's own NQN at other addresses: who publishes that is
+    ///     not this node, and gets neither its files nor their I/O
+    Result<std::shared_ptr<Connection>> connect(const TransportAddresses& addresses,
                                                 const std::string& subsystemNqn) override;
     Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t nsid,
                                           uint64_t size, int openFlags,
@@ -36,7 +36,7 @@ class LocalAccess final : public Initiator {
  private:
     const std::unique_ptr<Initiator> remote_;
     Target& target_;
-    const TransportAddress published_;
+    const TransportAddresses published_;
     std::mutex mutex_;
     std::weak_ptr<Connection> own_;  // guarded by mutex_
 };

@@ -47,6 +47,22 @@ int checkLocation(const std::string& location) {
                             "(\"cpu:0\", \"*\"): copy what a device has to such memory"));
 }
 
+// Other engines' descriptors have but one address.
+template <class Descriptor>
+void setAddresses(Descriptor& descriptor, const TransportAddresses& addresses,
+                  const std::string& nqn) {
+    const auto fill = [&](auto& trid, const TransportAddress& at) {
+        trid = {at.trtype, at.adrfam, at.traddr, at.trsvcid, nqn};
+    };
+    fill(descriptor.nvmeof_generic_trid, addresses.front());
+    if (addresses.size() == 1) return;
+    if constexpr (requires { descriptor.nvmeof_generic_trids; }) {
+        for (const TransportAddress& at : addresses) {
+            fill(descriptor.nvmeof_generic_trids.emplace_back(), at);
+        }
+    }
+}
+
 }  // namespace
 
 NVMeoFGenericTransport::NVMeoFGenericTransport() = default;
@@ -125,9 +141,8 @@ int NVMeoFGenericTransport::installWithArgs(std::string& local_server_name,
         auto target = Target::start(addresses.value().listen, parts->options.target);
         if (!target.ok()) return report("target", target.error());
         parts->target = target.take();
-        const TransportAddress& at = parts->published = addresses.value().published;
-        descriptor->nvmeof_generic_trid = {at.trtype, at.adrfam, at.traddr, at.trsvcid,
-                                           parts->target->subsystemNqn()};
+        parts->published = addresses.value().published;
+        setAddresses(*descriptor, parts->published, parts->target->subsystemNqn());
         setMachine(*descriptor);
     }
 

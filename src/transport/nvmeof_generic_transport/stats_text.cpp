@@ -155,6 +155,30 @@ std::string statsText(const TransportStats& given, const std::string& process) {
     for (const auto& segment : stats.segments) {
         text.line(labels(segment) + ",state=\"" + name(segment.state) + "\"", uint64_t{1});
     }
+    const auto ofPaths = [&](const char* name, const char* type, const char* help,
+                             const auto& value) {
+        text.family(name, type, help);
+        for (const auto& segment : stats.segments) {
+            for (const auto& path : segment.paths) {
+                text.line(labels(segment) + ",path=\"" + label(path.address) + "\",transport=\"" +
+                              label(path.transport) + "\"",
+                          value(path));
+            }
+        }
+    };
+    ofPaths("path_live", "gauge", "1 where the kernel's controller of the path is up",
+            [](const PathStats& path) { return uint64_t{path.state == "live"}; });
+    ofPaths("path_connects_total", "counter", "Controllers of the path that were made or joined",
+            [](const PathStats& path) { return path.connects; });
+    ofPaths("path_losses_total", "counter", "Times that the path was seen to be lost",
+            [](const PathStats& path) { return path.losses; });
+    ofPaths("path_failed_attempts_total", "counter", "Failures to connect the path",
+            [](const PathStats& path) { return path.failedAttempts; });
+    ofPaths("path_read_bytes", "gauge", "Bytes read over its controller of now, by all processes",
+            [](const PathStats& path) { return path.bytesRead; });
+    ofPaths("path_written_bytes", "gauge",
+            "Bytes written over its controller of now, by all processes",
+            [](const PathStats& path) { return path.bytesWritten; });
     text.family("connects_total", "counter",
                 "Connections made or joined; all but the first are reconnects");
     ofSegments([](const SegmentStats& segment) { return segment.connects; });

@@ -82,18 +82,23 @@ TransportStats TransportParts::stats() const {
 }
 
 TargetStats TransportParts::targetStats() const {
-    const TransportAddress& at = target->address();
     TargetCounts counts = target->counts();
     TargetStats stats;
     stats.segment = options.target.segment;
-    stats.address = (at.adrfam == "ipv6" ? "[" + at.traddr + "]" : at.traddr) + ":" + at.trsvcid;
+    for (const TransportAddress& at : target->addresses()) {
+        stats.address += (stats.address.empty() ? "" : ",") +
+                         (at.adrfam == "ipv6" ? "[" + at.traddr + "]" : at.traddr) + ":" +
+                         at.trsvcid;
+        if (const auto count = countTcpConnections(at)) {
+            stats.tcpConnections = stats.tcpConnections.value_or(0) + *count;
+        }
+    }
     stats.subsystemNqn = target->subsystemNqn();
     stats.files = counts.files;
     stats.bytes = counts.bytes;
     stats.withdrawn = std::move(counts.withdrawn);
     stats.anyHost = counts.anyHost;
     stats.allowedHosts = counts.allowedHosts;
-    stats.tcpConnections = countTcpConnections(at);
     stats.controllers = countControllers(stats.subsystemNqn);
     fillPublications(metadata, publications, stats);
     return stats;

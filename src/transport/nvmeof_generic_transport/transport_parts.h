@@ -48,7 +48,7 @@ struct TransportParts {
     TransportOptions options;
     Withdrawals lostFiles{[this](uint32_t id) { withdraw(id); }};
     std::unique_ptr<Target> target;        // null in an initiator that exports nothing
-    TransportAddress published;            // the target's, for others
+    TransportAddresses published;          // the target's, for others
     std::unique_ptr<Initiator> initiator;  // null on a node that can export only
     std::string noInitiator;               // why there is none
     std::unique_ptr<IoPool> pool;          // likewise

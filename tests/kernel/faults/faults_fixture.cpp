@@ -18,7 +18,7 @@ void FaultTest::TearDown() {
     for (auto& [number, host] : hosts()) {
         host->disturb("");
         host->lose({});
-        host->join();
+        for (int link = 0; link < host->links(); ++link) host->join(link);
     }
     endInitiator();
     targets_.clear();
@@ -35,7 +35,7 @@ std::map<int, std::unique_ptr<Host>>& FaultTest::hosts() {
 
 Host& FaultTest::host(int number) {
     auto& slot = hosts()[number];
-    if (!slot) slot = std::make_unique<Host>(number);
+    if (!slot) slot = std::make_unique<Host>(number, number > kOneLink ? 2 : 1);
     return *slot;
 }
 

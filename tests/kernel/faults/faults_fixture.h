@@ -29,7 +29,9 @@ class FaultTest : public ::testing::Test {
     void SetUp() override;
     void TearDown() override;
 
-    /// One host for all tests that ask for this number: 1, 2, ...
+    /// One host for all tests that ask for this number: 1, 2, ... Those above kOneLink have two
+    /// links for data, and a target there has both addresses.
+    static constexpr int kOneLink = 10;
     static Host& host(int number);
     static std::map<int, std::unique_ptr<Host>>& hosts();
     /// A target with new files of kFileBytes, called `name`.

@@ -33,13 +33,15 @@ void run(const std::vector<std::string>& command) {
     throw std::runtime_error(text + "failed: " + program.output());
 }
 
-Host::Host(int number) : number_(number), name_("far" + std::to_string(number)) {
+Host::Host(int number, int links)
+    : number_(number), links_(links), name_("far" + std::to_string(number)) {
     run({"modprobe", "-a", "veth", "sch_netem"});
     run({"ip", "netns", "add", name_});
     runThere({"ip", "link", "set", "lo", "up"});
-    const std::string data = "data" + std::to_string(number),
-                      meta = "meta" + std::to_string(number);
-    for (const auto& [cable, second] : {std::pair(data, 77), std::pair(meta, 78)}) {
+    std::vector<std::pair<std::string, int>> cables = {{"meta" + std::to_string(number), 78},
+                                                       {device(0), 77}};
+    if (links > 1) cables.emplace_back(device(1), 79);
+    for (const auto& [cable, second] : cables) {
         run({"ip", "link", "add", cable, "type", "veth", "peer", "name", cable, "netns", name_});
         run({"ip", "address", "add", net(second) + ".1/24", "dev", cable});
         run({"ip", "link", "set", cable, "up"});
@@ -52,7 +54,7 @@ Host::~Host() {
     try {
         run({"ip", "netns", "delete", name_});
         // The cables go with it, unless a port still listens there.
-        for (const char* cable : {"data", "meta"}) {
+        for (const char* cable : {"data", "more", "meta"}) {
             test_support::ChildProcess remove(
                 {"ip", "link", "delete", cable + std::to_string(number_)});
             remove.wait();
@@ -67,8 +69,8 @@ void Host::runThere(std::vector<std::string> command) const {
     run(command);
 }
 
-void Host::setLink(bool up) const {
-    const std::string device = "data" + std::to_string(number_);
+void Host::setLink(int link, bool up) const {
+    const std::string device = this->device(link);
     bool done = false;
     // A thread of its own, since it stays in the other namespace.
     std::thread there([&] {
@@ -188,7 +190,7 @@ void TargetNode::start() {
         host_.name(),
         "http://" + host_.gateway() + ":" + std::to_string(metadataPort_) + "/metadata",
         name_,
-        "trtype=tcp traddr=" + host_.address(),
+        "trtype=tcp traddr=" + host_.address() + (host_.links() > 1 ? "," + host_.address(1) : ""),
         control_};
     command.insert(command.end(), files_.begin(), files_.end());
     process_ = std::make_unique<test_support::ChildProcess>(command);

@@ -14,25 +14,32 @@
 /// Runs a program to its end; throws std::runtime_error when it fails.
 void run(const std::vector<std::string>& command);
 
-/// A network namespace with two cables to this one: one for data, and one for metadata that no
-/// fault touches.
+/// A network namespace with cables to this one: one or two for data, and one for metadata that no
+/// fault touches. Where no link is named the first one for data is meant.
 class Host {
  public:
     /// @param number  1 to 200, unique
-    explicit Host(int number);
+    /// @param links  for data: 1 or 2
+    explicit Host(int number, int links = 1);
     ~Host();
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
 
     const std::string& name() const { return name_; }
-    /// Of the data cable's far end.
-    std::string address() const { return net(77) + ".2"; }
+    /// Of a data cable's far end.
+    std::string address(int link = 0) const { return net(link == 0 ? 77 : 79) + ".2"; }
+    int links() const { return links_; }
+    /// Of this end.
+    static std::string deviceOf(int number, int link) {
+        return (link == 0 ? "data" : "more") + std::to_string(number);
+    }
+    std::string device(int link = 0) const { return deviceOf(number_, link); }
     /// Where this host reaches the first namespace by the other cable.
     std::string gateway() const { return net(78) + ".1"; }
 
     /// Takes the far end of the data cable down, or up again. Takes about a millisecond.
-    void cut() { setLink(false); }
-    void join() { setLink(true); }
+    void cut(int link = 0) { setLink(link, false); }
+    void join(int link = 0) { setLink(link, true); }
     /// Disturbs what this host sends: "delay 20ms 10ms loss 1%"; empty: no more.
     void disturb(const std::string& netem);
     /// The local ports of the TCP connections to a port of this host.
@@ -51,9 +58,10 @@ class Host {
     std::string net(int second) const {
         return "10." + std::to_string(second) + "." + std::to_string(number_);
     }
-    void setLink(bool up) const;
+    void setLink(int link, bool up) const;
 
     const int number_;
+    const int links_;
     const std::string name_;
     bool disturbed_ = false;
     bool losing_ = false;

@@ -146,7 +146,7 @@ size_t connectionsOfPort(unsigned port) {
 
 // The probe is a host like any other for the target, and leaves nothing there.
 TEST_F(TrustKernelTest, AProbeLeavesNothingAtTheTarget) {
-    const ProbeRequest request{kLoopback, target->nqn(), {kHostNqn, kHostId}, 5s};
+    const ProbeRequest request{{kLoopback}, target->nqn(), {kHostNqn, kHostId}, 5s};
     std::vector<double> took;
     for (int i = 0; i < 200; ++i) {
         const auto start = std::chrono::steady_clock::now();
@@ -170,7 +170,7 @@ TEST_F(TrustKernelTest, AProbeLeavesNothingAtTheTarget) {
 TEST_F(TrustKernelTest, AProbeIsToldWhatTheKernelIsTold) {
     const HostIdentity host{kHostNqn, kHostId};
     const auto codeOf = [&](const std::string& nqn) {
-        const auto probed = probeTcpTarget({kLoopback, nqn, host, 5s},
+        const auto probed = probeTcpTarget({{kLoopback}, nqn, host, 5s},
                                            std::chrono::steady_clock::now() + 60s, 60s, {});
         return probed.ok() ? 0 : probed.error().code;
     };

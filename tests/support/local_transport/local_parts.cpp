@@ -65,11 +65,11 @@ bool networkIs(std::string_view state) {
 
 class LocalTarget final : public Target {
  public:
-    explicit LocalTarget(TransportAddress address)
-        : nqn_(newSubsystemNqn()), address_(std::move(address)) {}
+    explicit LocalTarget(TransportAddresses addresses)
+        : nqn_(newSubsystemNqn()), addresses_(std::move(addresses)) {}
 
     const std::string& subsystemNqn() const override { return nqn_; }
-    const TransportAddress& address() const override { return address_; }
+    const TransportAddresses& addresses() const override { return addresses_; }
 
     Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
                                  const FileRules& rules) override {
@@ -122,7 +122,7 @@ class LocalTarget final : public Target {
 
  private:
     const std::string nqn_;
-    const TransportAddress address_;
+    const TransportAddresses addresses_;
 };
 
 class LocalConnection final : public Connection {
@@ -141,7 +141,7 @@ class LocalConnection final : public Connection {
 
 class LocalInitiator final : public Initiator {
  public:
-    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddresses&,
                                                 const std::string& subsystemNqn) override {
         if (networkIs("down")) return makeError(ECONNREFUSED, "the network is down");
         const std::lock_guard lock(mutex_);
@@ -171,9 +171,9 @@ class LocalInitiator final : public Initiator {
 
 }  // namespace
 
-Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address, const TargetOptions&,
-                                              std::shared_ptr<ConfigTree>) {
-    return std::unique_ptr<Target>(std::make_unique<LocalTarget>(address));
+Result<std::unique_ptr<Target>> Target::start(const TransportAddresses& addresses,
+                                              const TargetOptions&, std::shared_ptr<ConfigTree>) {
+    return std::unique_ptr<Target>(std::make_unique<LocalTarget>(addresses));
 }
 
 Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions&,

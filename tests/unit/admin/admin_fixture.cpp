@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 #include "admin.h"
 
@@ -67,6 +68,23 @@ std::unique_ptr<TargetProcess> AdminTest::startTarget() {
     });
     EXPECT_NE(process->nqn(), "");
     return process;
+}
+
+void AdminTest::makeConnection() {
+    const std::string subsystem = roots_.sys + "/class/nvme-subsystem/nvme-subsys0";
+    putFile(subsystem + "/subsysnqn", std::string(kConnectedNqn) + "\n");
+    putFile(subsystem + "/iopolicy", "queue-depth\n");
+    fs::create_directories(subsystem + "/nvme0n1");
+    for (const auto& [name, state, number] :
+         {std::tuple("nvme0", "live", "1"), {"nvme1", "connecting", "2"}}) {
+        const std::string controller = subsystem + "/" + name;
+        putFile(controller + "/transport", "tcp\n");
+        putFile(controller + "/address",
+                std::string("traddr=192.0.2.") + number + ",trsvcid=4420\n");
+        putFile(controller + "/state", std::string(state) + "\n");
+        putFile(controller + "/" + name + "c" + number + "n1/stat",
+                "  10 0 16 5 20 0 32 5 0 0 0 0\n");
+    }
 }
 
 void AdminTest::seeNoProcesses() {

@@ -43,6 +43,9 @@ class AdminTest : public testing::Test {
     /// A subsystem, port and host as others make them.
     void makeForeignObjects();
 
+    /// A connection of this transport with two paths, of which the second one is down.
+    void makeConnection();
+
     /// From now on /proc, which is this machine's, shows none, as in another PID namespace.
     void seeNoProcesses();
 
@@ -56,6 +59,8 @@ class AdminTest : public testing::Test {
     TargetOptions options_;
 };
 
+inline constexpr char kConnectedNqn[] =
+    "nqn.2026-01.ai.kvcache.mooncake:nvmeof-generic:0b5c1fd8-3c7e-4a86-9d0b-6f3f4f2f1a01";
 inline constexpr char kForeignNqn[] = "nqn.2014-08.org:foreign";
 inline constexpr char kForeignHost[] = "nqn.2014-08.org:foreign-host";
 

@@ -77,6 +77,14 @@ TEST_F(CheckTest, AllIsWell) {
                                    HasSubstr("module loop is loaded"), Not(HasSubstr("do:"))));
 }
 
+TEST_F(CheckTest, APathThatIsDown) {
+    makeConnection();
+    EXPECT_THAT(complaint(), AllOf(HasSubstr("warn: paths are down: nvme1"), HasSubstr("192.0.2.2"),
+                                   HasSubstr("connecting")));
+    putFile(roots_.sys + "/class/nvme-subsystem/nvme-subsys0/nvme1/state", "live\n");
+    EXPECT_EQ(complaint(), "");
+}
+
 TEST_F(CheckTest, NotRoot) {
     EXPECT_THAT(complaint({}, 1000), HasSubstr("fail: runs as user 1000"));
 }

@@ -11,6 +11,7 @@
 namespace mooncake::nvmeof_generic::admin {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -137,6 +138,37 @@ TEST_F(ListTest, ForeignObjectsOnlyWhenAskedFor) {
     EXPECT_EQ(subsystem["allowed_hosts"][0]["authentication"], "host");
     EXPECT_EQ(subsystem["namespaces"][0]["file"], file("foreign"));
     EXPECT_EQ(subsystem["namespaces"][0]["size"].asUInt64(), 12288u);
+}
+
+TEST_F(ListTest, ShowsTheConnectionsOfThisHost) {
+    makeConnection();
+    const Outcome shown = run({"list", "--json"});
+    ASSERT_EQ(shown.status, 0) << shown.err;
+    const Json::Value connections = shown.json()["connections"];
+    ASSERT_EQ(connections.size(), 1u);
+    EXPECT_EQ(connections[0]["nqn"], kConnectedNqn);
+    EXPECT_EQ(connections[0]["io_policy"], "queue-depth");
+    const Json::Value paths = connections[0]["paths"];
+    ASSERT_EQ(paths.size(), 2u);
+    EXPECT_EQ(paths[0]["controller"], "nvme0");
+    EXPECT_EQ(paths[0]["state"], "live");
+    EXPECT_EQ(paths[0]["bytes_read"].asUInt64(), 16u * 512);
+    EXPECT_EQ(paths[0]["bytes_written"].asUInt64(), 32u * 512);
+    EXPECT_EQ(paths[1]["state"], "connecting");
+    EXPECT_EQ(paths[1]["address"], "traddr=192.0.2.2,trsvcid=4420");
+    EXPECT_THAT(
+        run({"list"}).out,
+        AllOf(HasSubstr("connected to '" + std::string(kConnectedNqn)), HasSubstr("queue-depth"),
+              HasSubstr("nvme1: tcp traddr=192.0.2.2,trsvcid=4420, connecting, ")));
+}
+
+TEST_F(ListTest, AHostThatOnlyConnectsNeedsNoTarget) {
+    fs::remove_all(roots_.nvmet());
+    EXPECT_EQ(run({"list"}).status, 1);
+    makeConnection();
+    const Outcome shown = run({"list"});
+    EXPECT_EQ(shown.status, 0);
+    EXPECT_THAT(shown.out, AllOf(HasSubstr(kConnectedNqn), HasSubstr("note: ")));
 }
 
 TEST_F(ListTest, NeverShowsKeys) {

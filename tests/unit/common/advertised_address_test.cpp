@@ -81,5 +81,24 @@ TEST(AdvertisedAddress, RefusesWhatOthersCannotUse) {
     }
 }
 
+TEST(AdvertisedAddress, OneForEach) {
+    const TransportAddresses listen{{"tcp", "ipv4", "10.0.0.1", "4420"},
+                                    {"rdma", "ipv6", "fe80::1%eth0", "4421"}};
+    const auto published = publishedAddresses(listen, "192.0.2.10,[2001:db8::10]:1");
+    ASSERT_TRUE(published.ok()) << published.error().message;
+    EXPECT_EQ(published.value(), (TransportAddresses{{"tcp", "ipv4", "192.0.2.10", "4420"},
+                                                     {"rdma", "ipv6", "2001:db8::10", "1"}}));
+    for (const char* text :
+         {"", "192.0.2.10", "192.0.2.10,", ",2001:db8::10", "192.0.2.10,2001:db8::10,192.0.2.11"}) {
+        const auto refused = publishedAddresses(listen, text);
+        ASSERT_FALSE(refused.ok()) << text;
+        EXPECT_EQ(refused.error().code, EINVAL);
+    }
+    EXPECT_FALSE(publishedAddresses({listen[0], {"tcp", "ipv4", "10.0.0.2", "4420"}},
+                                    "192.0.2.10,192.0.2.10")
+                     .ok())
+        << "the same for two";
+}
+
 }  // namespace
 }  // namespace mooncake::nvmeof_generic

@@ -157,6 +157,19 @@ TEST(Config, NothingInjectsArguments) {
     refuses(server + "allowed_hosts = ,\n", "expected host NQNs");
 }
 
+TEST(Config, SeveralAddresses) {
+    const std::string several =
+        "segment = n\nmetadata = P2PHANDSHAKE\nallow_any_host = yes\n"
+        "traddr = 192.0.2.10,198.51.100.10\n";
+    const auto config = parseConfig(several);
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(transportArguments(config.value()),
+              "trtype=tcp adrfam=ipv4 traddr=192.0.2.10,198.51.100.10 trsvcid=4420");
+    EXPECT_TRUE(parseConfig(several + "trsvcid = 4420,4421\n").ok());
+    refuses(several + "trsvcid = 1,2,3\n", "has 2 values for 3 addresses");
+    refuses(several + "advertise = 192.0.2.99\n", "give one for each");
+}
+
 TEST(Config, WhatIsMissingIsNamed) {
     refuses("", "it lacks the setting segment");
     refuses("segment = a\n", "it lacks the setting metadata");

@@ -224,10 +224,10 @@ TEST_F(ConnectTest, ADeletedControllerIsReplaced) {
 TEST_F(ConnectTest, AStrangerWithTheNameOfANewControllerIsLeftAlone) {
     struct Recycling : FakeFabrics {
         explicit Recycling(FakeHost& h) : FakeFabrics(h), host(h) {}
-        Result<std::string> connect(const TransportAddress& address, const std::string& nqn,
+        Result<std::string> connect(const Path& path, const std::string& nqn,
                                     const HostIdentity& own,
                                     const InitiatorOptions& options) override {
-            auto name = FakeFabrics::connect(address, nqn, own, options);
+            auto name = FakeFabrics::connect(path, nqn, own, options);
             if (name.ok()) {
                 host.removeController(name.value());
                 host.addController({.name = name.value(),

@@ -145,7 +145,7 @@ TEST(ConnectError, SaysWhatToDo) {
                                                     {ETIMEDOUT, "does not answer"},
                                                     {EIO, kHostNqn.c_str()}};
     for (const auto& [code, remedy] : remedies) {
-        const Error error = connectError(code, address, kNqn, kHostNqn);
+        const Error error = connectError(code, {address}, kNqn, kHostNqn);
         EXPECT_EQ(error.code, code);
         EXPECT_THAT(error.message, HasSubstr(kNqn));
         EXPECT_THAT(error.message, HasSubstr("traddr=192.0.2.7"));
@@ -160,7 +160,7 @@ TEST(Libnvme, FailsWithAnErrnoAndWithoutAWord) {
     const int before = openDescriptors();
     testing::internal::CaptureStderr();
     const auto connected =
-        connectWithLibnvme(nowhere, kNqn, HostIdentity{kHostNqn, kHostId}, host.options());
+        connectWithLibnvme({nowhere}, kNqn, HostIdentity{kHostNqn, kHostId}, host.options());
     EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
     ASSERT_FALSE(connected.ok());
     const bool noKernel = access("/dev/nvme-fabrics", F_OK) != 0;

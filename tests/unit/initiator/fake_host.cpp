@@ -128,9 +128,13 @@ DeviceOpen FakeHost::deviceOpen() const {
     };
 }
 
-Result<std::string> FakeFabrics::connect(const TransportAddress& address,
-                                         const std::string& subsystemNqn, const HostIdentity& host,
+Result<std::string> FakeFabrics::connect(const Path& path, const std::string& subsystemNqn,
+                                         const HostIdentity& host,
                                          const InitiatorOptions& options) {
+    const TransportAddress& address = path.target;
+    std::string shown = "traddr=" + address.traddr + ",trsvcid=" + address.trsvcid;
+    if (!path.from.address.empty()) shown += ",host_traddr=" + path.from.address;
+    if (!path.from.interface.empty()) shown += ",host_iface=" + path.from.interface;
     ++connects;
     ++connectsUnderWay;
     onConnect();
@@ -145,13 +149,14 @@ Result<std::string> FakeFabrics::connect(const TransportAddress& address,
         const fs::path dir = host_.controllerDir(controller.name);
         if (!fs::exists(dir)) break;
         if (FakeHost::read(dir / "subsysnqn") == subsystemNqn &&
+            FakeHost::read(dir / "address").starts_with(shown) &&
             FakeHost::read(dir / "hostnqn") == host.nqn) {
             return makeError(EALREADY, "fake connect");
         }
     }
     controller.nqn = claimsToBe.empty() ? subsystemNqn : claimsToBe;
     controller.transport = address.trtype;
-    controller.address = "traddr=" + address.traddr + ",trsvcid=" + address.trsvcid;
+    controller.address = shown;
     controller.hostNqn = host.nqn;
     controller.hostId = host.id;
     controller.fastIoFail = std::to_string(options.fastIoFail.count());
@@ -160,12 +165,13 @@ Result<std::string> FakeFabrics::connect(const TransportAddress& address,
     return controller.name;
 }
 
-Result<bool> FakeFabrics::probe(const TransportAddress& address, const std::string&,
-                                const HostIdentity&, const InitiatorOptions&,
-                                std::chrono::steady_clock::time_point, const std::stop_token&) {
+Result<bool> FakeFabrics::probe(const Path& path, const std::string&, const HostIdentity&,
+                                const InitiatorOptions&, std::chrono::steady_clock::time_point,
+                                const std::stop_token& stop) {
     ++probes;
     if (const int code = failProbeWith) return makeError(code, "fake probe");
-    return address.trtype == "tcp";
+    if (const int code = onProbe(path, stop)) return makeError(code, "fake probe");
+    return path.target.trtype == "tcp";
 }
 
 Result<> FakeFabrics::disconnect(int controllerDir, const std::string& name, Haste) {

@@ -94,18 +94,19 @@ class FakeHost {
 };
 
 /// Thread-safe. Like the kernel it makes one connection at a time, numbers controllers, refuses a
-/// second connection of a host to a subsystem, and recycles names.
+/// second connection of a host to a subsystem over the same path, and recycles names.
 class FakeFabrics : public Fabrics {
  public:
     explicit FakeFabrics(FakeHost& host) : host_(host) {}
 
-    Result<std::string> connect(const TransportAddress& address, const std::string& subsystemNqn,
+    Result<std::string> connect(const Path& path, const std::string& subsystemNqn,
                                 const HostIdentity& host, const InitiatorOptions& options) override;
-    Result<bool> probe(const TransportAddress& address, const std::string& subsystemNqn,
-                       const HostIdentity& host, const InitiatorOptions& options,
+    Result<bool> probe(const Path& path, const std::string& subsystemNqn, const HostIdentity& host,
+                       const InitiatorOptions& options,
                        std::chrono::steady_clock::time_point deadline,
                        const std::stop_token& stop) override;
-    void provokeAnswer(int, const std::string&) override {}
+    bool provokeAnswer(int, const std::string& name) override { return onProvoke(name); }
+    std::function<bool(const std::string& controller)> onProvoke = [](const auto&) { return true; };
     void provokeIoAnswers(int, int) override { onProvokeIo(); }
     std::function<void()> onProvokeIo = [] {};
     void reset(int, const std::string&) override { ++resets; }
@@ -115,9 +116,13 @@ class FakeFabrics : public Fabrics {
     std::function<void()> onConnect = [] {};  ///< runs first, with nothing locked
     std::function<void(const TransportAddress&)> onAddress = [](const auto&) {};  ///< then this
     std::function<void()> onDisconnect = [] {};  ///< runs first, with nothing locked
-    std::atomic<int> failProbeWith{0};           ///< errno of the next probes
-    std::atomic<int> failWith{0};                ///< errno of the next connects
-    std::atomic<int> connects{0};                ///< attempts
+    /// Gives the errno of a probe.
+    std::function<int(const Path&, const std::stop_token&)> onProbe = [](const auto&, const auto&) {
+        return 0;
+    };
+    std::atomic<int> failProbeWith{0};  ///< errno of the next probes
+    std::atomic<int> failWith{0};       ///< errno of the next connects
+    std::atomic<int> connects{0};       ///< attempts
     std::atomic<int> made{0};
     std::atomic<int> probes{0};
     std::string claimsToBe;  ///< the NQN that targets give in Identify; empty: the one asked for

@@ -31,32 +31,32 @@ class TcpFlowsTest : public ::testing::Test {
 
 TEST_F(TcpFlowsTest, DataThatIsRepeatedIsWaitedForInVain) {
     table("tcp", "0200000A:1144", "00000048", "00000003");
-    EXPECT_TRUE(waitsInVain("10.0.0.2", "4420", proc()));
-    EXPECT_FALSE(waitsInVain("10.0.0.3", "4420", proc()));
-    EXPECT_FALSE(waitsInVain("10.0.0.2", "4421", proc()));
-    EXPECT_FALSE(waitsInVain("10.0.0.2", "", proc()));
-    EXPECT_FALSE(waitsInVain("host", "4420", proc()));
+    EXPECT_TRUE(waitsInVain("10.0.0.2", "4420", "", proc()));
+    EXPECT_FALSE(waitsInVain("10.0.0.3", "4420", "", proc()));
+    EXPECT_FALSE(waitsInVain("10.0.0.2", "4421", "", proc()));
+    EXPECT_FALSE(waitsInVain("10.0.0.2", "", "", proc()));
+    EXPECT_FALSE(waitsInVain("host", "4420", "", proc()));
 }
 
 TEST_F(TcpFlowsTest, AfterTwoTimesItMayArriveYet) {
     table("tcp", "0200000A:1144", "00000048", "00000002");
-    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", proc()));
+    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", "", proc()));
 }
 
 // Probes of an idle connection count as repetitions.
 TEST_F(TcpFlowsTest, WithoutDataNobodyWaits) {
     table("tcp", "0200000A:1144", "00000000", "00000005");
-    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", proc()));
+    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", "", proc()));
 }
 
 TEST_F(TcpFlowsTest, AlsoOverIpv6) {
     table("tcp6", "B80D0120000000000000000001000000:1144", "00000048", "00000007");
-    EXPECT_TRUE(waitsInVain("2001:db8::1", "4420", proc()));
-    EXPECT_FALSE(waitsInVain("2001:db8::2", "4420", proc()));
+    EXPECT_TRUE(waitsInVain("2001:db8::1", "4420", "", proc()));
+    EXPECT_FALSE(waitsInVain("2001:db8::2", "4420", "", proc()));
 }
 
 TEST_F(TcpFlowsTest, WithoutATableNothingIsKnown) {
-    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", proc()));
+    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", "", proc()));
 }
 
 }  // namespace

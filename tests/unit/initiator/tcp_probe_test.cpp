@@ -46,7 +46,7 @@ enum Step : size_t {
 
 Result<> probe(const TransportAddress& address, std::chrono::milliseconds limit = 30s,
                const std::stop_token& stop = {}) {
-    return probeTcpTarget({address, kNqn, {kHostNqn, kHostId}, 5s}, Clock::now() + 30s, limit,
+    return probeTcpTarget({{address}, kNqn, {kHostNqn, kHostId}, 5s}, Clock::now() + 30s, limit,
                           stop);
 }
 

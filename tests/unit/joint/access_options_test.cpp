@@ -19,7 +19,7 @@ TEST(Arguments, AnAddressAlone) {
     target.allowedHosts = {"nqn.2026-01.org.example:environment"};
     const auto address = readArguments(kAddress, target);
     ASSERT_TRUE(address.ok()) << address.error().message;
-    EXPECT_EQ(address.value().listen, (TransportAddress{"tcp", "ipv4", "127.0.0.1", "4420"}));
+    EXPECT_EQ(address.value().listen, (TransportAddresses{{"tcp", "ipv4", "127.0.0.1", "4420"}}));
     EXPECT_THAT(target.allowedHosts, ElementsAre("nqn.2026-01.org.example:environment"));
 }
 
@@ -31,13 +31,28 @@ TEST(Arguments, AnAddressToPublish) {
     const auto other = readArguments(
         "advertise=[2001:db8::10]:30420 trtype=tcp adrfam=ipv6 traddr=fe80::1%eth0", target);
     ASSERT_TRUE(other.ok()) << other.error().message;
-    EXPECT_EQ(other.value().listen, (TransportAddress{"tcp", "ipv6", "fe80::1%eth0", "4420"}));
-    EXPECT_EQ(other.value().published, (TransportAddress{"tcp", "ipv6", "2001:db8::10", "30420"}));
+    EXPECT_EQ(other.value().listen, (TransportAddresses{{"tcp", "ipv6", "fe80::1%eth0", "4420"}}));
+    EXPECT_EQ(other.value().published,
+              (TransportAddresses{{"tcp", "ipv6", "2001:db8::10", "30420"}}));
     for (const std::string text : {"trtype=tcp traddr=0.0.0.0", "advertise= trtype=tcp traddr=::1",
                                    "advertise=1.2.3.4 advertise=1.2.3.4 trtype=tcp traddr=10.0.0.1",
                                    "advertise=host trtype=tcp traddr=10.0.0.1"}) {
         EXPECT_FALSE(readArguments(text, target).ok()) << text;
     }
+}
+
+TEST(Arguments, SeveralAddresses) {
+    TargetOptions target;
+    const auto several = readArguments(
+        "trtype=tcp traddr=10.0.0.1,10.0.1.1 advertise=192.0.2.10,198.51.100.10:30420", target);
+    ASSERT_TRUE(several.ok()) << several.error().message;
+    EXPECT_EQ(several.value().listen, (TransportAddresses{{"tcp", "ipv4", "10.0.0.1", "4420"},
+                                                          {"tcp", "ipv4", "10.0.1.1", "4420"}}));
+    EXPECT_EQ(several.value().published,
+              (TransportAddresses{{"tcp", "ipv4", "192.0.2.10", "4420"},
+                                  {"tcp", "ipv4", "198.51.100.10", "30420"}}));
+    EXPECT_FALSE(
+        readArguments("trtype=tcp traddr=10.0.0.1,10.0.1.1 advertise=192.0.2.10", target).ok());
 }
 
 TEST(Arguments, TheCheckOfPaths) {
@@ -57,7 +72,7 @@ TEST(Arguments, WhoMayConnectAmongTheFieldsOfTheAddress) {
         "traddr=10.0.0.1  trsvcid=4421",
         target);
     ASSERT_TRUE(address.ok()) << address.error().message;
-    EXPECT_EQ(address.value().listen, (TransportAddress{"rdma", "ipv4", "10.0.0.1", "4421"}));
+    EXPECT_EQ(address.value().listen, (TransportAddresses{{"rdma", "ipv4", "10.0.0.1", "4421"}}));
     EXPECT_THAT(target.allowedHosts,
                 ElementsAre("nqn.2026-01.org.example:a", "nqn.2026-01.org.example:b"));
 

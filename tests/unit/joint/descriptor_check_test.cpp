@@ -27,7 +27,8 @@ TEST(DescriptorCheck, TakesOverWhatIsRight) {
     const auto checked = checkDescriptor(goodDescriptor(), {}, kHere);
     ASSERT_TRUE(checked.ok()) << checked.error().message;
     EXPECT_EQ(checked.value().subsystemNqn, "nqn.2026-01.org.example:a");
-    EXPECT_EQ(checked.value().address, (TransportAddress{"tcp", "ipv4", "192.0.2.1", "4420"}));
+    EXPECT_EQ(checked.value().addresses,
+              (TransportAddresses{{"tcp", "ipv4", "192.0.2.1", "4420"}}));
     EXPECT_TRUE(checked.value().numbersLast) << "this engine's do";
     const RemoteFiles& files = checked.value().files;
     ASSERT_EQ(files.size(), 2u);
@@ -135,6 +136,39 @@ TEST(DescriptorCheck, ABadFileIsLeftOutAlone) {
     EXPECT_EQ(checked.value().files.size(), 2u);
     EXPECT_TRUE(checked.value().files.contains(1));
     EXPECT_TRUE(checked.value().files.contains(4294967294u));
+}
+
+// Each is judged; the first is the one that other engines know.
+TEST(DescriptorCheck, TakesSeveralAddresses) {
+    auto descriptor = goodDescriptor();
+    const auto first = descriptor.nvmeof_generic_trid;
+    auto second = first;
+    second.traddr = "198.51.100.1";
+    descriptor.nvmeof_generic_trids = {first, second};
+    const auto checked = checkDescriptor(descriptor, {}, kHere);
+    ASSERT_TRUE(checked.ok()) << checked.error().message;
+    EXPECT_EQ(checked.value().addresses,
+              (TransportAddresses{{"tcp", "ipv4", "192.0.2.1", "4420"},
+                                  {"tcp", "ipv4", "198.51.100.1", "4420"}}));
+    const auto codeOf = [&](const std::vector<TransferMetadata::NVMeoFGenericTrid>& trids,
+                            const char* networks = "") {
+        auto changed = descriptor;
+        changed.nvmeof_generic_trids = trids;
+        NetworkList allowed;
+        if (*networks != '\0') allowed = NetworkList::parse(networks).take();
+        const auto result = checkDescriptor(changed, allowed, kHere);
+        return result.ok() ? 0 : result.error().code;
+    };
+    EXPECT_EQ(codeOf({second, first}), EINVAL) << "another first";
+    EXPECT_EQ(codeOf({second}), EINVAL);
+    EXPECT_EQ(codeOf({first, first}), EINVAL) << "twice";
+    for (const char* bad : {"0.0.0.0", "169.254.1.1", "evil.example.org", "198.51.100.1,x=y"}) {
+        auto third = second;
+        third.traddr = bad;
+        EXPECT_EQ(codeOf({first, second, third}), EINVAL) << bad;
+    }
+    EXPECT_EQ(codeOf({first, second}, "192.0.2.0/24"), EACCES);
+    EXPECT_EQ(codeOf({first, second}, "192.0.2.0/24,198.51.100.0/24"), 0);
 }
 
 // What means another place on each machine leads nobody to a wrong one.

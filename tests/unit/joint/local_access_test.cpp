@@ -23,7 +23,10 @@ constexpr uint64_t kSize = 65536;
 class OwnTarget final : public Target {
  public:
     const std::string& subsystemNqn() const override { return kOwn; }
-    const TransportAddress& address() const override { return kHere; }
+    const TransportAddresses& addresses() const override {
+        static const TransportAddresses all{kHere};
+        return all;
+    }
     Result<ExportedFile> addFile(uint32_t, const std::string&, uint64_t,
                                  const FileRules&) override {
         return makeError(EINVAL, "not here");
@@ -56,9 +59,9 @@ using Connects = std::vector<std::pair<TransportAddress, std::string>>;
 class Network final : public Initiator {
  public:
     explicit Network(Connects& connects) : connects_(connects) {}
-    Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddresses& addresses,
                                                 const std::string& nqn) override {
-        connects_.emplace_back(address, nqn);
+        connects_.emplace_back(addresses.front(), nqn);
         return std::shared_ptr<Connection>(std::make_shared<NetworkConnection>(nqn));
     }
     Result<RemoteNamespace> openNamespace(const Connection& connection, uint32_t, uint64_t size,
@@ -80,7 +83,7 @@ class LocalAccessTest : public testing::Test {
 
     OwnTarget target_;
     Connects connects_;
-    LocalAccess access_{std::make_unique<Network>(connects_), target_, kHere};
+    LocalAccess access_{std::make_unique<Network>(connects_), target_, {kHere}};
 };
 
 TEST_F(LocalAccessTest, OwnFilesNeedNoNetworkWhereTheyCanBeOpened) {

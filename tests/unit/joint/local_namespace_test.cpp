@@ -24,7 +24,10 @@ constexpr uint64_t kSize = 8192;
 
 struct FakeTarget : Target {
     const std::string& subsystemNqn() const override { return nqn; }
-    const TransportAddress& address() const override { return kAddress; }
+    const TransportAddresses& addresses() const override {
+        static const TransportAddresses all{kAddress};
+        return all;
+    }
     Result<ExportedFile> addFile(uint32_t, const std::string&, uint64_t,
                                  const FileRules&) override {
         return makeError(EINVAL, "not here");
@@ -61,7 +64,7 @@ struct NetworkConnection : Connection {
 };
 
 struct Network : Initiator {
-    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddresses&,
                                                 const std::string& nqn) override {
         ++connects;
         last = std::make_shared<NetworkConnection>(nqn);
@@ -102,7 +105,7 @@ class LocalNamespaceTest : public ::testing::Test {
     FakeTarget target;
     std::unique_ptr<Network> owned = std::make_unique<Network>();
     Network& network = *owned;
-    LocalAccess local{std::move(owned), target, kAddress};
+    LocalAccess local{std::move(owned), target, {kAddress}};
 };
 
 TEST_F(LocalNamespaceTest, OwnFilesNeedNoNetwork) {

@@ -42,6 +42,8 @@ TransportStats example() {
     file.errors[EIO] = 5;
     file.retries = 6;
     segment.files.push_back(file);
+    segment.paths = {{"192.0.2.10:4420", "tcp", "nvme0", "live", 1, 0, 2, 4096, 512},
+                     {"[2001:db8::10]:4420 from eth1", "rdma", "", "down", 3, 4, 5, 0, 0}};
     stats.segments.push_back(segment);
     stats.submits = {11, 22};
     return stats;
@@ -50,21 +52,36 @@ TransportStats example() {
 TEST(StatsText, SaysWhatWasCounted) {
     const std::string text = statsText(example());
     const std::string file = R"({segment="node-1",id="7",file="2")";
-    for (const std::string& line : {
-             std::string(R"(segment_state{segment="node-1",id="7",state="ready"} 1)"),
-             std::string(R"(connects_total{segment="node-1",id="7"} 3)"),
-             std::string("submit_calls_total 11"),
-             std::string("submitted_ios_total 22"),
-             "bytes_total" + file + R"(,operation="read"} 8192)",
-             "errors_total" + file + R"(,errno="EIO"} 5)",
-             "retries_total" + file + "} 6",
-             "request_seconds_bucket" + file + R"(,operation="read",le="0.000008"} 1)",
-             "request_seconds_bucket" + file + R"(,operation="read",le="0.000016"} 1)",
-             "request_seconds_bucket" + file + R"(,operation="read",le="0.000032"} 5)",
-             "request_seconds_bucket" + file + R"(,operation="read",le="+Inf"} 6)",
-             "request_seconds_sum" + file + R"(,operation="read"} 1.500000)",
-             "request_seconds_count" + file + R"(,operation="read"} 6)",
-         }) {
+    for (
+        const std::string& line : {
+            std::string(R"(segment_state{segment="node-1",id="7",state="ready"} 1)"),
+            std::string(R"(connects_total{segment="node-1",id="7"} 3)"),
+            std::string(
+                R"(path_live{segment="node-1",id="7",path="192.0.2.10:4420",transport="tcp"} 1)"),
+            std::string(
+                R"(path_read_bytes{segment="node-1",id="7",path="192.0.2.10:4420",transport="tcp"} 4096)"),
+            std::string(
+                R"(path_written_bytes{segment="node-1",id="7",path="192.0.2.10:4420",transport="tcp"} 512)"),
+            std::string(
+                R"(path_live{segment="node-1",id="7",path="[2001:db8::10]:4420 from eth1",transport="rdma"} 0)"),
+            std::string(
+                R"(path_connects_total{segment="node-1",id="7",path="[2001:db8::10]:4420 from eth1",transport="rdma"} 3)"),
+            std::string(
+                R"(path_losses_total{segment="node-1",id="7",path="[2001:db8::10]:4420 from eth1",transport="rdma"} 4)"),
+            std::string(
+                R"(path_failed_attempts_total{segment="node-1",id="7",path="[2001:db8::10]:4420 from eth1",transport="rdma"} 5)"),
+            std::string("submit_calls_total 11"),
+            std::string("submitted_ios_total 22"),
+            "bytes_total" + file + R"(,operation="read"} 8192)",
+            "errors_total" + file + R"(,errno="EIO"} 5)",
+            "retries_total" + file + "} 6",
+            "request_seconds_bucket" + file + R"(,operation="read",le="0.000008"} 1)",
+            "request_seconds_bucket" + file + R"(,operation="read",le="0.000016"} 1)",
+            "request_seconds_bucket" + file + R"(,operation="read",le="0.000032"} 5)",
+            "request_seconds_bucket" + file + R"(,operation="read",le="+Inf"} 6)",
+            "request_seconds_sum" + file + R"(,operation="read"} 1.500000)",
+            "request_seconds_count" + file + R"(,operation="read"} 6)",
+        }) {
         EXPECT_THAT(text, HasSubstr("\nnvmeof_generic_" + line + "\n"));
     }
 }

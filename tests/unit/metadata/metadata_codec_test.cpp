@@ -92,6 +92,43 @@ TEST(SegmentCodecTest, ReadsWhatOtherNodesPublish) {
     EXPECT_EQ(desc.file_buffers[1].size, 18446744073u);
 }
 
+// Engines that know but one address find it where it always was.
+TEST(SegmentCodecTest, CarriesSeveralAddresses) {
+    SegmentDesc desc, found;
+    ASSERT_TRUE(decodeSegmentDesc(kWire, &desc).ok());
+    EXPECT_TRUE(desc.nvmeof_generic_trids.empty());
+    EXPECT_EQ(encodeSegmentDesc(desc, "t").find("nvmeof_generic_trids"), std::string::npos);
+    desc.nvmeof_generic_trids = {desc.nvmeof_generic_trid,
+                                 {"rdma", "ipv6", "2001:db8::1", "4421", "nqn.other"}};
+    ASSERT_TRUE(decodeSegmentDesc(encodeSegmentDesc(desc, "t"), &found).ok());
+    EXPECT_EQ(found.nvmeof_generic_trid.traddr, "10.0.0.1");
+    ASSERT_EQ(found.nvmeof_generic_trids.size(), 2u);
+    EXPECT_EQ(found.nvmeof_generic_trids[0].traddr, "10.0.0.1");
+    EXPECT_EQ(found.nvmeof_generic_trids[1].trtype, "rdma");
+    EXPECT_EQ(found.nvmeof_generic_trids[1].adrfam, "ipv6");
+    EXPECT_EQ(found.nvmeof_generic_trids[1].traddr, "2001:db8::1");
+    EXPECT_EQ(found.nvmeof_generic_trids[1].trsvcid, "4421");
+    EXPECT_EQ(found.nvmeof_generic_trids[1].subnqn, desc.nvmeof_generic_trid.subnqn)
+        << "all are addresses of one subsystem";
+}
+
+TEST(SegmentCodecTest, RefusesMalformedAddresses) {
+    const std::string one = R"({"trtype":"tcp","adrfam":"ipv4","traddr":"10.0.0.1","trsvcid":"1"})";
+    const auto with = [](const std::string& list) {
+        return replaced(kWire, "\"name\":", "\"nvmeof_generic_trids\":" + list + ",\"name\":");
+    };
+    std::string many = "[" + one;
+    for (int i = 1; i < 16; ++i) many += "," + one;
+    EXPECT_TRUE(decode(with("[]")).ok());
+    EXPECT_TRUE(decode(with(many + "]")).ok());
+    for (const std::string& list :
+         {many + "," + one + "]", one, std::string("null"), std::string("[1]"),
+          std::string(R"([{"trtype":"tcp","adrfam":"ipv4","traddr":"10.0.0.1"}])"),
+          std::string(R"([{"trtype":"tcp","adrfam":"ipv4","traddr":1,"trsvcid":"1"}])")}) {
+        EXPECT_TRUE(decode(with(list)).IsMalformedJson()) << list;
+    }
+}
+
 // Optional: other engines neither write nor read it.
 TEST(SegmentCodecTest, CarriesTheMachine) {
     SegmentDesc desc;

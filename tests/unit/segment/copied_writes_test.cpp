@@ -8,7 +8,7 @@ namespace {
 
 RemoteDescriptor target(const std::string& trtype, bool onAnotherKernel) {
     RemoteDescriptor descriptor;
-    descriptor.address = {trtype, "ipv4", "192.0.2.1", "4420"};
+    descriptor.addresses = {{trtype, "ipv4", "192.0.2.1", "4420"}};
     descriptor.onAnotherKernel = onAnotherKernel;
     return descriptor;
 }
@@ -28,6 +28,9 @@ TEST(CopiedWrites, AreOverTcpWithinOneKernel) {
     EXPECT_TRUE(mustCopyWrites("6.1.0", target("tcp", false)));
     EXPECT_FALSE(mustCopyWrites("6.1.0", target("tcp", true)));
     EXPECT_FALSE(mustCopyWrites("6.1.0", target("rdma", false)));
+    RemoteDescriptor mixed = target("rdma", false);
+    mixed.addresses.push_back({"tcp", "ipv4", "192.0.2.2", "4420"});
+    EXPECT_TRUE(mustCopyWrites("6.1.0", mixed)) << "over one of its paths";
 }
 
 class CopiedWritesTest : public RemoteSegmentTest {

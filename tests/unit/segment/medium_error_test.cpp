@@ -48,7 +48,7 @@ struct Link final : Connection {
 class FileInitiator final : public Initiator {
  public:
     explicit FileInitiator(std::string path) : path_(std::move(path)) {}
-    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddresses&,
                                                 const std::string&) override {
         return link_;
     }
@@ -84,7 +84,7 @@ class MediumErrorTest : public ::testing::Test, protected RequestOwner {
         context.describe = [](uint64_t, bool) -> Result<RemoteDescriptor> {
             RemoteDescriptor descriptor;
             descriptor.segment = "node";
-            descriptor.address = {"tcp", "ipv4", "192.0.2.1", "4420"};
+            descriptor.addresses = {{"tcp", "ipv4", "192.0.2.1", "4420"}};
             descriptor.subsystemNqn = "nqn.2026-01.org.example:node";
             descriptor.files = {{1, {1, kSize, "file", "/file"}}};
             return descriptor;

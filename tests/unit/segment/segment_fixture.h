@@ -59,7 +59,7 @@ struct FakeConnection : Connection {
 // An initiator whose world the test arranges.
 class FakeInitiator : public Initiator {
  public:
-    Result<std::shared_ptr<Connection>> connect(const TransportAddress&,
+    Result<std::shared_ptr<Connection>> connect(const TransportAddresses&,
                                                 const std::string& nqn) override {
         std::unique_lock lock(mutex);
         ++connects;
@@ -289,7 +289,7 @@ class RemoteSegmentTest : public ::testing::Test, protected RequestOwner {
     void start(std::chrono::milliseconds patience = kLimit,
                std::chrono::milliseconds downLimit = kLimit) {
         descriptor.segment = "the segment";
-        descriptor.address = {"tcp", "ipv4", "192.0.2.1", "4420"};
+        descriptor.addresses = {{"tcp", "ipv4", "192.0.2.1", "4420"}};
         descriptor.subsystemNqn = "nqn.2026-01.org.example:first";
         descriptor.files = {{1, file(1, "one")}, {2, file(2, "two")}};
         descriptor.numbersLast = numbersLast;

@@ -198,6 +198,7 @@ int FakeNvmet::linkPort(const std::string& port) {
     const std::string address = read(port + "/addr_traddr");
     const std::string service = read(port + "/addr_trsvcid");
     if (read(port + "/addr_trtype") != "tcp" || address.empty() || service.empty()) return EINVAL;
+    if (absent.contains(address)) return EADDRNOTAVAIL;
     if (!address.starts_with("127.") && address.find(':') == std::string::npos) {
         return EADDRNOTAVAIL;
     }

@@ -44,6 +44,8 @@ class FakeNvmet final : public ConfigTree {
     bool canAuthenticate = false;
     /// "address:port" on which a program that has nothing to do with nvmet listens.
     std::set<std::string> taken;
+    /// Addresses that this host does not have.
+    std::set<std::string> absent;
     /// Called before a namespace is removed: where a hung disk hangs.
     std::function<void(const std::string& path)> beforeRemoval;
     /// Called when a folder was made.

@@ -58,4 +58,28 @@ Result<TransportAddress> publishedAddress(const TransportAddress& listen,
     return published;
 }
 
+Result<TransportAddresses> publishedAddresses(const TransportAddresses& listen,
+                                              std::string_view advertise) {
+    const auto given = static_cast<size_t>(std::count(advertise.begin(), advertise.end(), ',')) + 1;
+    if (!advertise.empty() && given != listen.size()) {
+        return makeError(EINVAL, "advertise=" + inQuotes(advertise),
+                         "it has " + std::to_string(given) + " addresses for the " +
+                             std::to_string(listen.size()) +
+                             " of traddr: give one for each, in the same order");
+    }
+    TransportAddresses published;
+    for (const TransportAddress& address : listen) {
+        const std::string_view one = advertise.substr(0, advertise.find(','));
+        if (!advertise.empty() && one.empty()) {
+            return makeError(EINVAL, "advertise=", "an address of its list is empty");
+        }
+        auto taken = publishedAddress(address, one);
+        if (!taken.ok()) return taken.error();
+        published.push_back(taken.take());
+        advertise.remove_prefix(std::min(one.size() + 1, advertise.size()));
+    }
+    if (auto checked = checkAddresses(published); !checked.ok()) return checked.error();
+    return published;
+}
+
 }  // namespace mooncake::nvmeof_generic

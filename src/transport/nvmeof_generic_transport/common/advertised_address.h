@@ -20,4 +20,10 @@ namespace mooncake::nvmeof_generic {
 Result<TransportAddress> publishedAddress(const TransportAddress& listen,
                                           std::string_view advertise);
 
+/// The same for all addresses of a target.
+/// @param advertise  a list, apart by commas, of one for each of `listen`; empty: `listen` itself
+/// @return also EINVAL where the list has another length, or two that are published are the same
+Result<TransportAddresses> publishedAddresses(const TransportAddresses& listen,
+                                              std::string_view advertise);
+
 }  // namespace mooncake::nvmeof_generic

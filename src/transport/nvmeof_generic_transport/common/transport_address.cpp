@@ -8,15 +8,19 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <set>
+#include <utility>
 
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 #include "transport/nvmeof_generic_transport/common/quoted.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
 
 constexpr char kForm[] =
-    "expected 'trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address> trsvcid=<port>'";
+    "expected 'trtype=<tcp|rdma> adrfam=<ipv4|ipv6> traddr=<address> trsvcid=<port>', with "
+    "several addresses a list of values, apart by commas";
 
 bool isPort(const std::string& text) {
     uint32_t port = 0;
@@ -94,37 +98,97 @@ std::string_view takeWord(std::string_view& text) {
     return word;
 }
 
-Result<TransportAddress> parseAddress(std::string_view text) {
-    TransportAddress address;
-    std::set<std::string_view> seen;
+Result<> checkAddresses(const TransportAddresses& addresses) {
+    if (addresses.empty() || addresses.size() > kMostAddresses) {
+        return makeError(EINVAL, std::to_string(addresses.size()) + " addresses",
+                         "a subsystem has 1 to " + std::to_string(kMostAddresses));
+    }
+    for (auto one = addresses.begin(); one != addresses.end(); ++one) {
+        if (auto checked = checkAddress(*one); !checked.ok()) return checked;
+        const auto same = std::find_if(
+            addresses.begin(), one, [&](const auto& other) { return sameEndpoint(other, *one); });
+        if (same != one) {
+            return makeError(EINVAL, "address " + toString(*one), "it is given twice");
+        }
+    }
+    return {};
+}
+
+namespace {
+
+// What stands between commas; of "a,," the last two are empty.
+std::vector<std::string_view> splitList(std::string_view list) {
+    std::vector<std::string_view> values;
     while (true) {
-        const std::string_view word = takeWord(text);
-        if (word.empty()) break;
+        const size_t comma = std::min(list.find(','), list.size());
+        values.push_back(list.substr(0, comma));
+        if (comma == list.size()) return values;
+        list.remove_prefix(comma + 1);
+    }
+}
+
+constexpr std::pair<std::string_view, std::string TransportAddress::*> kFields[] = {
+    {"trtype", &TransportAddress::trtype},
+    {"adrfam", &TransportAddress::adrfam},
+    {"traddr", &TransportAddress::traddr},
+    {"trsvcid", &TransportAddress::trsvcid}};
+
+}  // namespace
+
+Result<TransportAddresses> expandLists(const TransportAddress& lists) {
+    size_t count = 1;
+    for (const auto& [name, field] : kFields) {
+        count = std::max(count, splitList(lists.*field).size());
+    }
+    TransportAddresses addresses(count);
+    for (const auto& [name, field] : kFields) {
+        const auto values = splitList(lists.*field);
+        if (values.size() != 1 && values.size() != count) {
+            return makeError(EINVAL,
+                             inQuotes(std::string(name) + "=" + lists.*field) + " has " +
+                                 std::to_string(values.size()) + " values for " +
+                                 std::to_string(count) + " addresses",
+                             "give one for all, or one for each");
+        }
+        for (size_t i = 0; i < count; ++i) {
+            addresses[i].*field = values[values.size() == 1 ? 0 : i];
+        }
+    }
+    if (Result<> checked = checkAddresses(addresses); !checked.ok()) return checked.error();
+    return addresses;
+}
+
+Result<TransportAddresses> parseAddresses(std::string_view text) {
+    TransportAddress lists;
+    std::set<std::string_view> seen;
+    for (std::string_view word = takeWord(text); !word.empty(); word = takeWord(text)) {
         const size_t equals = word.find('=');
         const std::string_view key = word.substr(0, equals);
-        std::string* field = key == "trtype"    ? &address.trtype
-                             : key == "adrfam"  ? &address.adrfam
-                             : key == "traddr"  ? &address.traddr
-                             : key == "trsvcid" ? &address.trsvcid
-                                                : nullptr;
-        if (field == nullptr || equals == std::string_view::npos) {
+        const auto known = std::find_if(std::begin(kFields), std::end(kFields),
+                                        [&](const auto& field) { return field.first == key; });
+        if (known == std::end(kFields) || equals == std::string_view::npos) {
             return makeError(EINVAL, "address argument " + inQuotes(word), kForm);
         }
         if (!seen.insert(key).second) {
             return makeError(EINVAL, "address argument " + inQuotes(word) + " is given twice",
                              kForm);
         }
-        *field = std::string(word.substr(equals + 1));
+        lists.*known->second = word.substr(equals + 1);
     }
-    if (Result<> checked = checkAddress(address); !checked.ok()) {
-        return Error{checked.error().code, checked.error().message + "; " + kForm};
-    }
-    return address;
+    auto addresses = expandLists(lists);
+    if (addresses.ok()) return addresses;
+    return Error{addresses.error().code, addresses.error().message + "; " + kForm};
 }
 
 std::string toString(const TransportAddress& address) {
     return "trtype=" + address.trtype + " adrfam=" + address.adrfam + " traddr=" + address.traddr +
            " trsvcid=" + address.trsvcid;
+}
+
+std::string toString(const TransportAddresses& addresses) {
+    std::string text;
+    for (const auto& address : addresses) text += (text.empty() ? "" : ", ") + toString(address);
+    return text;
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -70,10 +70,10 @@ std::string remedy(int code, const TransportAddress& address, const std::string&
 
 }  // namespace
 
-Error connectError(int code, const TransportAddress& address, const std::string& subsystemNqn,
+Error connectError(int code, const Path& path, const std::string& subsystemNqn,
                    const std::string& hostNqn, const std::string& cause) {
-    return makeError(code, "cannot connect to " + subsystemNqn + " at " + toString(address),
-                     cause.empty() ? remedy(code, address, hostNqn) : cause);
+    return makeError(code, "cannot connect to " + subsystemNqn + " at " + toString(path),
+                     cause.empty() ? remedy(code, path.target, hostNqn) : cause);
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
-#include "transport/nvmeof_generic_transport/common/transport_address.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -12,7 +12,7 @@ namespace mooncake::nvmeof_generic {
 /// `code`, and the most likely remedy.
 /// @param code  positive errno value
 /// @param cause  where it is known: in place of the most likely one
-Error connectError(int code, const TransportAddress& address, const std::string& subsystemNqn,
+Error connectError(int code, const Path& path, const std::string& subsystemNqn,
                    const std::string& hostNqn, const std::string& cause = "");
 
 }  // namespace mooncake::nvmeof_generic

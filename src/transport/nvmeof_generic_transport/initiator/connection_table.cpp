@@ -8,7 +8,7 @@ namespace mooncake::nvmeof_generic {
 
 ConnectionTable::Connected ConnectionTable::get(const std::string& key, const std::stop_token& stop,
                                                 const std::function<Connected()>& make) {
-    std::shared_ptr<ControllerConnection> known;  // its end may take long: never under the lock
+    std::shared_ptr<KernelConnection> known;  // its end may take long: never under the lock
     std::unique_lock lock(mutex_);
     while (true) {
         dropEnded();

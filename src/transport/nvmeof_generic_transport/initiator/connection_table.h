@@ -10,7 +10,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "controller_connection.h"
+#include "kernel_connection.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 
 namespace mooncake::nvmeof_generic {
@@ -19,7 +19,7 @@ namespace mooncake::nvmeof_generic {
 /// Thread-safe; no lock is held while a connection is made, checked or ended.
 class ConnectionTable {
  public:
-    using Connected = Result<std::shared_ptr<ControllerConnection>>;
+    using Connected = Result<std::shared_ptr<KernelConnection>>;
 
     /// The usable connection to a subsystem, or the result of `make`. Of several callers at the
     /// same time one makes it, the others wait for the same result.
@@ -36,7 +36,7 @@ class ConnectionTable {
         std::unique_ptr<Connected> result;
     };
     struct Entry {
-        std::weak_ptr<ControllerConnection> connection;
+        std::weak_ptr<KernelConnection> connection;
         std::shared_ptr<Attempt> attempt;  // null: nobody is connecting
     };
 

@@ -9,13 +9,17 @@
 
 namespace mooncake::nvmeof_generic {
 
-ControllerConnection::ControllerConnection(std::string subsystemNqn, ControllerLease lease,
-                                           std::shared_ptr<Fabrics> fabrics,
-                                           std::shared_ptr<ControllerRemovals> removals)
+ControllerConnection::ControllerConnection(std::string subsystemNqn, const Path& path,
+                                           ControllerLease lease, Parts parts)
     : subsystemNqn_(std::move(subsystemNqn)),
+      path_(path),
       lease_(std::make_shared<ControllerLease>(std::move(lease))),
-      fabrics_(std::move(fabrics)),
-      removals_(std::move(removals)) {}
+      parts_(std::move(parts)),
+      record_(std::make_shared<PathRecord>(path)),
+      board_(
+          std::make_shared<PathRecords>(std::vector<std::shared_ptr<const PathRecord>>{record_})) {
+    record_->connected(lease_->name(), lease_->dir());
+}
 
 ControllerConnection::~ControllerConnection() {
     if (givenUp_) return;
@@ -23,7 +27,7 @@ ControllerConnection::~ControllerConnection() {
     constexpr std::chrono::seconds kGateLimit{2};
     if (!lease_->endsLast(Poll(Clock::now() + kGateLimit, {}))) return;
     if (const auto gone =
-            fabrics_->disconnect(lease_->dir(), lease_->name(), Fabrics::Haste::kNone);
+            parts_.fabrics->disconnect(lease_->dir(), lease_->name(), Fabrics::Haste::kNone);
         !gone.ok()) {
         LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
     } else {
@@ -47,24 +51,49 @@ bool ControllerConnection::isReconnecting() const {
     return state.ok() && state.value() == ControllerState::kConnecting;
 }
 
-bool ControllerConnection::provokeAnswer(const std::shared_ptr<const UniqueFd>& device) {
-    fabrics_->provokeAnswer(lease_->dir(), lease_->name());
-    const bool asked = device == nullptr || queues_.ask(fabrics_, lease_->dir(), device);
+std::vector<std::shared_ptr<const ControllerConnection>> ControllerConnection::controllers() const {
+    return {shared_from_this()};
+}
+
+bool ControllerConnection::waitsInVain() const {
     const auto info = SysfsNvme::describeController(lease_->dir(), lease_->name());
-    const bool inVain = info.ok() && info.value().trtype == "tcp" &&
-                        waitsInVain(info.value().traddr, info.value().trsvcid);
+    return info.ok() && info.value().trtype == "tcp" &&
+           nvmeof_generic::waitsInVain(info.value().traddr, info.value().trsvcid,
+                                       info.value().sourceAddress);
+}
+
+void ControllerConnection::reset() const {
+    LOG_EVERY_T(WARNING, 10) << subsystemNqn_ << ": an I/O queue of controller " << lease_->name()
+                             << " is full, and its packets are not acknowledged; resetting it";
+    parts_.fabrics->reset(lease_->dir(), lease_->name());
+}
+
+bool ControllerConnection::provokeAnswer(const std::shared_ptr<const UniqueFd>& device) {
+    static_cast<void>(parts_.fabrics->provokeAnswer(lease_->dir(), lease_->name()));
+    const bool asked = device == nullptr || queues_.ask(parts_.fabrics, lease_->dir(), device);
+    const bool inVain = waitsInVain();
     if (asked || !inVain) return isLive() && !inVain;
     // A queue is full. Had its packets arrived, its disk would hang, and everything be as it should
     // be.
-    LOG_EVERY_T(WARNING, 10) << subsystemNqn_ << ": an I/O queue of controller " << lease_->name()
-                             << " is full, and its packets are not acknowledged; resetting it";
-    fabrics_->reset(lease_->dir(), lease_->name());
+    reset();
     return false;
 }
 
-void ControllerConnection::giveUp() {
+bool ControllerConnection::provokeAnswerOfPath() {
+    if (!parts_.fabrics->provokeAnswer(lease_->dir(), lease_->name()) || !isLive()) return false;
+    if (!waitsInVain()) return true;
+    reset();
+    return false;
+}
+
+std::string ControllerConnection::removalOf(const std::string& subsystemNqn, const Path& path) {
+    return subsystemNqn + " at " + toString(path);
+}
+
+void ControllerConnection::giveUp(const std::string& removal) {
     if (givenUp_.exchange(true)) return;
-    removals_->start(subsystemNqn_, [lease = lease_, fabrics = fabrics_, nqn = subsystemNqn_] {
+    parts_.removals->start(removal, [lease = lease_, fabrics = parts_.fabrics, claim = parts_.claim,
+                                     nqn = subsystemNqn_] {
         const auto gone =
             fabrics->disconnect(lease->dir(), lease->name(), Fabrics::Haste::kTakeDown);
         if (!gone.ok()) LOG(ERROR) << nqn << ": " << gone.error().message;

@@ -4,22 +4,31 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "address_claims.h"
 #include "controller_lease.h"
 #include "controller_removals.h"
+#include "kernel_connection.h"
+#include "path.h"
+#include "path_record.h"
 #include "queue_question.h"
 #include "sysfs_nvme.h"
 #include "transport/nvmeof_generic_transport/initiator/fabrics.h"
-#include "transport/nvmeof_generic_transport/initiator/initiator.h"
 
 namespace mooncake::nvmeof_generic {
 
 /// One controller in use by this process. Disconnects it at the end of its last use, if it is ours.
-class ControllerConnection final : public Connection {
+class ControllerConnection final : public KernelConnection,
+                                   public std::enable_shared_from_this<ControllerConnection> {
  public:
-    ControllerConnection(std::string subsystemNqn, ControllerLease lease,
-                         std::shared_ptr<Fabrics> fabrics,
-                         std::shared_ptr<ControllerRemovals> removals);
+    struct Parts {
+        std::shared_ptr<Fabrics> fabrics;
+        std::shared_ptr<ControllerRemovals> removals;
+        std::shared_ptr<const AddressClaims::Claim> claim;  ///< kept as long as the controller
+    };
+    ControllerConnection(std::string subsystemNqn, const Path& path, ControllerLease lease,
+                         Parts parts);
     ~ControllerConnection() override;
     ControllerConnection(const ControllerConnection&) = delete;
     ControllerConnection& operator=(const ControllerConnection&) = delete;
@@ -29,18 +38,35 @@ class ControllerConnection final : public Connection {
     bool isReconnecting() const override;
     bool isOurs() const override { return lease_->isOurs(); }
     bool provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override;
-    void giveUp() override;
+    void giveUp() override { giveUp(subsystemNqn_); }
+    bool isUsable() const override;
+    std::vector<std::shared_ptr<const ControllerConnection>> controllers() const override;
+    std::shared_ptr<const PathBoard> paths() const override { return board_; }
+
     const std::string& controllerName() const { return lease_->name(); }
     /// The controller's opened folder in sysfs.
     int dir() const { return lease_->dir(); }
-    /// Whether the controller is there and not being deleted; it may be reconnecting.
-    bool isUsable() const;
+
+    /// The same as provokeAnswer() for one of several paths, with whose disks no I/O queue of this
+    /// one can be asked: one that repeats data in vain has it reset.
+    bool provokeAnswerOfPath();
+    /// The same as giveUp() for one of several paths: its I/O goes over the others. Until the
+    /// controller is gone, connecting over this path again fails with ETIMEDOUT.
+    void giveUpPath() { giveUp(removalOf(subsystemNqn_, path_)); }
+    /// What ControllerRemovals calls the removal of one path.
+    static std::string removalOf(const std::string& subsystemNqn, const Path& path);
 
  private:
+    void giveUp(const std::string& removal);
+    bool waitsInVain() const;
+    void reset() const;
+
     const std::string subsystemNqn_;
+    const Path path_;
     const std::shared_ptr<ControllerLease> lease_;  // shared with its removal
-    const std::shared_ptr<Fabrics> fabrics_;
-    const std::shared_ptr<ControllerRemovals> removals_;
+    const Parts parts_;
+    const std::shared_ptr<PathRecord> record_;
+    const std::shared_ptr<const PathBoard> board_;
     QueueQuestion queues_;
     std::atomic<bool> givenUp_{false};
 };

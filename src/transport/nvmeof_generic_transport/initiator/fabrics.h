@@ -9,6 +9,7 @@
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator_options.h"
+#include "transport/nvmeof_generic_transport/initiator/path.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -30,7 +31,7 @@ class Fabrics {
     /// @return whether it has answered; false where there is no way of asking (RDMA). ECONNREFUSED,
     /// EHOSTUNREACH, ETIMEDOUT (at `deadline`, or earlier where it answers too slowly), EIO (it
     /// refuses), EPROTO ... when it is no use to connect, with a message as connect() gives
-    virtual Result<bool> probe(const TransportAddress& address, const std::string& subsystemNqn,
+    virtual Result<bool> probe(const Path& path, const std::string& subsystemNqn,
                                const HostIdentity& host, const InitiatorOptions& options,
                                std::chrono::steady_clock::time_point deadline,
                                const std::stop_token& stop) = 0;
@@ -38,17 +39,18 @@ class Fabrics {
     /// Connects, with all of the options' times, never with the kernel's defaults. The kernel makes
     /// one connection of the machine at a time.
     /// @return the kernel's name of the new controller ("nvme3"); EALREADY when this host is
-    /// connected already; EOPNOTSUPP where the kernel would ignore the options' key; other errors
-    /// name the address, the cause and the remedy
-    virtual Result<std::string> connect(const TransportAddress& address,
-                                        const std::string& subsystemNqn, const HostIdentity& host,
+    /// connected already over this path; EOPNOTSUPP where the kernel would ignore the options' key;
+    /// other errors name the address, the cause and the remedy
+    virtual Result<std::string> connect(const Path& path, const std::string& subsystemNqn,
+                                        const HostIdentity& host,
                                         const InitiatorOptions& options) = 0;
 
     /// Has the kernel find out whether a controller's target still answers: it takes the connection
     /// for lost where it does not. May block for some seconds then, and for as long as an answer
     /// takes otherwise.
     /// @param controllerDir  its opened folder in sysfs; stays the caller's
-    virtual void provokeAnswer(int controllerDir, const std::string& name) = 0;
+    /// @return whether an answer came
+    virtual bool provokeAnswer(int controllerDir, const std::string& name) = 0;
 
     /// The same, over each of the controller's I/O queues that the calling thread may use. Blocks
     /// as long as a queue has no place for the question. Changes the processors on which the

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
+#include "first_answer.h"
 #include "host_identity.h"
 #include "initiator_impl.h"
 #include "run_folder.h"
@@ -23,6 +25,9 @@ namespace {
 // How long a process that is connecting may need to mark its new controller as one of ours, after
 // the kernel has shown it. Taking it for somebody else's would mean to lose it when its maker goes.
 constexpr std::chrono::seconds kMakerDelay{1};
+
+// Of one path at a time: there is another one.
+constexpr int kNotAlone = EBUSY;
 
 // For the removal of what is to be connected to again.
 constexpr std::chrono::milliseconds kRemovalPatience{200};
@@ -74,6 +79,20 @@ void warnOfSlowFailure(const ControllerConnection& connection, const InitiatorOp
                  << " s, which decides how long I/O hangs when its target is gone";
 }
 
+Error beingRemoved(const std::string& subsystemNqn) {
+    return makeError(ETIMEDOUT, "the connection to " + subsystemNqn +
+                                    " was given up, and the kernel is still removing it");
+}
+
+Error notAlone(const ControllerInfo& other) {
+    return makeError(
+        kNotAlone,
+        "controller " + other.name + " of this machine is another path to " + other.subsystemNqn,
+        "one is used at a time (MC_NVMEOF_GENERIC_PATHS=one): end its use, or remove "
+        "it with nvme disconnect -d " +
+            other.name);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Initiator>> Initiator::create(const InitiatorOptions& options,
@@ -100,33 +119,127 @@ InitiatorImpl::InitiatorImpl(const InitiatorOptions& options, std::shared_ptr<Fa
       host_(std::move(host)),
       sysfs_(options.sysRoot),
       opener_(options.sysRoot, options.devRoot, std::move(open)),
-      order_(std::make_shared<RunFolder>(options.runRoot)) {}
+      run_(std::make_shared<RunFolder>(options.runRoot)),
+      claims_(run_),
+      order_(run_) {}
 
-Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddress& address,
+Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddresses& addresses,
                                                            const std::string& subsystemNqn) {
-    if (auto checked = checkAddress(address); !checked.ok()) return checked.error();
+    if (auto checked = checkAddresses(addresses); !checked.ok()) return checked.error();
     if (auto checked = checkNqn(subsystemNqn); !checked.ok()) return checked.error();
-    const Segment segment{subsystemNqn, {address}};
-    auto connected = connections_.get(connectionKey(subsystemNqn, segment.addresses),
-                                      stop_.get_token(), [&] { return findOrMake(segment); });
+    const Segment segment{subsystemNqn, addresses};
+    const Paths paths = pathsOf(addresses, options_.hostInterfaces);
+    auto connected = connections_.get(
+        connectionKey(subsystemNqn, addresses), stop_.get_token(), [&]() -> Connected {
+            if (paths.size() > 1) {
+                return options_.allPaths && kernelJoinsPaths() ? connectAll(segment, paths)
+                                                               : connectOne(segment, paths);
+            }
+            auto made = findOrMake(segment, paths.front(), stop_.get_token(), false);
+            if (!made.ok()) return made.error();
+            return std::shared_ptr<KernelConnection>(made.take());
+        });
     if (!connected.ok()) return connected.error();
     return std::shared_ptr<Connection>(connected.take());
 }
 
-Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Segment& segment,
-                                                  Clock::time_point deadline) {
-    const TransportAddress& address = segment.addresses.front();
+bool InitiatorImpl::kernelJoinsPaths() const {
+    const auto setting =
+        readAttribute(AT_FDCWD, options_.sysRoot + "/module/nvme_core/parameters/multipath");
+    return setting.ok() && setting.value() == "Y";
+}
+
+InitiatorImpl::Connected InitiatorImpl::connectAll(const Segment& segment, const Paths& paths) {
+    // Of a group that was given up.
+    if (!removals_->endWithin(kRemovalPatience, segment.nqn)) return beingRemoved(segment.nqn);
+    auto group = PathGroup::open(
+        segment.nqn, paths,
+        [this, segment](const Path& path, const std::stop_token& stop) {
+            return findOrMake(segment, path, stop, false);
+        },
+        [this](const ControllerConnection& controller) {
+            keepRequestsApart(controller.dir());
+            const auto set = sysfs_.setIoPolicy(controller.controllerName(), options_.ioPolicy);
+            if (set.ok() || isGone(set.error().code)) return;
+            LOG_FIRST_N(WARNING, 1) << "cannot set how I/O is shared between paths "
+                                       "(MC_NVMEOF_GENERIC_IO_POLICY): "
+                                    << set.error().message;
+        },
+        stop_.get_token());
+    if (!group.ok()) return group.error();
+    return std::shared_ptr<KernelConnection>(group.take());
+}
+
+InitiatorImpl::Connected InitiatorImpl::connectOne(const Segment& segment, const Paths& paths) {
+    const auto deadline = Clock::now() + options_.connectTimeout;
     Poll poll(deadline, stop_.get_token());
     while (true) {
-        const auto answered =
-            fabrics_->probe(address, segment.nqn, host_, options_, deadline, stop_.get_token());
+        const auto chosen = choosePath(segment, paths, deadline);
+        auto made = chosen.ok() ? findOrMake(segment, chosen.value(), stop_.get_token(), true)
+                                : Made(chosen.error());
+        if (made.ok()) return std::shared_ptr<KernelConnection>(made.take());
+        // Another process was faster, over another path.
+        if (made.error().code != kNotAlone || !poll.wait()) return made.error();
+    }
+}
+
+Result<Path> InitiatorImpl::choosePath(const Segment& segment, const Paths& paths,
+                                       Clock::time_point deadline) {
+    const auto controllers = sysfs_.controllers();
+    if (!controllers.ok()) return controllers.error();
+    for (const Path& path : paths) {
+        for (const ControllerInfo& one : controllers.value()) {
+            if (isUsable(one, segment, path) && one.state == ControllerState::kLive) return path;
+        }
+    }
+    auto chosen = firstThatAnswers(
+        paths,
+        [&](const Path& path, const std::stop_token& stop) {
+            return fabrics_->probe(path, segment.nqn, host_, options_, deadline, stop);
+        },
+        stop_.get_token(), unasked_++);
+    if (!chosen.ok()) return chosen;
+    if (auto gone = giveUpOthers(segment, paths, chosen.value(), deadline); !gone.ok()) {
+        return gone.error();
+    }
+    return chosen;
+}
+
+// What the kernel has lost and is restoring: it must not come back beside the path that was chosen.
+Result<> InitiatorImpl::giveUpOthers(const Segment& segment, const Paths& paths, const Path& chosen,
+                                     Clock::time_point deadline) {
+    const auto controllers = sysfs_.controllers();
+    if (!controllers.ok()) return controllers.error();
+    for (const ControllerInfo& one : controllers.value()) {
+        for (const Path& path : paths) {
+            if (path == chosen || !isUsable(one, segment, path)) continue;
+            const Attempt attempt{segment, path, deadline, stop_.get_token()};
+            const auto lost = use(one.name, attempt);
+            if (!lost.ok() || !lost.value()->isOurs()) break;
+            // Restored, or another process has just made it.
+            if (lost.value()->isLive()) return notAlone(one);
+            lost.value()->giveUp();
+            break;
+        }
+    }
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    if (removals_->endWithin(left, segment.nqn)) return {};
+    return beingRemoved(segment.nqn);
+}
+
+Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Attempt& attempt) {
+    const auto& [segment, path, deadline, stop, alone, claim] = attempt;
+    Poll poll(deadline, stop);
+    while (true) {
+        const auto answered = fabrics_->probe(path, segment.nqn, host_, options_, deadline, stop);
         const auto probed = Clock::now();
         if (!answered.ok()) {
             // Too slow this time; asking holds nobody up.
             if (answered.error().code == ETIMEDOUT && poll.wait()) continue;
             return answered.error();
         }
-        auto turn = order_.enter(address, answered.value(), deadline, stop_.get_token());
+        auto turn = order_.enter(path.target, answered.value(), deadline, stop);
         if (!turn.ok()) return turn;
         // What was true long ago says little: a target has time to die while others connect.
         if (!answered.value() || Clock::now() < probed + kProbeLasts) return turn;
@@ -134,9 +247,9 @@ Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Segment& segment,
     }
 }
 
-Result<std::string> InitiatorImpl::makeController(const Segment& segment,
-                                                  Clock::time_point deadline) {
-    auto turn = prepare(segment, deadline);
+Result<std::string> InitiatorImpl::makeController(const Attempt& attempt) {
+    const Segment& segment = attempt.segment;
+    auto turn = prepare(attempt);
     if (!turn.ok()) return turn.error();
     turn.value().unused();
     // Now that no other process of ours connects.
@@ -146,56 +259,81 @@ Result<std::string> InitiatorImpl::makeController(const Segment& segment,
     if (const auto* stranger = findStranger(all, segment.nqn, segment.addresses)) {
         return strangerError(*stranger, segment.addresses);
     }
+    if (const auto* other = findOther(all, attempt)) return notAlone(*other);
     turn.value().begin();
-    auto made =
-        fabrics_->connect(segment.addresses.front(), segment.nqn, agreeWith(host_, all), options_);
+    auto made = fabrics_->connect(attempt.path, segment.nqn, agreeWith(host_, all), options_);
     if (made.ok()) turn.value().succeeded();
     return made;
 }
 
-InitiatorImpl::Connected InitiatorImpl::findOrMake(const Segment& segment) {
+bool InitiatorImpl::isUsable(const ControllerInfo& controller, const Segment& segment,
+                             const Path& path) const {
+    return controller.subsystemNqn == segment.nqn && isOn(controller, path) &&
+           controller.state != ControllerState::kGoing &&
+           (controller.hostNqn.empty() || controller.hostNqn == host_.nqn);
+}
+
+const ControllerInfo* InitiatorImpl::findOther(const std::vector<ControllerInfo>& controllers,
+                                               const Attempt& attempt) const {
+    if (!attempt.alone) return nullptr;
+    const auto found = std::find_if(controllers.begin(), controllers.end(), [&](const auto& one) {
+        return one.subsystemNqn == attempt.segment.nqn &&
+               !isUsable(one, attempt.segment, attempt.path);
+    });
+    return found == controllers.end() ? nullptr : &*found;
+}
+
+InitiatorImpl::Made InitiatorImpl::findOrMake(const Segment& segment, const Path& path,
+                                              const std::stop_token& stop, bool alone) {
     // The caller has other targets, or another subsystem of this one, to look for.
-    if (!removals_->endWithin(kRemovalPatience, segment.nqn)) {
-        return makeError(ETIMEDOUT, "the connection to " + segment.nqn +
-                                        " was given up, and the kernel is still removing it");
+    for (const std::string& removal :
+         {segment.nqn, ControllerConnection::removalOf(segment.nqn, path)}) {
+        if (!removals_->endWithin(kRemovalPatience, removal)) return beingRemoved(segment.nqn);
     }
-    const auto deadline = Clock::now() + options_.connectTimeout;
-    Poll poll(deadline, stop_.get_token());
+    Attempt attempt{segment, path, Clock::now() + options_.connectTimeout, stop, alone};
+    Poll poll(attempt.deadline, stop);
     auto tryAgainAt = Clock::time_point::min();
     while (true) {
         auto controllers = sysfs_.controllers();
         if (!controllers.ok()) return controllers.error();
         const auto& all = controllers.value();
-        const auto usable = [&](const ControllerInfo& controller) {
-            return isPath(controller, segment.nqn, segment.addresses) &&
-                   controller.state != ControllerState::kGoing &&
-                   (controller.hostNqn.empty() || controller.hostNqn == host_.nqn);
-        };
-        const auto found = std::find_if(all.begin(), all.end(), usable);
+        const auto found = std::find_if(all.begin(), all.end(), [&](const auto& controller) {
+            return isUsable(controller, segment, path);
+        });
         const auto* stranger = findStranger(all, segment.nqn, segment.addresses);
         if (stranger != nullptr && stranger->state != ControllerState::kGoing) {
             return strangerError(*stranger, segment.addresses);
+        }
+        if (!attempt.claim) {
+            auto claim = claims_.take(segment.nqn, segment.addresses);
+            if (!claim.ok()) return claim.error();
+            attempt.claim = claim.take();
         }
         std::string waitingFor;
         if (stranger != nullptr) {
             waitingFor = strangerError(*stranger, segment.addresses).message;
         } else if (found == all.end() && Clock::now() < tryAgainAt) {
             waitingFor = "the controller of another process that connects to " + segment.nqn;
+        } else if (const auto* other = findOther(all, attempt);
+                   other != nullptr && found == all.end()) {
+            if (other->state != ControllerState::kGoing) return notAlone(*other);
+            // The kernel would send over a new one what that has.
+            waitingFor = notAlone(*other).message;
         } else if (found == all.end()) {
-            auto made = makeController(segment, deadline);
-            if (made.ok()) return useMade(made.value(), segment, poll);
+            auto made = makeController(attempt);
+            if (made.ok()) return useMade(made.value(), attempt);
             if (made.error().code != EALREADY) return made.error();
             // Another process was faster: its controller appears now, if we can see it at all. Each
             // attempt holds up the whole machine's connects.
             tryAgainAt = Clock::now() + kMakerDelay;
             waitingFor = made.error().message;
         } else if (found->state == ControllerState::kLive) {
-            auto joined = use(found->name, segment, poll);
+            auto joined = use(found->name, attempt);
             if (joined.ok() || !isGone(joined.error().code)) return joined;
             waitingFor = joined.error().message;
         } else {
             waitingFor = "controller " + found->name + " of " + segment.nqn + " at " +
-                         toString(segment.addresses.front()) +
+                         toString(path) +
                          " lost its target, and the kernel is still trying to reconnect";
         }
         if (!poll.wait()) return makeError(poll.stopped() ? ECANCELED : ETIMEDOUT, waitingFor);
@@ -203,48 +341,53 @@ InitiatorImpl::Connected InitiatorImpl::findOrMake(const Segment& segment) {
 }
 
 Result<UniqueFd> InitiatorImpl::openController(const std::string& controller,
-                                               const Segment& segment) const {
+                                               const Attempt& attempt) const {
     auto dir = sysfs_.openController(controller);
     if (!dir.ok()) return dir;
     // From here on the descriptor is what counts: the name may have passed to another one.
     const auto info = SysfsNvme::describeController(dir.value().get(), controller);
     if (!info.ok()) return info.error();
-    if (!isPath(info.value(), segment.nqn, segment.addresses)) {
-        return makeError(ENODEV, "controller " + controller + " of " + segment.nqn);
+    if (info.value().subsystemNqn != attempt.segment.nqn || !isOn(info.value(), attempt.path)) {
+        return makeError(ENODEV, "controller " + controller + " of " + attempt.segment.nqn);
     }
     return dir;
 }
 
-InitiatorImpl::Connected InitiatorImpl::use(const std::string& controller, const Segment& segment,
-                                            const Poll& poll) {
-    auto dir = openController(controller, segment);
+InitiatorImpl::Made InitiatorImpl::use(const std::string& controller, const Attempt& attempt) {
+    auto dir = openController(controller, attempt);
     if (!dir.ok()) return dir.error();
-    auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay, poll);
+    auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay,
+                                          Poll(attempt.deadline, attempt.stop));
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
-    auto connection =
-        std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_, removals_);
+    auto connection = std::make_shared<ControllerConnection>(
+        attempt.segment.nqn, attempt.path, lease.take(),
+        ControllerConnection::Parts{fabrics_, removals_, attempt.claim});
     if (!ours) warnOfSlowFailure(*connection, options_);
     return connection;
 }
 
-InitiatorImpl::Connected InitiatorImpl::useMade(const std::string& controller,
-                                                const Segment& segment, const Poll& poll) {
+InitiatorImpl::Made InitiatorImpl::useMade(const std::string& controller, const Attempt& attempt) {
+    const std::string& nqn = attempt.segment.nqn;
     auto dir = sysfs_.openController(controller);
     if (!dir.ok()) {
-        return Error{dir.error().code, "connected to " + segment.nqn + ", but lost controller " +
+        return Error{dir.error().code, "connected to " + nqn + ", but lost controller " +
                                            controller + ": " + dir.error().message};
     }
-    if (auto right = checkMade(dir.value().get(), controller, segment); !right.ok()) {
+    if (auto right = checkMade(dir.value().get(), controller, attempt); !right.ok()) {
         return right.error();
     }
-    auto lease = ControllerLease::ofMade(dir.take(), controller, poll);
+    auto lease =
+        ControllerLease::ofMade(dir.take(), controller, Poll(attempt.deadline, attempt.stop));
     if (!lease.ok()) return lease.error();
-    return std::make_shared<ControllerConnection>(segment.nqn, lease.take(), fabrics_, removals_);
+    return std::make_shared<ControllerConnection>(
+        nqn, attempt.path, lease.take(),
+        ControllerConnection::Parts{fabrics_, removals_, attempt.claim});
 }
 
 Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
-                                  const Segment& segment) const {
+                                  const Attempt& attempt) const {
+    const Segment& segment = attempt.segment;
     const auto info = SysfsNvme::describeController(dir, controller);
     if (!info.ok()) {
         return Error{info.error().code, "connected to " + segment.nqn + ", but lost controller " +
@@ -259,8 +402,8 @@ Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
     if (info.value().subsystemNqn != segment.nqn) {
         // Its own word in Identify Controller, by which the kernel goes.
         wrong = makeError(EPROTO,
-                          "the target at " + toString(segment.addresses.front()) +
-                              " was connected to as " + segment.nqn + " and says that it is " +
+                          "the target at " + toString(attempt.path) + " was connected to as " +
+                              segment.nqn + " and says that it is " +
                               inQuotes(info.value().subsystemNqn),
                           "its controller was removed at once: find out who that is");
     } else {
@@ -282,7 +425,7 @@ Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
 Result<RemoteNamespace> InitiatorImpl::openNamespace(const Connection& connection, uint32_t nsid,
                                                      uint64_t size, int openFlags,
                                                      Clock::time_point deadline) {
-    const auto* known = dynamic_cast<const ControllerConnection*>(&connection);
+    const auto* known = dynamic_cast<const KernelConnection*>(&connection);
     if (known == nullptr) {
         return makeError(EINVAL, "the connection to " + connection.subsystemNqn(),
                          "it must be one of this initiator");

@@ -6,17 +6,29 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 #include "transport/nvmeof_generic_transport/initiator/initiator_options.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace mooncake::nvmeof_generic {
 
-/// A use of the connection to one subsystem. The controller is shared by all uses on this host:
-/// with the last one in this process it is disconnected, if a process of this transport made it and
-/// no other one uses it still. A controller connected by nvme-cli or the like is used and left
+/// The paths of a connection, for whoever wants to know how they do. May outlive the connection,
+/// and keeps nothing of it. Thread-safe.
+class PathBoard {
+ public:
+    virtual ~PathBoard() = default;
+    /// Reads some files in sysfs for each path and file.
+    virtual std::vector<PathStats> read() const = 0;
+};
+
+/// A use of the connection to one subsystem: of its controller, or, with several paths, of a
+/// controller for each. They are shared by all uses on this host:
+/// with the last one in this process each is disconnected, if a process of this transport made it
+/// and no other one uses it still. A controller connected by nvme-cli or the like is used and left
 /// alone.
 class Connection {
  public:
@@ -24,13 +36,13 @@ class Connection {
     /// worker or a caller's thread. Close the descriptors of openNamespace() before.
     virtual ~Connection() = default;
     virtual const std::string& subsystemNqn() const = 0;
-    /// Whether the kernel's connection is up at the moment: not when it is being restored or was
-    /// given up. Reads one file in sysfs.
+    /// Whether the kernel's connection (some path) is up at the moment: not when it is being
+    /// restored or was given up. Reads one file in sysfs.
     virtual bool isLive() const = 0;
     /// Whether the kernel has taken a lost connection down and is trying to restore it. From when
     /// that begins it counts its fast_io_fail_tmo. Reads one file in sysfs.
     virtual bool isReconnecting() const = 0;
-    /// Whether a process of this transport made it.
+    /// Whether a process of this transport made it; of several paths, some.
     virtual bool isOurs() const = 0;
     /// Has the kernel find out now whether the target still answers, on the admin queue and on each
     /// I/O queue, instead of when keep-alive or its time limit for I/O does: it takes a connection
@@ -46,6 +58,8 @@ class Connection {
     /// initiator's end waits for the rest of it, and until then connecting to this subsystem fails
     /// with ETIMEDOUT. Only if isOurs(). May block for seconds.
     virtual void giveUp() = 0;
+    /// Null where it goes over no network.
+    virtual std::shared_ptr<const PathBoard> paths() const { return nullptr; }
 };
 
 /// The open block device of one namespace, whose identity was checked on this very descriptor.
@@ -77,12 +91,21 @@ class Initiator {
     /// Connects to a subsystem or joins the existing connection, also one that the kernel is
     /// restoring at the moment. A connection whose controller was deleted is never handed out: a
     /// new one is made. Callers that ask for the same subsystem at the same time share one attempt
-    /// and its result. Checks address and NQN first.
+    /// and its result. Checks addresses and NQN first. Of several addresses, and ends on this host
+    /// (InitiatorOptions::hostInterfaces), each pair is a path: where the kernel can use them
+    /// together it is connected to all, whatever becomes of any; the call returns with the first,
+    /// and the others are taken up, now and later, without further calls. Such a connection must
+    /// end before this object. Where it cannot, one is connected.
     /// @return EINVAL, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (no answer, or an existing controller
     /// was not restored in time), EPROTO (not an NVMe/TCP target), EIO (NQN unknown there, or this
-    /// host is not allowed), ECANCELED (interrupt()) ...
-    virtual Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
+    /// host is not allowed), EADDRINUSE (this machine knows the NQN at other addresses), ECANCELED
+    /// (interrupt()) ...
+    virtual Result<std::shared_ptr<Connection>> connect(const TransportAddresses& addresses,
                                                         const std::string& subsystemNqn) = 0;
+    Result<std::shared_ptr<Connection>> connect(const TransportAddress& address,
+                                                const std::string& subsystemNqn) {
+        return connect(TransportAddresses{address}, subsystemNqn);
+    }
 
     /// Opens namespace `nsid` of a connected subsystem, waiting until `deadline` for it and its
     /// device node to appear, and checks the identity of the opened descriptor in sysfs: subsystem

@@ -7,6 +7,8 @@
 
 #include "transport/nvmeof_generic_transport/common/open_path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
+#include "transport/nvmeof_generic_transport/initiator/io_policy.h"
+#include "transport/nvmeof_generic_transport/initiator/path.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -30,7 +32,14 @@ struct InitiatorOptions {
     /// socket to drain, twice for each queue, one after the other.
     uint32_t ioQueues = 4;
     uint32_t queueDepth = 0;  ///< commands per queue, 16 to 1024; 0: the kernel's 128
-    std::string hostNqn;      ///< empty: /etc/nvme/hostnqn, or one made of the machine id
+    /// From where to connect; empty: from where the route says.
+    HostSides hostInterfaces;
+    /// Of a segment with several paths: whether all are used at the same time, as long as the
+    /// kernel can (nvme_core.multipath), or one, and another when that fails. The kernel then
+    /// repeats writes by itself, which can undo a later one (docs/failure-model.md).
+    bool allPaths = false;
+    IoPolicy ioPolicy = IoPolicy::kAuto;
+    std::string hostNqn;  ///< empty: /etc/nvme/hostnqn, or one made of the machine id
     /// Absolute path of this host's key file (readKeyFile()), with which it proves who it is where
     /// a target asks (DH-HMAC-CHAP); read at each connect, never kept. Empty: it has none.
     std::string keyFile;

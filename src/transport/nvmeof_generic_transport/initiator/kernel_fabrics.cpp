@@ -42,26 +42,26 @@ class KernelFabrics final : public Fabrics {
  public:
     explicit KernelFabrics(std::string devRoot) : devRoot_(std::move(devRoot)) {}
 
-    Result<bool> probe(const TransportAddress& address, const std::string& subsystemNqn,
-                       const HostIdentity& host, const InitiatorOptions& options,
-                       Clock::time_point deadline, const std::stop_token& stop) override {
-        if (address.trtype != "tcp") return false;
-        const auto probed = probeTcpTarget({address, subsystemNqn, host, options.keepAlive},
-                                           deadline, kProbeLimit, stop);
+    Result<bool> probe(const Path& path, const std::string& subsystemNqn, const HostIdentity& host,
+                       const InitiatorOptions& options, Clock::time_point deadline,
+                       const std::stop_token& stop) override {
+        if (path.target.trtype != "tcp") return false;
+        const auto probed = probeTcpTarget({path, subsystemNqn, host, options.keepAlive}, deadline,
+                                           kProbeLimit, stop);
         if (probed.ok()) return true;
         const Error& error = probed.error();
-        return connectError(error.code, address, subsystemNqn, host.nqn, error.message);
+        return connectError(error.code, path, subsystemNqn, host.nqn, error.message);
     }
 
-    Result<std::string> connect(const TransportAddress& address, const std::string& subsystemNqn,
+    Result<std::string> connect(const Path& path, const std::string& subsystemNqn,
                                 const HostIdentity& host,
                                 const InitiatorOptions& options) override {
         const NoBrokenPipe guard;
         if (options.keyFile.empty()) {
-            return connectWithLibnvme(address, subsystemNqn, host, options);
+            return connectWithLibnvme(path, subsystemNqn, host, options);
         }
         if (keysAreIgnored) return keysIgnored(options.keyFile);
-        auto made = connectWithLibnvme(address, subsystemNqn, host, options);
+        auto made = connectWithLibnvme(path, subsystemNqn, host, options);
         if (!made.ok()) return made;
         // Linux 6.1 takes keys also where it was built without their use. It does not get past a
         // target that asks for them; with one that does not, nobody would notice.
@@ -81,14 +81,14 @@ class KernelFabrics final : public Fabrics {
     // (which looks at its time limits once a second) takes the connection for lost at once and not
     // when keep-alive notices. It also spares the kernel the wait for its own keep-alive command,
     // to which Linux 6.1 gives twice its time when that is the first one to go unanswered.
-    void provokeAnswer(int controllerDir, const std::string& name) override {
+    bool provokeAnswer(int controllerDir, const std::string& name) override {
         constexpr uint8_t kGetLogPage = 0x02;
         constexpr uint32_t kFirmwareSlots = 0x03;
         constexpr uint32_t kTimeoutMs = 500;
         // Of no interest, and larger than any packet.
         alignas(4096) static std::array<char, 64 << 10> answer;
         const UniqueFd node = openControllerNode(devRoot_, controllerDir, name);
-        if (!node.valid()) return;  // not live any more
+        if (!node.valid()) return false;  // not live any more
         const NoBrokenPipe guard;
         nvme_passthru_cmd command{};
         command.opcode = kGetLogPage;
@@ -97,8 +97,11 @@ class KernelFabrics final : public Fabrics {
         command.data_len = answer.size();
         command.cdw10 = kFirmwareSlots | static_cast<uint32_t>(answer.size() / 4 - 1) << 16;
         command.timeout_ms = kTimeoutMs;
-        // Whatever the answer is, it is one.
-        static_cast<void>(ioctl(node.get(), NVME_IOCTL_ADMIN_CMD, &command));
+        // Whatever the target's answer is, a status from 0 on, it is one. The kernel's own, for a
+        // command that it has taken back, are those of the path (3xxh).
+        const int status = ioctl(node.get(), NVME_IOCTL_ADMIN_CMD, &command);
+        constexpr int kPathRelated = 0x300;
+        return status >= 0 && (status & 0x700) != kPathRelated;
     }
 
     // One after the other: where one does not answer the kernel takes the connection down, and the
@@ -129,7 +132,9 @@ class KernelFabrics final : public Fabrics {
         if (haste == Haste::kTakeDown) return takeDown(controllerDir, name);
         // Deleting a controller that the kernel takes for live waits 60 s for a target that does
         // not answer; if it takes it for lost, about 1 s (both measured on Linux 6.1 and 6.12).
-        if (haste == Haste::kNone && isLive(controllerDir)) provokeAnswer(controllerDir, name);
+        if (haste == Haste::kNone && isLive(controllerDir)) {
+            static_cast<void>(provokeAnswer(controllerDir, name));
+        }
         return remove(controllerDir, name);
     }
 

@@ -153,11 +153,17 @@ union Settings {
 
 namespace {
 
-Result<std::string> connectWith(const KeyPair& key, const TransportAddress& address,
+Result<std::string> connectWith(const KeyPair& key, const Path& path,
                                 const std::string& subsystemNqn, const HostIdentity& host,
                                 const InitiatorOptions& options) {
-    const auto failed = [&](int code) {
-        return connectError(code, address, subsystemNqn, host.nqn);
+    const TransportAddress& address = path.target;
+    const auto failed = [&](int code) { return connectError(code, path, subsystemNqn, host.nqn); };
+    // RDMA takes no interfaces.
+    const bool rdma = address.trtype == "rdma";
+    const auto source = rdma ? sourceAddress(path) : Result<std::string>(path.from.address);
+    if (!source.ok()) return source.error();
+    const auto orNull = [](const std::string& text) {
+        return text.empty() ? nullptr : text.c_str();
     };
     const File messages = openMessages();
     if (!messages) return failed(errno);
@@ -167,7 +173,8 @@ Result<std::string> connectWith(const KeyPair& key, const TransportAddress& addr
     if (self == nullptr) return failed(ENOMEM);
     const nvme_ctrl_t controller =
         nvme_create_ctrl(root.get(), subsystemNqn.c_str(), address.trtype.c_str(),
-                         address.traddr.c_str(), nullptr, nullptr, address.trsvcid.c_str());
+                         address.traddr.c_str(), orNull(source.value()),
+                         rdma ? nullptr : orNull(path.from.interface), address.trsvcid.c_str());
     if (controller == nullptr) return failed(ENOMEM);
 
     Settings settings{};
@@ -199,26 +206,24 @@ Result<std::string> connectWith(const KeyPair& key, const TransportAddress& addr
 
 }  // namespace
 
-Result<std::string> connectWithLibnvme(const TransportAddress& address,
-                                       const std::string& subsystemNqn, const HostIdentity& host,
-                                       const InitiatorOptions& options) {
+Result<std::string> connectWithLibnvme(const Path& path, const std::string& subsystemNqn,
+                                       const HostIdentity& host, const InitiatorOptions& options) {
     const std::lock_guard lock(libnvmeMutex);
-    if (options.keyFile.empty()) return connectWith({}, address, subsystemNqn, host, options);
+    if (options.keyFile.empty()) return connectWith({}, path, subsystemNqn, host, options);
     const auto key = readKeyFile(options.keyFile, options.pathCheck);
     if (!key.ok()) return key.error();
     const HostKey& keys = key.value();
     const auto orNull = [](const Secret& secret) { return secret.empty() ? nullptr : &secret; };
     auto made =
-        connectWith({&keys.host, orNull(keys.controller)}, address, subsystemNqn, host, options);
+        connectWith({&keys.host, orNull(keys.controller)}, path, subsystemNqn, host, options);
     const bool refused = !made.ok() && made.error().code == EKEYREJECTED;
     if (!refused || (keys.oldHost.empty() && keys.oldController.empty())) return made;
     // While keys are being changed, target by target.
     const Secret& oldHost = keys.oldHost.empty() ? keys.host : keys.oldHost;
     const Secret& controller = keys.oldController.empty() ? keys.controller : keys.oldController;
-    auto older = connectWith({&oldHost, orNull(controller)}, address, subsystemNqn, host, options);
+    auto older = connectWith({&oldHost, orNull(controller)}, path, subsystemNqn, host, options);
     if (!older.ok()) return older.error().code == EKEYREJECTED ? made : older;
-    LOG(INFO) << subsystemNqn << " at " << toString(address)
-              << " has the old key of this host still";
+    LOG(INFO) << subsystemNqn << " at " << toString(path) << " has the old key of this host still";
     return older;
 }
 

@@ -21,10 +21,8 @@ constexpr std::chrono::milliseconds kPatienceBeforeRescan{1000};
 constexpr char kOtherDevice[] =
     " (in a container the node can be another device's: make the host's /dev visible)";
 
-// Keeps the kernel from merging neighbouring I/Os into one command: when a part of that is bad, all
-// of it fails, and requests with it that have nothing to do with the bad range. With native
-// multipath the queue is not that of the device that was opened but of the controller's own, hidden
-// one, whose name ends in the same number. The setting goes with the device.
+// keepRequestsApart() for one namespace. With native multipath the queue is not that of the device
+// that was opened but of the controller's own, hidden one, whose name ends in the same number.
 void keepRequestsApart(int controllerDir, const std::string& deviceName, uint32_t nsid) {
     const auto names = listFolder(controllerDir, ".");
     if (!names.ok()) return;
@@ -39,6 +37,18 @@ void keepRequestsApart(int controllerDir, const std::string& deviceName, uint32_
 }
 
 }  // namespace
+
+void keepRequestsApart(int controllerDir) {
+    constexpr char kWanted[] = "2";
+    const auto names = listFolder(controllerDir, ".");
+    if (!names.ok()) return;
+    for (const std::string& name : names.value()) {
+        if (!name.starts_with("nvme")) continue;
+        const auto now = readAttribute(controllerDir, name + "/queue/nomerges");
+        if (!now.ok() || now.value() == kWanted) continue;
+        static_cast<void>(writeAttribute(controllerDir, name + "/queue/nomerges", kWanted));
+    }
+}
 
 Result<OpenedDevice> openBlockDevice(const std::string& path, int flags) {
     UniqueFd fd(::open(path.c_str(), flags));
@@ -55,7 +65,7 @@ NamespaceOpener::NamespaceOpener(std::string sysRoot, std::string devRoot, Devic
       open_(std::move(open)),
       sysfs_(sysRoot_) {}
 
-Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connection,
+Result<RemoteNamespace> NamespaceOpener::open(const KernelConnection& connection,
                                               const NamespaceRequest& request,
                                               Clock::time_point deadline,
                                               std::stop_token stop) const {
@@ -65,20 +75,24 @@ Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connec
         start + std::min<Clock::duration>(kPatienceBeforeRescan, (deadline - start) / 2);
     bool rescanned = false;
     while (true) {
+        const auto controllers = connection.controllers();
         bool mayPass = false;
-        auto opened = tryOpen(connection, request, mayPass);
-        if (opened.ok() || !mayPass) return opened;
+        auto opened = controllers.empty() ? Result<RemoteNamespace>(Error{ENXIO, "no controller"})
+                                          : tryOpen(controllers, request, mayPass);
+        if (opened.ok() || (!controllers.empty() && !mayPass)) return opened;
         const Error& error = opened.error();
-        const std::string what = "namespace " + std::to_string(request.nsid) + " of " +
-                                 connection.subsystemNqn() + " on controller " +
-                                 connection.controllerName();
-        if (!connection.isUsable()) {
+        std::string what =
+            "namespace " + std::to_string(request.nsid) + " of " + connection.subsystemNqn();
+        if (!controllers.empty()) {
+            what += " on controller " + controllers.front()->controllerName();
+        }
+        if (controllers.empty() || !connection.isUsable()) {
             return makeError(ENXIO, what, "the controller was deleted: connect again");
         }
         if (error.code != ESTALE && !rescanned && Clock::now() >= rescanAt) {
             rescanned = true;
             // No matter if it fails: a controller that is reconnecting looks by itself afterwards.
-            static_cast<void>(writeAttribute(connection.dir(), "rescan_controller", "1"));
+            static_cast<void>(writeAttribute(controllers.front()->dir(), "rescan_controller", "1"));
         }
         if (!poll.wait()) {
             if (poll.stopped()) return makeError(ECANCELED, "waiting for " + what);
@@ -88,9 +102,10 @@ Result<RemoteNamespace> NamespaceOpener::open(const ControllerConnection& connec
     }
 }
 
-Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& connection,
+Result<RemoteNamespace> NamespaceOpener::tryOpen(const Controllers& controllers,
                                                  const NamespaceRequest& request,
                                                  bool& mayPass) const {
+    const ControllerConnection& connection = *controllers.front();
     const std::string& nqn = connection.subsystemNqn();
     const auto failed = [&](const Error& error) {
         mayPass = isGone(error.code);
@@ -126,8 +141,9 @@ Result<RemoteNamespace> NamespaceOpener::tryOpen(const ControllerConnection& con
         mayPass = identity.value().subsystemNqn != nqn || identity.value().nsid != request.nsid;
         return checked.error();
     }
-    if (connection.isOurs()) {
-        keepRequestsApart(connection.dir(), identity.value().deviceName, request.nsid);
+    for (const auto& one : controllers) {
+        if (!one->isOurs()) continue;
+        keepRequestsApart(one->dir(), identity.value().deviceName, request.nsid);
     }
     return RemoteNamespace{std::move(device.value().fd), identity.value().deviceName,
                            identity.value().size, identity.value().blockSize};

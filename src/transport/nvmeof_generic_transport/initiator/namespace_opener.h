@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "controller_connection.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
@@ -27,6 +29,12 @@ using DeviceOpen = std::function<Result<OpenedDevice>(const std::string& path, i
 
 Result<OpenedDevice> openBlockDevice(const std::string& path, int flags);
 
+/// Keeps the kernel from merging neighbouring I/Os over one controller into one command: when a
+/// part of that is bad, all of it fails, and requests with it that have nothing to do with the bad
+/// range. The setting goes with each device.
+/// @param controllerDir  the controller's opened folder in sysfs
+void keepRequestsApart(int controllerDir);
+
 /// What is asked of Initiator::openNamespace().
 struct NamespaceRequest {
     uint32_t nsid;
@@ -40,14 +48,15 @@ class NamespaceOpener {
     NamespaceOpener(std::string sysRoot, std::string devRoot, DeviceOpen open);
 
     /// See Initiator::openNamespace().
-    Result<RemoteNamespace> open(const ControllerConnection& connection,
+    Result<RemoteNamespace> open(const KernelConnection& connection,
                                  const NamespaceRequest& request, Clock::time_point deadline,
                                  std::stop_token stop) const;
 
  private:
+    using Controllers = std::vector<std::shared_ptr<const ControllerConnection>>;
     // `mayPass`: whether the error can be another one, or none, a moment later.
-    Result<RemoteNamespace> tryOpen(const ControllerConnection& connection,
-                                    const NamespaceRequest& request, bool& mayPass) const;
+    Result<RemoteNamespace> tryOpen(const Controllers& controllers, const NamespaceRequest& request,
+                                    bool& mayPass) const;
 
     const std::string sysRoot_;
     const std::string devRoot_;

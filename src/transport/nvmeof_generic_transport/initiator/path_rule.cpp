@@ -6,28 +6,31 @@
 
 namespace mooncake::nvmeof_generic {
 
-std::string connectionKey(const std::string& subsystemNqn, const SegmentAddresses& addresses) {
-    std::string key = subsystemNqn;
+std::string connectionKey(const std::string& subsystemNqn, const TransportAddresses& addresses) {
+    std::vector<std::string> places;
     for (TransportAddress address : addresses) {
         address.traddr = canonicalAddress(address.traddr);
-        key += " at " + toString(address);
+        places.push_back(" at " + toString(address));
     }
+    std::sort(places.begin(), places.end());
+    std::string key = subsystemNqn;
+    for (const std::string& place : places) key += place;
     return key;
 }
 
-bool isAtOneOf(const ControllerInfo& controller, const SegmentAddresses& addresses) {
+bool isAtOneOf(const ControllerInfo& controller, const TransportAddresses& addresses) {
     return std::any_of(addresses.begin(), addresses.end(),
                        [&](const auto& address) { return isAt(controller, address); });
 }
 
 bool isPath(const ControllerInfo& controller, const std::string& subsystemNqn,
-            const SegmentAddresses& addresses) {
+            const TransportAddresses& addresses) {
     return controller.subsystemNqn == subsystemNqn && isAtOneOf(controller, addresses);
 }
 
 const ControllerInfo* findStranger(const std::vector<ControllerInfo>& controllers,
                                    const std::string& subsystemNqn,
-                                   const SegmentAddresses& addresses) {
+                                   const TransportAddresses& addresses) {
     const auto found =
         std::find_if(controllers.begin(), controllers.end(), [&](const ControllerInfo& one) {
             return one.subsystemNqn == subsystemNqn && !isPath(one, subsystemNqn, addresses);
@@ -35,7 +38,7 @@ const ControllerInfo* findStranger(const std::vector<ControllerInfo>& controller
     return found == controllers.end() ? nullptr : &*found;
 }
 
-Error strangerError(const ControllerInfo& stranger, const SegmentAddresses& addresses) {
+Error strangerError(const ControllerInfo& stranger, const TransportAddresses& addresses) {
     const std::string there = stranger.traddr.empty()
                                   ? "at another address (" + stranger.trtype + ")"
                                   : "at trtype=" + stranger.trtype + " traddr=" + stranger.traddr +

@@ -12,25 +12,22 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// All addresses at which one segment is to be reached.
-using SegmentAddresses = std::vector<TransportAddress>;
+/// What names a connection: a subsystem at the addresses of one segment, in whatever order.
+std::string connectionKey(const std::string& subsystemNqn, const TransportAddresses& addresses);
 
-/// What names a connection: a subsystem at the addresses of one segment.
-std::string connectionKey(const std::string& subsystemNqn, const SegmentAddresses& addresses);
-
-bool isAtOneOf(const ControllerInfo& controller, const SegmentAddresses& addresses);
+bool isAtOneOf(const ControllerInfo& controller, const TransportAddresses& addresses);
 
 /// Whether a controller is one of the segment's.
 bool isPath(const ControllerInfo& controller, const std::string& subsystemNqn,
-            const SegmentAddresses& addresses);
+            const TransportAddresses& addresses);
 
 /// A controller of this NQN that leads elsewhere, of whatever host NQN and in whatever state; null
 /// where there is none.
 const ControllerInfo* findStranger(const std::vector<ControllerInfo>& controllers,
                                    const std::string& subsystemNqn,
-                                   const SegmentAddresses& addresses);
+                                   const TransportAddresses& addresses);
 
 /// @return EADDRINUSE that names the controller, both addresses and the remedy
-Error strangerError(const ControllerInfo& stranger, const SegmentAddresses& addresses);
+Error strangerError(const ControllerInfo& stranger, const TransportAddresses& addresses);
 
 }  // namespace mooncake::nvmeof_generic

@@ -48,6 +48,26 @@ Result<std::pair<sockaddr_storage, socklen_t>> toSocketAddress(const TransportAd
     return std::pair(storage, socklen_t{sizeof(sockaddr_in6)});
 }
 
+// As the kernel does with its own sockets.
+Result<> bindTo(int fd, const Path& path) {
+    const std::string& interface = path.from.interface;
+    if (!interface.empty() && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
+                                         static_cast<socklen_t>(interface.size())) != 0) {
+        return makeError(errno == ENODEV ? EADDRNOTAVAIL : errno,
+                         "cannot use interface " + interface,
+                         "MC_NVMEOF_GENERIC_HOST_INTERFACES names it");
+    }
+    if (path.from.address.empty()) return {};
+    const auto from =
+        toSocketAddress({path.target.trtype, path.target.adrfam, path.from.address, "0"});
+    if (!from.ok()) return from.error();
+    const auto& [storage, length] = from.value();
+    if (bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0) return {};
+    return makeError(
+        errno, "cannot connect from " + path.from.address,
+        "MC_NVMEOF_GENERIC_HOST_INTERFACES names it: it must be an address of this host");
+}
+
 }  // namespace
 
 // A stop request as something that poll(2) sees.
@@ -70,12 +90,13 @@ ProbeSocket::ProbeSocket(const std::stop_token& stop) : stop_(std::make_unique<S
 
 ProbeSocket::~ProbeSocket() = default;
 
-Result<> ProbeSocket::connect(const TransportAddress& address, Clock::time_point deadline) {
-    const auto target = toSocketAddress(address);
+Result<> ProbeSocket::connect(const Path& path, Clock::time_point deadline) {
+    const auto target = toSocketAddress(path.target);
     if (!target.ok()) return target.error();
     const auto& [storage, length] = target.value();
     fd_ = UniqueFd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd_.valid()) return failed(errno, "open a socket");
+    if (auto bound = bindTo(fd_.get(), path); !bound.ok()) return bound;
     constexpr int kOn = 1;
     setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
     if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0) return {};

@@ -6,6 +6,7 @@
 #include <memory>
 #include <stop_token>
 
+#include "path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
@@ -19,9 +20,10 @@ class ProbeSocket {
     explicit ProbeSocket(const std::stop_token& stop);
     ~ProbeSocket();
 
-    /// @param address  checked
-    /// @return as connect(2); EADDRNOTAVAIL for an unknown interface; ETIMEDOUT, ECANCELED
-    Result<> connect(const TransportAddress& address, Clock::time_point deadline);
+    /// @param path  its target checked
+    /// @return as connect(2); EADDRNOTAVAIL for an unknown interface, or an
+    /// address that is not this host's; ETIMEDOUT, ECANCELED
+    Result<> connect(const Path& path, Clock::time_point deadline);
     /// @return errno; ETIMEDOUT at the deadline, ECANCELED when stopped
     Result<> send(const uint8_t* data, size_t length, Clock::time_point deadline);
     /// Receives `length` bytes, neither more nor less.

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +17,8 @@
 
 namespace mooncake::nvmeof_generic {
 namespace {
+
+constexpr uint64_t kSectorBytes = 512;  // of sysfs, whatever the device's blocks
 
 size_t skipDigits(std::string_view text, size_t from) {
     return std::min(text.find_first_not_of("0123456789", from), text.size());
@@ -87,6 +91,18 @@ bool isAt(const ControllerInfo& controller, const TransportAddress& address) {
            canonicalAddress(controller.traddr) == canonicalAddress(address.traddr);
 }
 
+bool isOn(const ControllerInfo& controller, const Path& path) {
+    if (!isAt(controller, path.target)) return false;
+    if (path.from == HostSide{}) return true;
+    if (path.target.trtype == "rdma") {
+        const auto source = sourceAddress(path);
+        return source.ok() &&
+               canonicalAddress(controller.hostTraddr) == canonicalAddress(source.value());
+    }
+    return controller.hostInterface == path.from.interface &&
+           canonicalAddress(controller.hostTraddr) == canonicalAddress(path.from.address);
+}
+
 SysfsNvme::SysfsNvme(std::string root) : root_(std::move(root)) {}
 
 Result<std::vector<ControllerInfo>> SysfsNvme::controllers() const {
@@ -133,6 +149,9 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
     if (auto text = readAttribute(dir, "address"); text.ok()) {
         info.traddr = addressField(text.value(), "traddr");
         info.trsvcid = addressField(text.value(), "trsvcid");
+        info.hostTraddr = addressField(text.value(), "host_traddr");
+        info.hostInterface = addressField(text.value(), "host_iface");
+        info.sourceAddress = addressField(text.value(), "src_addr");
     }
     if (auto text = readAttribute(dir, "hostnqn"); text.ok()) info.hostNqn = text.take();
     if (auto text = readAttribute(dir, "hostid"); text.ok()) info.hostId = text.take();
@@ -143,26 +162,78 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
     return info;
 }
 
+Result<UniqueFd> SysfsNvme::openSubsystemOf(const std::string& controller) const {
+    const std::string subsystems = root_ + "/class/nvme-subsystem/";
+    auto names = listFolder(AT_FDCWD, subsystems);
+    if (!names.ok()) return names.error();
+    for (std::string& subsystem : names.value()) {
+        auto folder = openFolder(AT_FDCWD, subsystem.insert(0, subsystems));
+        if (!folder.ok() && !isGone(folder.error().code)) return folder.error();
+        // A subsystem's folder has a link to each of its controllers.
+        if (folder.ok() &&
+            faccessat(folder.value().get(), controller.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+            return folder;
+        }
+    }
+    return makeError(ENOENT, "controller " + controller + " is in no subsystem");
+}
+
+Result<std::string> SysfsNvme::setIoPolicy(const std::string& name, IoPolicy policy) const {
+    constexpr char kFile[] = "iopolicy";
+    const auto subsystem = openSubsystemOf(name);
+    if (!subsystem.ok()) return subsystem.error();
+    const int dir = subsystem.value().get();
+    const auto now = readAttribute(dir, kFile);
+    if (!now.ok()) return now.error();
+    const auto set = [&](const char* wanted) -> Result<std::string> {
+        if (now.value() == wanted) return now;
+        if (auto written = writeAttribute(dir, kFile, wanted); !written.ok())
+            return written.error();
+        return std::string(wanted);
+    };
+    switch (policy) {
+        case IoPolicy::kQueueDepth:
+            return set("queue-depth");
+        case IoPolicy::kRoundRobin:
+            return set("round-robin");
+        case IoPolicy::kNuma:
+            return set("numa");
+        case IoPolicy::kAuto:
+            break;
+    }
+    auto best = set("queue-depth");
+    return best.ok() || isGone(best.error().code) ? best : set("round-robin");
+}
+
+SysfsNvme::Traffic SysfsNvme::readTraffic(int dir) {
+    Traffic all;
+    const auto names = listFolder(dir, ".");
+    if (!names.ok()) return all;
+    for (const std::string& name : names.value()) {
+        // "nvme0c1n1" with native multipath, "nvme1n1" without.
+        if (!name.starts_with("nvme")) continue;
+        const auto text = readAttribute(dir, name + "/stat");
+        if (!text.ok()) continue;
+        // Reads, merged, sectors, ms, writes, merged, sectors (Documentation/block/stat.rst).
+        uint64_t read = 0, written = 0;
+        if (sscanf(text.value().c_str(), "%*u %*u %" SCNu64 " %*u %*u %*u %" SCNu64, &read,
+                   &written) == 2) {
+            all.read += read * kSectorBytes;
+            all.written += written * kSectorBytes;
+        }
+    }
+    return all;
+}
+
 Result<std::string> SysfsNvme::findNamespace(int dir, const std::string& name,
                                              uint32_t nsid) const {
     auto own = findIn(dir, nsid);
     if (own.ok() || !isGone(own.error().code)) return own;
 
-    const std::string subsystems = root_ + "/class/nvme-subsystem/";
-    auto names = listFolder(AT_FDCWD, subsystems);
-    if (!names.ok()) return isGone(names.error().code) ? own.error() : names.error();
-    for (std::string& subsystem : names.value()) {
-        auto folder = openFolder(AT_FDCWD, subsystem.insert(0, subsystems));
-        if (!folder.ok() && !isGone(folder.error().code)) return folder.error();
-        // A subsystem's folder has a link to each of its controllers.
-        if (!folder.ok() ||
-            faccessat(folder.value().get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
-            continue;
-        }
-        auto device = findIn(folder.value().get(), nsid);
-        if (device.ok()) return device;
-    }
-    return own;
+    const auto subsystem = openSubsystemOf(name);
+    if (!subsystem.ok()) return isGone(subsystem.error().code) ? own.error() : subsystem.error();
+    auto device = findIn(subsystem.value().get(), nsid);
+    return device.ok() ? device : own;
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "io_policy.h"
+#include "path.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
@@ -29,6 +31,10 @@ struct ControllerInfo {
     std::string hostNqn;  ///< empty on kernels that do not show it
     std::string hostId;   ///< empty on kernels that do not show it
     ControllerState state;
+    std::string hostTraddr = {};     ///< from where; empty: as the route says
+    std::string hostInterface = {};  ///< likewise
+    std::string sourceAddress =
+        {};  ///< of its TCP connections; empty on kernels that do not show it
 };
 
 /// One text for all spellings of a numeric address ("::1" for "0:0:0:0:0:0:0:1"); the text itself
@@ -37,6 +43,10 @@ std::string canonicalAddress(const std::string& traddr);
 
 /// Whether a controller connects to this address. Addresses are compared as numbers.
 bool isAt(const ControllerInfo& controller, const TransportAddress& address);
+
+/// Whether a controller is this path. One that does not say from where it connects may be joined by
+/// who does not care.
+bool isOn(const ControllerInfo& controller, const Path& path);
 
 /// Thread-safe.
 class SysfsNvme {
@@ -59,6 +69,20 @@ class SysfsNvme {
     /// @return as describeController()
     static Result<ControllerState> readState(int dir);
 
+    /// Sets the policy of a controller's subsystem.
+    /// @param name  the controller's
+    /// @return the name of the policy that holds; ENOENT where the controller is in no subsystem,
+    ///     EINVAL where the kernel does not have it, and keeps the one that it had
+    Result<std::string> setIoPolicy(const std::string& name, IoPolicy policy) const;
+
+    /// Bytes that went over one controller's own block devices, since it was made.
+    /// @param dir  of openController()
+    struct Traffic {
+        uint64_t read = 0;
+        uint64_t written = 0;
+    };
+    static Traffic readTraffic(int dir);
+
     /// The name of the block device through which namespace `nsid` can be used. With native
     /// multipath that is a device of the subsystem (the controller's own is hidden and must not be
     /// used), otherwise one of the controller.
@@ -67,6 +91,8 @@ class SysfsNvme {
     Result<std::string> findNamespace(int dir, const std::string& name, uint32_t nsid) const;
 
  private:
+    Result<UniqueFd> openSubsystemOf(const std::string& controller) const;
+
     const std::string root_;
 };
 

@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
+#include <string_view>
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -29,9 +30,10 @@ std::string shown(const std::string& traddr) {
 
 }  // namespace
 
-bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
+bool waitsInVain(const std::string& traddr, const std::string& trsvcid, const std::string& source,
                  const std::string& procRoot) {
     const std::string address = shown(traddr);
+    const std::string from = source.empty() ? "" : shown(source) + ":";
     unsigned port = 0;
     if (address.empty() || sscanf(trsvcid.c_str(), "%u", &port) != 1) return false;
     std::array<char, 6> shownPort{};
@@ -39,12 +41,13 @@ bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
     const std::string remote = address + shownPort.data();
     std::ifstream table(procRoot + (address.size() == 8 ? "/net/tcp" : "/net/tcp6"));
     for (std::string line; std::getline(table, line);) {
-        std::array<char, 48> far{};
+        std::array<char, 48> near{}, far{};
         unsigned state = 0, unacknowledged = 0, repeated = 0;
         // sl, local, remote, st, tx_queue:rx_queue, tr:tm->when, retrnsmt
-        if (sscanf(line.c_str(), " %*u: %*s %47s %x %x:%*x %*x:%*x %x", far.data(), &state,
-                   &unacknowledged, &repeated) == 4 &&
-            far.data() == remote && unacknowledged > 0 && repeated >= kRepeated) {
+        if (sscanf(line.c_str(), " %*u: %47s %47s %x %x:%*x %*x:%*x %x", near.data(), far.data(),
+                   &state, &unacknowledged, &repeated) == 5 &&
+            std::string_view(near.data()).starts_with(from) && far.data() == remote &&
+            unacknowledged > 0 && repeated >= kRepeated) {
             return true;
         }
     }

@@ -9,8 +9,9 @@ namespace mooncake::nvmeof_generic {
 /// several times, for more than a second, and got no sign that it arrived. Connections of the
 /// kernel's own count too (/proc/net/tcp, proc(5): the columns tx_queue and retrnsmt).
 /// @param traddr  numeric, IPv4 or IPv6
+/// @param source  this end's address; empty: any
 /// @param procRoot  "/proc", or another folder in unit tests
 bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
-                 const std::string& procRoot = "/proc");
+                 const std::string& source = "", const std::string& procRoot = "/proc");
 
 }  // namespace mooncake::nvmeof_generic

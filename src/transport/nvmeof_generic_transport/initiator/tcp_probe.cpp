@@ -198,7 +198,7 @@ Result<> identify(AdminQueue& queue, const ProbeRequest& request, uint16_t contr
 Result<> probeTcpTarget(const ProbeRequest& request, Clock::time_point deadline,
                         std::chrono::milliseconds limit, const std::stop_token& stop) {
     ProbeSocket socket(stop);
-    if (auto connected = socket.connect(request.address, deadline); !connected.ok()) {
+    if (auto connected = socket.connect(request.path, deadline); !connected.ok()) {
         return Error{connected.error().code, ""};
     }
     const auto end = Clock::now() + limit;

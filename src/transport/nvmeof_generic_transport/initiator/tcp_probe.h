@@ -9,13 +9,14 @@
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/initiator/fabrics.h"
+#include "transport/nvmeof_generic_transport/initiator/path.h"
 #include "wait.h"
 
 namespace mooncake::nvmeof_generic {
 
 /// What the kernel is going to ask a target for.
 struct ProbeRequest {
-    TransportAddress address;  ///< checked (checkAddress()), of type tcp
+    Path path;                 ///< its target checked (checkAddress()), of type tcp
     std::string subsystemNqn;  ///< checked
     HostIdentity host;
     std::chrono::seconds keepAlive{5};

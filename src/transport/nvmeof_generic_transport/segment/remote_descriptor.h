@@ -28,8 +28,8 @@ using RemoteFiles = std::unordered_map<uint32_t, RemoteFile>;
 
 /// What a segment's node has published, after it was checked.
 struct RemoteDescriptor {
-    std::string segment;  ///< its name, of any bytes
-    TransportAddress address;
+    std::string segment;           ///< its name, of any bytes
+    TransportAddresses addresses;  ///< one or more
     std::string subsystemNqn;
     RemoteFiles files;
     /// The engine numbers the files: no number ever means two of them in this process. Else the

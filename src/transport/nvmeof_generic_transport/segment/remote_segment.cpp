@@ -253,4 +253,9 @@ SegmentStats RemoteSegment::stats() const {
     return stats;
 }
 
+std::shared_ptr<const PathBoard> RemoteSegment::paths() const {
+    const MutexLock lock(mutex_);
+    return paths_;
+}
+
 }  // namespace mooncake::nvmeof_generic

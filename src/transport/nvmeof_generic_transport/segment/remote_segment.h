@@ -142,8 +142,10 @@ class RemoteSegment : public Retirable {
     /// that has begun.
     void stop();
 
-    /// Thread-safe; waits for nothing but a lock that is held for a moment.
+    /// All but the paths. Thread-safe; waits for nothing but a lock that is held for a moment.
     SegmentStats stats() const;
+    /// Of its connection now; null where there is none, or one over no network. As stats().
+    std::shared_ptr<const PathBoard> paths() const;
 
  private:
     enum class Last { kNo, kYes };
@@ -230,6 +232,7 @@ class RemoteSegment : public Retirable {
     std::vector<std::shared_ptr<SharedNamespace>> namespacesInUse_ MC_GUARDED_BY(mutex_);
     bool closing_ MC_GUARDED_BY(mutex_) = false;  // some of them are
     const Connection* current_ MC_GUARDED_BY(mutex_) = nullptr;
+    std::shared_ptr<const PathBoard> paths_ MC_GUARDED_BY(mutex_);  // of current_
 
     // Set while keepHouse() is going to be called because of I/O in the kernel.
     std::atomic<bool> watched_{false};

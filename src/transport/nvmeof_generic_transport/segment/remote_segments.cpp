@@ -235,8 +235,18 @@ bool RemoteSegments::empty() const {
 
 std::vector<SegmentStats> RemoteSegments::stats() const {
     std::vector<SegmentStats> all;
-    const MutexLock lock(mutex_);
-    for (const auto& [id, segment] : segments_) all.push_back(segment->stats());
+    std::vector<std::shared_ptr<const PathBoard>> boards;
+    {
+        const MutexLock lock(mutex_);
+        for (const auto& [id, segment] : segments_) {
+            all.push_back(segment->stats());
+            boards.push_back(segment->paths());
+        }
+    }
+    // Not under the lock: the kernel may take its time.
+    for (size_t i = 0; i < all.size(); ++i) {
+        if (boards[i]) all[i].paths = boards[i]->read();
+    }
     return all;
 }
 

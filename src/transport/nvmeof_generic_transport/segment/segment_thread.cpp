@@ -375,9 +375,9 @@ Result<> RemoteSegment::bringUp(bool fresh, const std::set<uint32_t>& wanted) {
 
 Result<> RemoteSegment::useConnection() {
     noteWait("the connection to " + descriptor_.subsystemNqn + " at " +
-             toString(descriptor_.address));
+             toString(descriptor_.addresses));
     // The initiator hands the same connection out as long as it lives.
-    auto connected = context_.initiator->connect(descriptor_.address, descriptor_.subsystemNqn);
+    auto connected = context_.initiator->connect(descriptor_.addresses, descriptor_.subsystemNqn);
     if (!connected.ok())
         return Error{connected.error().code, name_ + ": " + connected.error().message};
     if (connected.value() == connection_) return {};
@@ -391,13 +391,14 @@ Result<> RemoteSegment::useConnection() {
         const MutexLock lock(mutex_);
         closing_ = true;
         current_ = connection_.get();
+        paths_ = connection_->paths();
         watch_.beginAnew();
         ++connects_;
         line = attemptLog_.admit(Clock::now());
     }
     if (line) {
         LOG(INFO) << name_ << ": connected to " << descriptor_.subsystemNqn << " at "
-                  << toString(descriptor_.address) << leftOut(*line);
+                  << toString(descriptor_.addresses) << leftOut(*line);
     }
     return {};
 }
@@ -597,6 +598,7 @@ void RemoteSegment::dropConnection() {
     {
         const MutexLock lock(mutex_);
         current_ = nullptr;
+        paths_ = nullptr;
         watch_.beginAnew();
     }
     connection_.reset();

@@ -41,13 +41,13 @@ Result<HostKey> readHostKey(const std::string& keyFolder, const std::string& hos
                  "host " + hostNqn + " gets no access without its key: " + key.error().message};
 }
 
-Result<AccessPlan> AccessPlan::make(const TransportAddress& address, const TargetOptions& options,
-                                    Step* failedAt) {
+Result<AccessPlan> AccessPlan::make(const TransportAddresses& addresses,
+                                    const TargetOptions& options, Step* failedAt) {
     const auto at = [failedAt](Step step) {
         if (failedAt != nullptr) *failedAt = step;
     };
     at(Step::kAddress);
-    if (auto checked = checkAddress(address); !checked.ok()) return checked.error();
+    if (auto checked = checkAddresses(addresses); !checked.ok()) return checked.error();
     const bool anyHost = options.allowedHosts.empty() && options.allowedHostsFile.empty();
     at(Step::kKeys);
     if (anyHost && !options.dhchapKeys.empty()) {

@@ -20,10 +20,10 @@ struct AccessPlan {
 
     /// Reads the list of hosts and the key of each, and keeps no key.
     /// @param failedAt  receives what an error is about, may be nullptr
-    /// @return EINVAL, ENOENT, EACCES ...: what is wrong with address, list or keys; none of it
+    /// @return EINVAL, ENOENT, EACCES ...: what is wrong with addresses, list or keys; none of it
     ///     gets better without the operator
-    static Result<AccessPlan> make(const TransportAddress& address, const TargetOptions& options,
-                                   Step* failedAt = nullptr);
+    static Result<AccessPlan> make(const TransportAddresses& addresses,
+                                   const TargetOptions& options, Step* failedAt = nullptr);
 };
 
 /// The hosts that options.allowedHosts or options.allowedHostsFile lists.

@@ -21,7 +21,7 @@ Result<std::unique_ptr<AllowedHost>> HostAccess::allow(const std::string& hostNq
     return AllowedHost::allow(tree_, subsystemNqn_, hostNqn, &key.value());
 }
 
-Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Port& port) {
+Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Ports& ports) {
     for (auto host = hosts_.begin(); host != hosts_.end();) {
         if (wanted.contains(host->first)) {
             ++host;
@@ -35,15 +35,15 @@ Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Port& port) {
         host = hosts_.erase(host);
     }
     if (!mustCut_) return {};
-    if (auto cut = port.unlink(); !cut.ok()) return cut;
-    if (auto served = port.link(subsystemNqn_); !served.ok()) return served;
+    if (auto cut = ports.unlink(); !cut.ok()) return cut;
+    if (auto served = ports.link(subsystemNqn_); !served.ok()) return served;
     mustCut_ = false;
     return {};
 }
 
-Result<> HostAccess::set(const std::set<std::string>& wanted, Port& port) {
+Result<> HostAccess::set(const std::set<std::string>& wanted, Ports& ports) {
     std::lock_guard guard(mutex_);
-    Result<> result = takeOff(wanted, port);
+    Result<> result = takeOff(wanted, ports);
     for (const std::string& nqn : wanted) {
         if (hosts_.contains(nqn)) continue;
         auto allowed = allow(nqn);

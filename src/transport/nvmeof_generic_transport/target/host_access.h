@@ -10,7 +10,7 @@
 
 #include "host.h"
 #include "nvmet_tree.h"
-#include "port.h"
+#include "ports.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -24,13 +24,13 @@ class HostAccess {
                PathCheck pathCheck);
 
     /// Lets exactly `wanted` connect. New hosts disturb nobody. The kernel has no means to end the
-    /// connection of one host: where one is taken off, the subsystem's link to `port` is taken away
-    /// and made again, which ends the connections of all; those still on the list reconnect by
+    /// connection of one host: where one is taken off, the subsystem's links to `ports` are taken
+    /// away and made again, which ends the connections of all; those still on the list reconnect by
     /// themselves.
-    /// @param port  where the subsystem is served; not cut, so long as nobody was taken off
+    /// @param ports  where the subsystem is served; not cut, so long as nobody was taken off
     /// @return the first failure. Hosts are taken off, and cut off, also where others cannot be
     ///     added. May be repeated: what is left to do is done then.
-    Result<> set(const std::set<std::string>& wanted, Port& port);
+    Result<> set(const std::set<std::string>& wanted, Ports& ports);
 
     /// Those that are let in and stay so, just now: of a host that is about to be taken off it says
     /// nothing any more. Waits for no system call.
@@ -44,7 +44,7 @@ class HostAccess {
  private:
     void note(const std::string& hostNqn, bool isAllowed);
     Result<std::unique_ptr<AllowedHost>> allow(const std::string& hostNqn) const;
-    Result<> takeOff(const std::set<std::string>& wanted, Port& port);
+    Result<> takeOff(const std::set<std::string>& wanted, Ports& ports);
 
     const NvmetTree tree_;
     const std::string subsystemNqn_, keyFolder_;

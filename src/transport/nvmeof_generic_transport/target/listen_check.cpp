@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <memory>
 
-#include "endpoint.h"
 #include "port.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 #include "transport/nvmeof_generic_transport/common/network_namespace.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 

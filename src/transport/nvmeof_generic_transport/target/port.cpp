@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "endpoint.h"
 #include "owner.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {

@@ -13,15 +13,22 @@
 
 namespace mooncake::nvmeof_generic {
 
-/// What the thread uses, which the kernel may hold up beyond the watch's end: hosts, port and files
-/// only with the mutex held, and not after the end.
+/// What the thread uses, which the kernel may hold up beyond the watch's end: hosts, ports and
+/// files only with the mutex held, and not after the end.
 struct ServiceWatch::State {
     NvmetTree tree;
     std::string nqn;
     const HostAccess* hosts;
-    const Port& port;
+    const Ports& ports;
     FileExports& files;
     std::chrono::milliseconds interval;
+
+    struct Link {
+        std::string path;
+        uint64_t version;
+        bool linked;
+        bool missing = false;
+    };
 
     std::mutex mutex;
     std::condition_variable ending;
@@ -49,15 +56,17 @@ void ServiceWatch::State::tell(bool wrong, const std::string& what) {
 
 void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
     const std::vector<uint32_t> served = files.served();
-    const std::string path = tree.subsystem(nqn), link = port.linkPathOf(nqn);
-    const uint64_t version = port.linkVersion();
-    const bool linked = port.isLinked();
+    const std::string path = tree.subsystem(nqn);
+    std::vector<Link> links;
+    for (const auto& port : ports.all()) {
+        links.push_back({port->linkPathOf(nqn), port->linkVersion(), port->isLinked()});
+    }
     const bool anyHost = hosts == nullptr;
     const auto allowed = anyHost ? HostAccess::Allowed() : hosts->allowed();
     lock.unlock();
 
     const bool gone = tree.files->exists(path) == ENOENT;
-    const bool unlinked = tree.files->exists(link) == ENOENT;
+    for (Link& link : links) link.missing = tree.files->exists(link.path) == ENOENT;
     std::string anyHostNow;
     const bool anyHostKnown = tree.files->readFile(path + "/attr_allow_any_host", anyHostNow) == 0;
     std::set<std::string> shutOut;
@@ -75,14 +84,19 @@ void ServiceWatch::State::look(std::unique_lock<std::mutex>& lock) {
 
     lock.lock();
     if (ended) return;
-    // A link that we take away ourselves for a moment, or are about to make, is not missed.
-    const bool cut = linked && unlinked && port.isLinked() && port.linkVersion() == version;
     tell(gone, "Somebody else removed " + path +
                    ": its files are exported no more; start the "
                    "target again");
-    tell(cut && !gone, "Somebody else removed " + link +
-                           ": no host reaches the subsystem's files "
-                           "until it is there again; make the link, or start the target again");
+    for (size_t i = 0; i < links.size(); ++i) {
+        // A link that we take away ourselves for a moment, or are about to make, is not missed.
+        const Port& port = *ports.all()[i];
+        const bool cut = links[i].linked && links[i].missing && port.isLinked() &&
+                         port.linkVersion() == links[i].version;
+        tell(cut && !gone, "Somebody else removed " + links[i].path +
+                               ": no host reaches the subsystem's files " +
+                               (links.size() == 1 ? "" : "at that address ") +
+                               "until it is there again; make the link, or start the target again");
+    }
     tell(anyHostKnown && anyHostNow != (anyHost ? "1" : "0"),
          "Somebody else changed " + path + "/attr_allow_any_host: " +
              (anyHost ? "hosts that are not on a list there cannot connect any more"
@@ -110,14 +124,14 @@ ServiceWatch::ServiceWatch(std::shared_ptr<State> state, std::chrono::millisecon
 
 Result<std::unique_ptr<ServiceWatch>> ServiceWatch::start(const NvmetTree& tree,
                                                           const std::string& subsystemNqn,
-                                                          const HostAccess* hosts, const Port& port,
-                                                          FileExports& files,
+                                                          const HostAccess* hosts,
+                                                          const Ports& ports, FileExports& files,
                                                           std::chrono::milliseconds interval,
                                                           std::chrono::milliseconds limit) {
     auto thread = BoundedThread::start("nvmeof-watch");
     if (!thread.ok()) return thread.error();
     std::shared_ptr<State> state(
-        new State{tree, subsystemNqn, hosts, port, files, interval, {}, {}, false, {}});
+        new State{tree, subsystemNqn, hosts, ports, files, interval, {}, {}, false, {}});
     return std::unique_ptr<ServiceWatch>(new ServiceWatch(std::move(state), limit, thread.take()));
 }
 

@@ -9,12 +9,12 @@
 #include "file_exports.h"
 #include "host_access.h"
 #include "nvmet_tree.h"
-#include "port.h"
+#include "ports.h"
 
 namespace mooncake::nvmeof_generic {
 
 /// Notices when somebody else changes in nvmet what a target has made, as a manager of nvmet does
-/// that clears its tree, or restores a configuration: the subsystem or its link from the port is
+/// that clears its tree, or restores a configuration: the subsystem or its link from a port is
 /// gone, a namespace is gone or disabled, who may connect is no longer what the target was given.
 /// It says so, once each, and withdraws the files that are exported no more. A link alone may come
 /// back, and all is well then: it withdraws nothing. It looks again and again, on a thread of its
@@ -22,13 +22,13 @@ namespace mooncake::nvmeof_generic {
 class ServiceWatch {
  public:
     /// @param hosts  who may connect; null: any host
-    /// @param port  linked to the subsystem; outlives this object, as do the hosts and the files
+    /// @param ports  linked to the subsystem; outlive this object, as do the hosts and the files
     /// @param interval  between two looks
     /// @param limit  how long the end waits for a look that the kernel holds up
     /// @return as startThread()
     static Result<std::unique_ptr<ServiceWatch>> start(const NvmetTree& tree,
                                                        const std::string& subsystemNqn,
-                                                       const HostAccess* hosts, const Port& port,
+                                                       const HostAccess* hosts, const Ports& ports,
                                                        FileExports& files,
                                                        std::chrono::milliseconds interval,
                                                        std::chrono::milliseconds limit);

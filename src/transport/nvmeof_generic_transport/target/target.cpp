@@ -4,28 +4,30 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "access_plan.h"
 #include "bounded_thread.h"
-#include "endpoint.h"
 #include "file_exports.h"
 #include "host_access.h"
 #include "host_file.h"
 #include "nvmet_tree.h"
 #include "orphans.h"
-#include "port.h"
+#include "ports.h"
 #include "service_watch.h"
 #include "subsystem.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 #include "transport/nvmeof_generic_transport/common/nqn.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
 
 /// Everything a target made in the tree. The members go in reverse order, which is the one that the
-/// kernel wants; the subsystem's link from the port goes before all of them.
+/// kernel wants; the subsystem's links from the ports go before all of them.
 struct Objects {
-    std::unique_ptr<Port> port;
+    std::unique_ptr<Ports> ports;
     std::unique_ptr<Subsystem> subsystem;
     std::unique_ptr<HostAccess> hosts;  // null: any host may connect
     std::unique_ptr<HostFileWatch> hostFile;
@@ -34,21 +36,21 @@ struct Objects {
 
     ~Objects() {
         stopWatching();
-        if (port == nullptr) return;
-        if (const auto cut = port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
+        if (ports == nullptr) return;
+        if (const auto cut = ports->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
     }
     void stopWatching() {
         watch.reset();     // which would miss what is removed
-        hostFile.reset();  // which would link the port again
+        hostFile.reset();  // which would link the ports again
     }
 };
 
 class NvmetTarget final : public Target {
  public:
     /// @param remover  that the objects have
-    NvmetTarget(const TransportAddress& address, std::unique_ptr<BoundedThread> remover,
+    NvmetTarget(TransportAddresses addresses, std::unique_ptr<BoundedThread> remover,
                 std::unique_ptr<Objects> objects, std::chrono::milliseconds removalLimit)
-        : address_(address),
+        : addresses_(std::move(addresses)),
           removalLimit_(removalLimit),
           remover_(std::move(remover)),
           objects_(std::move(objects)) {}
@@ -77,7 +79,7 @@ class NvmetTarget final : public Target {
     }
 
     const std::string& subsystemNqn() const override { return objects_->subsystem->nqn(); }
-    const TransportAddress& address() const override { return address_; }
+    const TransportAddresses& addresses() const override { return addresses_; }
 
     Result<ExportedFile> addFile(uint32_t nsid, const std::string& path, uint64_t size,
                                  const FileRules& rules) override {
@@ -86,7 +88,8 @@ class NvmetTarget final : public Target {
     void cutOff() override {
         if (getpid() != owner_) return;  // the objects are the parent's
         objects_->stopWatching();
-        if (const auto cut = objects_->port->unlink(); !cut.ok()) LOG(ERROR) << cut.error().message;
+        if (const auto cut = objects_->ports->unlink(); !cut.ok())
+            LOG(ERROR) << cut.error().message;
     }
     Result<> removeFile(uint32_t nsid) override { return objects_->files->remove(nsid); }
     bool exports(uint32_t nsid) override { return objects_->files->contains(nsid); }
@@ -102,7 +105,7 @@ class NvmetTarget final : public Target {
     Result<> setAllowedHosts(const std::vector<std::string>& hosts) override;
 
  private:
-    const TransportAddress address_;
+    const TransportAddresses addresses_;
     const std::chrono::milliseconds removalLimit_;
     const pid_t owner_ = getpid();
     std::unique_ptr<BoundedThread> remover_;
@@ -125,7 +128,7 @@ bool readHostsAgain(const std::string& path, PathCheck check, Objects& objects,
                    << " stay as they are: " << wanted.error().message;
         return true;
     }
-    if (auto set = objects.hosts->set(wanted.value(), *objects.port); !set.ok()) {
+    if (auto set = objects.hosts->set(wanted.value(), *objects.ports); !set.ok()) {
         // Tried once a second; told once.
         if (set.error().message != lastFailure) {
             LOG(ERROR) << "The change of " << path
@@ -150,15 +153,15 @@ Result<> NvmetTarget::setAllowedHosts(const std::vector<std::string>& hosts) {
     }
     auto wanted = checkHosts(hosts);
     if (!wanted.ok()) return wanted.error();
-    return objects_->hosts->set(wanted.value(), *objects_->port);
+    return objects_->hosts->set(wanted.value(), *objects_->ports);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
+Result<std::unique_ptr<Target>> Target::start(const TransportAddresses& addresses,
                                               const TargetOptions& options,
                                               std::shared_ptr<ConfigTree> tree) {
-    const auto access = AccessPlan::make(address, options);
+    const auto access = AccessPlan::make(addresses, options);
     if (!access.ok()) return access.error();
     const bool anyHost = access.value().anyHost;
     // Before anything is made: nothing stays behind for want of a thread.
@@ -175,12 +178,14 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     const auto hosts = readHosts(options);
     if (!hosts.ok()) return hosts.error();
     const NvmetTree nvmet{tree ? std::move(tree) : makePosixConfigTree(), options.nvmetRoot};
-    if (auto usable = checkUsable(nvmet, address.trtype); !usable.ok()) return usable.error();
+    for (const TransportAddress& address : addresses) {
+        if (auto usable = checkUsable(nvmet, address.trtype); !usable.ok()) return usable.error();
+    }
     logOrphans(removeOrphans(nvmet, options.removalLimit));
 
-    auto port = Port::acquire(nvmet, address, options.removalLimit);
-    if (!port.ok()) return port.error();
-    objects->port = port.take();
+    auto ports = Ports::acquire(nvmet, addresses, {options.removalLimit, options.addressInterval});
+    if (!ports.ok()) return ports.error();
+    objects->ports = ports.take();
     auto subsystem = Subsystem::create(nvmet, newSubsystemNqn(), anyHost);
     if (!subsystem.ok()) return subsystem.error();
     objects->subsystem = subsystem.take();
@@ -188,23 +193,23 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
     if (!anyHost) {
         objects->hosts =
             std::make_unique<HostAccess>(nvmet, nqn, options.dhchapKeys, options.pathCheck);
-        if (auto set = objects->hosts->set(hosts.value(), *objects->port); !set.ok()) {
+        if (auto set = objects->hosts->set(hosts.value(), *objects->ports); !set.ok()) {
             return set.error();
         }
     }
     objects->files = std::make_unique<FileExports>(nvmet, nqn, options, *remover.value());
     // Last: from here on remote hosts see the subsystem.
-    if (auto linked = objects->port->link(nqn); !linked.ok()) return linked.error();
+    if (auto linked = objects->ports->link(nqn); !linked.ok()) return linked.error();
 
-    if (anyHost && !isLoopback(address)) {
-        LOG(WARNING) << "Any host that reaches " << toString(address)
+    if (anyHost && !std::all_of(addresses.begin(), addresses.end(), isLoopback)) {
+        LOG(WARNING) << "Any host that reaches " << toString(addresses)
                      << " may read and write the files registered here: no allowed hosts are given";
     }
-    auto watch = ServiceWatch::start(nvmet, nqn, objects->hosts.get(), *objects->port,
+    auto watch = ServiceWatch::start(nvmet, nqn, objects->hosts.get(), *objects->ports,
                                      *objects->files, options.lookInterval, options.removalLimit);
     if (!watch.ok()) return watch.error();
     objects->watch = watch.take();
-    LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(address);
+    LOG(INFO) << "Serving subsystem " << nqn << " at " << toString(addresses);
     if (objects->hostFile) {
         auto started =
             objects->hostFile->start([hostFile, check = options.pathCheck, &all = *objects,
@@ -214,7 +219,7 @@ Result<std::unique_ptr<Target>> Target::start(const TransportAddress& address,
         if (!started.ok()) return started.error();
     }
     return std::unique_ptr<Target>(std::make_unique<NvmetTarget>(
-        address, remover.take(), std::move(objects), options.removalLimit));
+        addresses, remover.take(), std::move(objects), options.removalLimit));
 }
 
 }  // namespace mooncake::nvmeof_generic

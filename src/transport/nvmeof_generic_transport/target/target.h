@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/nvmeof_generic_transport/common/open_path.h"
@@ -49,6 +50,8 @@ struct TargetOptions {
     std::chrono::milliseconds removalLimit{10000};
     /// How long to wait for a file system that does not get on with reserving a file's space.
     std::chrono::milliseconds spaceLimit{10000};
+    /// Between two attempts to serve at an address that was not there.
+    std::chrono::milliseconds addressInterval{2000};
     /// How often to look whether somebody else has changed in nvmet what the target made.
     std::chrono::milliseconds lookInterval{5000};
     std::string nvmetRoot = "/sys/kernel/config/nvmet";  ///< another folder in unit tests
@@ -91,23 +94,29 @@ struct TargetCounts {
     uint64_t allowedHosts = 0;
 };
 
-/// One incarnation of a target: one subsystem with a new random NQN, on one port. Thread-safe,
-/// except that no call may run while it is destroyed.
+/// One incarnation of a target: one subsystem with a new random NQN, on one port for each address.
+/// Thread-safe, except that no call may run while it is destroyed.
 class Target {
  public:
     /// Removes the orphans of dead targets of this transport, makes the subsystem and links it to a
-    /// port at `address` (shared with other live targets of this transport at the same address in
-    /// the same network namespace, the calling thread's). On failure everything made is removed
-    /// again. Waits for the I/O in flight of the orphans, so that no write to a dead incarnation
-    /// lands after the new one has begun; an orphan that does not go within options.removalLimit is
-    /// logged and left to the next start.
+    /// port at each address (shared with other live targets of this transport at the same address
+    /// in the same network namespace, the calling thread's). Of several addresses, those that the
+    /// host does not have (yet) are added when they come, as long as one is there. On failure
+    /// everything made is removed again. Waits for the I/O in flight of the orphans, so that no
+    /// write to a dead incarnation lands after the new one has begun; an orphan that does not go
+    /// within options.removalLimit is logged and left to the next start.
     /// @param tree  nullptr: the real file system
     /// @return EINVAL (address, host NQN, file of hosts, key), EOPNOTSUPP (keys are given and the
     ///     kernel's target cannot authenticate), ENOENT (configfs not mounted or nvmet not loaded),
     ///     EACCES (not root), EADDRNOTAVAIL, EADDRINUSE ...; the message says which and what to do
-    static Result<std::unique_ptr<Target>> start(const TransportAddress& address,
+    static Result<std::unique_ptr<Target>> start(const TransportAddresses& addresses,
                                                  const TargetOptions& options,
                                                  std::shared_ptr<ConfigTree> tree = nullptr);
+    static Result<std::unique_ptr<Target>> start(const TransportAddress& address,
+                                                 const TargetOptions& options,
+                                                 std::shared_ptr<ConfigTree> tree = nullptr) {
+        return start(TransportAddresses{address}, options, std::move(tree));
+    }
 
     /// Removes every object this target made, and nothing else. Waits for I/O in flight, but no
     /// longer than options.removalLimit without seeing a file go. What cannot be removed is logged;
@@ -116,7 +125,9 @@ class Target {
     virtual ~Target() = default;
 
     virtual const std::string& subsystemNqn() const = 0;
-    virtual const TransportAddress& address() const = 0;
+    /// Where it serves, or is going to.
+    virtual const TransportAddresses& addresses() const = 0;
+    const TransportAddress& address() const { return addresses().front(); }
 
     /// Exports a regular file or block device as namespace `nsid`. What is judged is what is
     /// exported: the file is opened once. A file may be exported once only, whatever its name. The

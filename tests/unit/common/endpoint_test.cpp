@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "endpoint.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "endpoint.h"
+#include "transport/nvmeof_generic_transport/common/endpoint.h"
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -37,6 +38,13 @@ bool sameEndpoint(const TransportAddress& a, const TransportAddress& b) {
     const auto binaryB = toBinary(b);
     return binaryA && binaryB && binaryA->scope == binaryB->scope &&
            std::memcmp(&binaryA->bytes, &binaryB->bytes, sizeof(in6_addr)) == 0;
+}
+
+bool sameEndpoints(const TransportAddresses& a, const TransportAddresses& b) {
+    return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& one) {
+               return std::any_of(b.begin(), b.end(),
+                                  [&](const auto& other) { return sameEndpoint(one, other); });
+           });
 }
 
 bool collide(const TransportAddress& a, const TransportAddress& b) {

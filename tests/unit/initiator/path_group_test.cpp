@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// A segment with several addresses.
+#include "path_group.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "fake_host.h"
+#include "sysfs_nvme.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+const TransportAddress kSecond{"tcp", "ipv4", "198.51.100.7", "4420"};
+const TransportAddress kEvil{"tcp", "ipv4", "203.0.113.66", "4420"};
+const TransportAddresses kBoth{kAddress, kSecond};
+
+class PathGroupTest : public testing::Test {
+ protected:
+    PathGroupTest() { setMultipath("Y"); }
+
+    void setMultipath(const std::string& value) {
+        const fs::path folder = host.sys() / "module/nvme_core/parameters";
+        fs::create_directories(folder);
+        FakeHost::write(folder / "multipath", value);
+    }
+    InitiatorOptions allPaths() const {
+        auto options = host.options();
+        options.allPaths = true;
+        return options;
+    }
+    std::shared_ptr<Connection> connect(const TransportAddresses& addresses = kBoth) {
+        auto connected = initiator->connect(addresses, kNqn);
+        EXPECT_TRUE(connected.ok()) << connected.error().message;
+        return connected.ok() ? connected.take() : nullptr;
+    }
+    Error errorOf(const TransportAddresses& addresses) {
+        const auto connected = initiator->connect(addresses, kNqn);
+        return connected.ok() ? Error{0, {}} : connected.error();
+    }
+    /// The controllers' names by address.
+    std::map<std::string, std::string> controllers() {
+        std::map<std::string, std::string> found;
+        const auto all = SysfsNvme(host.sys()).controllers();
+        for (const auto& one : all.value()) found[one.traddr] = one.name;
+        return found;
+    }
+    static bool bothAreThere(const std::shared_ptr<Connection>& connection) {
+        return eventually([board = connection->paths()] {
+            const auto paths = board->read();
+            return std::all_of(paths.begin(), paths.end(),
+                               [](const auto& path) { return path.state == "live"; });
+        });
+    }
+    /// Probes of this address fail with `code`, or 0.
+    void failProbesOf(const TransportAddress& address, int code) {
+        const std::lock_guard guard(mutex);
+        probeErrors[address.traddr] = code;
+    }
+
+    std::mutex mutex;
+    std::map<std::string, int> probeErrors;
+    std::atomic<int> silent{0};  // probes that hang
+    FakeHost host;
+    std::shared_ptr<FakeFabrics> fabrics = std::make_shared<FakeFabrics>(host);
+    std::unique_ptr<Initiator> initiator = makeInitiator(host, fabrics, allPaths());
+
+    static constexpr int kSilence = -1;
+
+    void SetUp() override {
+        fabrics->onProbe = [this](const Path& path, const std::stop_token& stop) {
+            int code = 0;
+            {
+                const std::lock_guard guard(mutex);
+                code = probeErrors[path.target.traddr];
+            }
+            if (code != kSilence) return code;
+            ++silent;
+            std::mutex own;
+            std::condition_variable_any stopped;
+            std::unique_lock lock(own);
+            stopped.wait(lock, stop, [] { return false; });
+            --silent;
+            return ECANCELED;
+        };
+    }
+};
+
+TEST_F(PathGroupTest, EveryAddressIsAPath) {
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    EXPECT_TRUE(connection->isLive());
+    EXPECT_TRUE(connection->isOurs());
+    EXPECT_EQ(connect(), connection) << "one connection for all who ask";
+    EXPECT_EQ(connect({kSecond, kAddress}), connection) << "in any order";
+    EXPECT_EQ(fabrics->made, 2);
+    connection.reset();
+    EXPECT_TRUE(controllers().empty()) << "all are disconnected";
+}
+
+TEST_F(PathGroupTest, ASilentPathDelaysNobody) {
+    failProbesOf(kAddress, kSilence);
+    auto connection = connect();
+    EXPECT_TRUE(connection->isLive());
+    EXPECT_TRUE(eventually([&] { return silent == 1; })) << "still being asked";
+    EXPECT_FALSE(controllers().contains(kAddress.traddr));
+    connection.reset();
+    EXPECT_EQ(silent, 0) << "its end waits for no answer";
+}
+
+TEST_F(PathGroupTest, APathThatComesLaterIsTakenUp) {
+    failProbesOf(kSecond, EHOSTUNREACH);
+    auto connection = connect();
+    EXPECT_FALSE(controllers().contains(kSecond.traddr));
+    failProbesOf(kSecond, 0);
+    EXPECT_TRUE(bothAreThere(connection));
+    EXPECT_EQ(connect(), connection);
+}
+
+TEST_F(PathGroupTest, APathThatIsGoneIsMadeAgain) {
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    host.removeController(controllers()[kSecond.traddr]);
+    EXPECT_TRUE(connection->isLive());
+    EXPECT_TRUE(eventually([&] { return fabrics->made == 3; }));
+    EXPECT_TRUE(bothAreThere(connection));
+    EXPECT_EQ(connect(), connection);
+}
+
+TEST_F(PathGroupTest, NoneThatCanBeConnectedIsAnErrorOfAll) {
+    failProbesOf(kAddress, ECONNREFUSED);
+    failProbesOf(kSecond, EHOSTUNREACH);
+    const Error error = errorOf(kBoth);
+    EXPECT_EQ(error.code, ECONNREFUSED) << "the first one's";
+    EXPECT_TRUE(controllers().empty());
+}
+
+// The kernel is asked for others as long as it restores one.
+TEST_F(PathGroupTest, IsUpAsLongAsOnePathIs) {
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    const auto names = controllers();
+    host.setState(names.at(kAddress.traddr), "connecting");
+    EXPECT_TRUE(connection->isLive());
+    host.setState(names.at(kSecond.traddr), "resetting");
+    EXPECT_FALSE(connection->isLive());
+    EXPECT_TRUE(connection->isReconnecting());
+    EXPECT_EQ(connect(), connection) << "the kernel restores them";
+    host.setState(names.at(kSecond.traddr), "live");
+    EXPECT_TRUE(connection->isLive());
+}
+
+TEST_F(PathGroupTest, AnswersWhenOnePathDoes) {
+    std::atomic<bool> hangs{false}, isDead{false};
+    std::string lost;
+    fabrics->onProvoke = [&](const std::string& controller) {
+        while (hangs && controller == lost) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return !isDead;
+    };
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    lost = controllers()[kAddress.traddr];
+    hangs = true;
+    EXPECT_TRUE(connection->provokeAnswer(nullptr)) << "without waiting for the other one";
+    isDead = true;
+    hangs = false;
+    EXPECT_TRUE(eventually([&] { return !connection->provokeAnswer(nullptr); }));
+    connection.reset();
+}
+
+// What was open on the disks of before is gone with the last path.
+TEST_F(PathGroupTest, IsAtItsEndWithTheLastPath) {
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    failProbesOf(kAddress, ECONNREFUSED);
+    failProbesOf(kSecond, ECONNREFUSED);
+    for (const auto& [address, name] : controllers()) host.removeController(name);
+    EXPECT_FALSE(connection->isLive());
+    EXPECT_EQ(errorOf(kBoth).code, ECONNREFUSED);
+    failProbesOf(kAddress, 0);
+    failProbesOf(kSecond, 0);
+    const auto fresh = connect();
+    EXPECT_NE(fresh, connection);
+    EXPECT_TRUE(bothAreThere(fresh));
+}
+
+TEST_F(PathGroupTest, IsGivenUpAsAWhole) {
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    connection->giveUp();
+    EXPECT_FALSE(connection->isLive());
+    std::shared_ptr<Connection> fresh;
+    EXPECT_TRUE(eventually([&] {
+        auto again = initiator->connect(kBoth, kNqn);
+        if (again.ok()) fresh = again.take();
+        return fresh != nullptr;
+    }));
+    EXPECT_NE(fresh, connection);
+    EXPECT_TRUE(bothAreThere(fresh));
+}
+
+// A path that lets small packets pass alone connects again and again.
+TEST_F(PathGroupTest, ALamePathIsPutAside) {
+    std::atomic<int> asked{0};
+    fabrics->onProvoke = [&](const std::string& controller) {
+        if (FakeHost::read(host.controllerDir(controller) / "address").find(kSecond.traddr) ==
+            std::string::npos) {
+            return true;
+        }
+        ++asked;
+        return false;
+    };
+    auto connection = connect();
+    ASSERT_TRUE(bothAreThere(connection));
+    const std::string lame = controllers()[kSecond.traddr];
+    for (int i = 1; i <= 3; ++i) {
+        host.setState(lame, "connecting");
+        ASSERT_TRUE(eventually([&] {
+            const auto paths = connection->paths()->read();
+            return paths[1].losses == static_cast<uint64_t>(i);
+        }));
+        host.setState(lame, "live");
+        ASSERT_TRUE(eventually([&] { return asked == i; })) << i;
+    }
+    EXPECT_TRUE(eventually([&] { return !controllers().contains(kSecond.traddr); }));
+    EXPECT_TRUE(connection->isLive());
+    EXPECT_TRUE(controllers().contains(kAddress.traddr));
+    connection.reset();
+}
+
+// A node that publishes another one's NQN, with that one's addresses and its own.
+TEST_F(PathGroupTest, NobodyAddsAPathToAnothersDisks) {
+    for (auto& [first, second] :
+         {std::pair<TransportAddresses, TransportAddresses>{kBoth, {kAddress, kEvil}},
+          {{kAddress}, {kAddress, kEvil}},
+          {{kAddress, kEvil}, {kAddress}}}) {
+        auto connection = connect(first);
+        const auto other = makeInitiator(host, fabrics);  // another process
+        for (Initiator* who : {initiator.get(), other.get()}) {
+            const auto refused = who->connect(second, kNqn);
+            ASSERT_FALSE(refused.ok());
+            EXPECT_EQ(refused.error().code, EADDRINUSE) << refused.error().message;
+        }
+        connection.reset();
+    }
+}
+
+TEST_F(PathGroupTest, AControllerElsewhereKeepsEveryPathFromBeingMade) {
+    host.addController({.name = "nvme7", .address = "traddr=203.0.113.66,trsvcid=4420"});
+    const Error error = errorOf(kBoth);
+    EXPECT_EQ(error.code, EADDRINUSE);
+    EXPECT_THAT(error.message, HasSubstr("nvme7"));
+    EXPECT_EQ(fabrics->made, 0);
+}
+
+TEST_F(PathGroupTest, ShowsItsPaths) {
+    failProbesOf(kSecond, EHOSTUNREACH);
+    auto connection = connect();
+    const auto board = connection->paths();
+    const auto disk = host.controllerDir("nvme0") / "nvme0c0n1";
+    fs::create_directory(disk);
+    FakeHost::write(disk / "stat", " 10 0 16 5 20 0 32 5 0 0 0 0");
+    auto paths = board->read();
+    ASSERT_EQ(paths.size(), 2u);
+    // Between two attempts.
+    ASSERT_TRUE(eventually([&] {
+        paths = board->read();
+        return paths[0].connects == 1 && paths[1].failedAttempts > 0 && paths[1].state == "down";
+    }));
+    EXPECT_EQ(paths[0].address, "192.0.2.7:4420");
+    EXPECT_EQ(paths[0].controller, "nvme0");
+    EXPECT_EQ(paths[0].state, "live");
+    EXPECT_EQ(paths[0].connects, 1u);
+    EXPECT_EQ(paths[0].bytesRead, 16u * 512);
+    EXPECT_EQ(paths[0].bytesWritten, 32u * 512);
+    EXPECT_EQ(paths[1].address, "198.51.100.7:4420");
+    EXPECT_EQ(paths[1].state, "down");
+    EXPECT_EQ(paths[1].connects, 0u);
+    connection.reset();
+    EXPECT_EQ(board->read()[0].state, "down") << "it outlives the connection";
+}
+
+TEST_F(PathGroupTest, InterfacesMakePathsToo) {
+    auto options = allPaths();
+    options.hostInterfaces = {{"eth1", ""}, {"eth2", ""}};
+    const auto own = makeInitiator(host, fabrics, options);
+    auto connection = own->connect(kAddress, kNqn);
+    ASSERT_TRUE(connection.ok()) << connection.error().message;
+    EXPECT_TRUE(eventually([&] { return fabrics->made == 2; }));
+    EXPECT_EQ(connection.value()->paths()->read().size(), 2u);
+    connection.value().reset();
+}
+
+// A kernel that does not join controllers to one disk, and who does not want it to.
+class OnePathTest : public PathGroupTest, public testing::WithParamInterface<bool> {
+ protected:
+    void SetUp() override {
+        PathGroupTest::SetUp();
+        if (!GetParam()) setMultipath("N");
+        initiator = makeInitiator(host, fabrics, GetParam() ? host.options() : allPaths());
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Reason, OnePathTest, testing::Bool(),
+                         [](const auto& reason) { return reason.param ? "ByOption" : "ByKernel"; });
+
+TEST_P(OnePathTest, OneIsUsedAndAnotherWhenItFails) {
+    failProbesOf(kAddress, kSilence);
+    auto connection = connect();
+    EXPECT_EQ(fabrics->made, 1);
+    EXPECT_TRUE(controllers().contains(kSecond.traddr)) << "the one that answers, at once";
+    EXPECT_EQ(connect(), connection);
+    failProbesOf(kAddress, 0);
+    failProbesOf(kSecond, EHOSTUNREACH);
+    connection->giveUp();
+    const auto other = connect();
+    EXPECT_NE(other, connection);
+    EXPECT_TRUE(controllers().contains(kAddress.traddr));
+    EXPECT_FALSE(controllers().contains(kSecond.traddr));
+}
+
+// The kernel would send what it has of one over the other.
+TEST_P(OnePathTest, OneThatTheKernelRestoresGoesFirst) {
+    failProbesOf(kSecond, ECONNREFUSED);
+    auto connection = connect();
+    ASSERT_EQ(controllers().size(), 1u);
+    const auto other = makeInitiator(host, fabrics);
+    host.setState(controllers()[kAddress.traddr], "connecting");
+    failProbesOf(kAddress, EHOSTUNREACH);
+    failProbesOf(kSecond, 0);
+    const auto moved = other->connect(kBoth, kNqn);
+    ASSERT_TRUE(moved.ok()) << moved.error().message;
+    const auto found = controllers();
+    EXPECT_EQ(found.size(), 1u);
+    EXPECT_TRUE(found.contains(kSecond.traddr));
+}
+
+// Two processes that begin at the same time, and each of which is answered over another path.
+TEST_P(OnePathTest, OneIsForAllProcessesOfTheMachine) {
+    // While this one looks for a path, and while it waits for its turn.
+    for (const int probe : {1, 2}) {
+        const auto theirFabrics = std::make_shared<FakeFabrics>(host);
+        theirFabrics->onProbe = [](const Path& path, const auto&) {
+            return path.target == kAddress ? 0 : EHOSTUNREACH;
+        };
+        const auto they = makeInitiator(host, theirFabrics);
+        std::shared_ptr<Connection> theirs;
+        int probes = 0;  // of the second address, which come one after the other
+        fabrics->onProbe = [&](const Path& path, const auto&) {
+            if (path.target == kAddress) return EHOSTUNREACH;
+            if (++probes == probe) theirs = they->connect(kBoth, kNqn).take();
+            return 0;
+        };
+        auto ours = connect();
+        EXPECT_GE(probes, probe);
+        EXPECT_EQ(fabrics->made, 0);
+        EXPECT_EQ(controllers().size(), 1u);
+        EXPECT_TRUE(controllers().contains(kAddress.traddr));
+        EXPECT_TRUE(theirs->isLive()) << "nobody took it from them";
+        ours.reset();
+    }
+}
+
+// The kernel would send what it had over the new one.
+TEST_P(OnePathTest, OneThatIsGoingIsWaitedFor) {
+    host.addController({.name = "nvme7", .state = "deleting"});
+    failProbesOf(kAddress, EHOSTUNREACH);
+    auto options = GetParam() ? host.options() : allPaths();
+    options.connectTimeout = std::chrono::seconds(1);
+    const auto refused = makeInitiator(host, fabrics, options)->connect(kBoth, kNqn);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ETIMEDOUT);
+    EXPECT_THAT(refused.error().message, HasSubstr("nvme7"));
+    EXPECT_EQ(fabrics->made, 0);
+    host.removeController("nvme7");
+    EXPECT_TRUE(connect()->isLive());
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
