@@ -2,10 +2,12 @@
 // Sparse files, on a small ext4 of their own.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "file_pattern.h"
+#include "file_space.h"
 #include "kernel_fixture.h"
 #include "log_lines.h"
 #include "remote_host.h"
@@ -171,6 +174,34 @@ TEST_F(SpaceTest, AFrozenFileSystemIsAnErrorInTime) {
     }
     EXPECT_TRUE(target_->addFile(1, path_, 8 * kMiB).ok());
     EXPECT_TRUE(target_->addFile(2, whole, kMiB).ok());
+}
+
+class TmpfsTest : public KernelTargetTest {};
+
+// Linux 6.1's takes back what it has allocated at each of a fast timer's signals.
+TEST_F(TmpfsTest, EndsWhateverSignalsCome) {
+    const std::string folder = dir_.path() + "/memory";
+    makeFolder(folder);
+    ASSERT_EQ(::mount("none", folder.c_str(), "tmpfs", 0, nullptr), 0);
+    {
+        struct sigaction handler {
+        }, before{};
+        handler.sa_handler = [](int) {};
+        ASSERT_EQ(sigaction(SIGALRM, &handler, &before), 0);
+        const UniqueFd file(
+            ::open((folder + "/sparse").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        ASSERT_EQ(ftruncate(file.get(), 32 * kMiB), 0);
+        const itimerval fast{{0, 500}, {0, 500}}, off{};
+        ASSERT_EQ(setitimer(ITIMER_REAL, &fast, nullptr), 0);
+        const auto reserved = reserveSpace(file.get(), 32 * kMiB, "'sparse'");
+        setitimer(ITIMER_REAL, &off, nullptr);
+        sigaction(SIGALRM, &before, nullptr);
+        EXPECT_TRUE(reserved.ok());
+        struct stat status;
+        ASSERT_EQ(fstat(file.get(), &status), 0);
+        EXPECT_GE(static_cast<uint64_t>(status.st_blocks) * 512, 32 * kMiB);
+    }
+    EXPECT_EQ(umount(folder.c_str()), 0);
 }
 
 class XfsTest : public SpaceTest {

@@ -3,9 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -73,25 +71,6 @@ TEST_F(FileSpaceTest, RefusesWhatTheDiskDoesNotHave) {
     ASSERT_EQ(fstat(file.get(), &after), 0);
     EXPECT_EQ(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
     EXPECT_EQ(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
-}
-
-// Each of a fast timer's signals would make tmpfs take back what it has allocated.
-TEST_F(FileSpaceTest, EndsWhateverSignalsCome) {
-    struct sigaction handler {
-    }, before{};
-    handler.sa_handler = [](int) {};
-    ASSERT_EQ(sigaction(SIGALRM, &handler, &before), 0);
-    const TempDir memory("/dev/shm");
-    const UniqueFd file = openFile(memory.path() + "/sparse");
-    constexpr uint64_t kLength = 32 * kMiB;
-    ASSERT_EQ(ftruncate(file.get(), kLength), 0);
-    const itimerval fast{{0, 500}, {0, 500}}, off{};
-    ASSERT_EQ(setitimer(ITIMER_REAL, &fast, nullptr), 0);
-    const auto reserved = reserveSpace(file.get(), kLength, "'sparse'");
-    setitimer(ITIMER_REAL, &off, nullptr);
-    sigaction(SIGALRM, &before, nullptr);
-    EXPECT_TRUE(reserved.ok());
-    EXPECT_GE(allocated(file.get()), kLength);
 }
 
 // What is there already takes nothing, however full the disk is.
