@@ -165,7 +165,12 @@ void ClientCore::close() {
 
 Result<> ClientCore::ensureMember(Deadline deadline) {
     if (directory_->lease().holds() && is_announced_) return {};
-    const std::lock_guard joining(joining_);
+    const auto joining = joining_.lock(deadline);
+    if (!joining) {
+        return failed(Failure::kTimeout,
+                      "this client joins the directory anew, and that is not done in time; see "
+                      "whether the directory answers");
+    }
     const Lease lease = directory_->lease();
     if (lease.client != 0 && !lease.holds()) {
         // Nobody has said that it has ended: it may still be renewed.

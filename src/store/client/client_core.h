@@ -14,6 +14,7 @@
 
 #include "call_gate.h"
 #include "client_parts.h"
+#include "deadline_mutex.h"
 #include "get_call.h"
 #include "key_pattern.h"
 #include "mounted_files.h"
@@ -102,7 +103,7 @@ class ClientCore {
     ClientParts parts_;
     CallGate gate_;
 
-    std::mutex joining_;  // held while this client joins
+    DeadlineMutex joining_;  // held while this client joins
     // Whether the directory knows what this client mounts.
     std::atomic<bool> is_announced_{true};
     std::mutex closing_;  // held by close

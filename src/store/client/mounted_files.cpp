@@ -30,6 +30,13 @@ FileDescription descriptionOf(const Superblock& superblock) {
     return description;
 }
 
+Result<> isBusy(const std::string& path) {
+    return failed(Failure::kTimeout,
+                  path +
+                      " has to wait for another file that is mounted or unmounted, and that is "
+                      "not done in time; see whether the directory answers");
+}
+
 }  // namespace
 
 bool MountedFiles::Export::end() {
@@ -90,7 +97,8 @@ Result<Superblock> MountedFiles::take(FdBlockFile& file, const std::string& path
 }
 
 Result<> MountedFiles::mount(const std::string& path, bool overwrite, Deadline deadline) {
-    const std::lock_guard work(work_);
+    const auto work = work_.lock(deadline);
+    if (!work) return isBusy(path);
     {
         const std::lock_guard lock(mutex_);
         if (mounted_.contains(path)) {
@@ -109,8 +117,9 @@ Result<> MountedFiles::mount(const std::string& path, bool overwrite, Deadline d
 }
 
 Result<> MountedFiles::mountScratch(ScratchFile scratch, Deadline deadline) {
-    const std::lock_guard work(work_);
-    auto served = serve(scratch.path, std::move(scratch.file), true, true, deadline);
+    const auto work = work_.lock(deadline);
+    auto served = work ? serve(scratch.path, std::move(scratch.file), true, true, deadline)
+                       : isBusy(scratch.path);
     if (!served) ::unlink(scratch.path.c_str());
     return served;
 }
@@ -234,7 +243,7 @@ void MountedFiles::renumber(const Served& file, FileNumber number, bool is_serve
 }
 
 Result<> MountedFiles::reconcile(Deadline deadline) {
-    const std::unique_lock work(work_, std::try_to_lock);
+    const auto work = work_.tryLock();
     if (!work) return {};
     const uint32_t doubts = doubts_;
     std::erase_if(left_, [](const auto& one) { return one.second.exported->end(); });
@@ -263,7 +272,8 @@ Result<> MountedFiles::reconcile(Deadline deadline) {
 }
 
 Result<> MountedFiles::unmount(const std::string& path, Deadline deadline) {
-    const std::lock_guard work(work_);
+    const auto work = work_.lock(deadline);
+    if (!work) return isBusy(path);
     ByPath::node_type node;
     {
         const std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "deadline_mutex.h"
 #include "directory.h"
 #include "evictor.h"
 #include "fd_block_file.h"
@@ -116,8 +117,8 @@ class MountedFiles {
     const std::string node_;
     const std::chrono::milliseconds lease_;
     std::atomic<uint32_t> doubts_{0};
-    std::mutex work_;  // held by mount and unmount
-    ByPath left_;      // not mounted, and the engine exports them still; under work_
+    DeadlineMutex work_;  // held by mount and unmount
+    ByPath left_;         // not mounted, and the engine exports them still; under work_
     // Of what follows. Nobody who has it calls the directory.
     mutable std::mutex mutex_;
     ByPath mounted_;

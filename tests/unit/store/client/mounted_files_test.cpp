@@ -209,6 +209,29 @@ TEST_F(MountedFilesTest, ReconcilingHoldsNobodyUp) {
     }
 }
 
+// Each call keeps its own limit of time, whatever another one waits for.
+TEST_F(MountedFilesTest, NobodyWaitsForAnotherMountLongerThanItsOwnTime) {
+    one->mountFile(folder, 8);
+    const std::string second = folder.file("second", 33 * kMiB);
+    one->directory.setHooks(barrier.before("mountFile"), nullptr);
+    auto mounted =
+        std::async(std::launch::async, [&] { return one->mounted.mount(second, false, soon()); });
+    barrier.awaitOne();
+    auto others = std::async(std::launch::async, [&] {
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+        const auto third = one->mounted.mount(folder.file("third", 33 * kMiB), false, limit);
+        const auto first = one->mounted.unmount(pathOf("one"), limit);
+        return std::make_pair(third ? Failure::kInternal : third.error().failure,
+                              first ? Failure::kInternal : first.error().failure);
+    });
+    EXPECT_EQ(others.wait_for(kForever), std::future_status::ready);
+    barrier.open();
+    EXPECT_EQ(others.get(), std::make_pair(Failure::kTimeout, Failure::kTimeout));
+    EXPECT_TRUE(mounted.get());
+    EXPECT_EQ(served(), 2u);
+    EXPECT_TRUE(one->mounted.unmount(pathOf("one"), soon()));
+}
+
 // The directory hears of the file when that is unmounted already.
 TEST_F(MountedFilesTest, WhatIsUnmountedMeanwhileIsNotServed) {
     one->mountFile(folder, 8);
