@@ -119,10 +119,7 @@ Result<size_t> Evictor::finishOthers(Look& look, Deadline deadline) {
             for (const ClientInfo& client : *clients) alive->insert(client.id);
         }
         // One's own turn at this file has just begun: what one began to clean was not ended.
-        if (region.owner != self && alive->contains(region.owner)) {
-            look.state.orphans.erase(index);
-            continue;
-        }
+        if (region.owner != self && alive->contains(region.owner)) continue;
         if (open) {
             if (auto sealed = sealOrphan(look, region, deadline); !sealed) {
                 return tl::unexpected(sealed.error());

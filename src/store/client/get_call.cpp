@@ -446,7 +446,6 @@ void GetCall::conclude(Work& work) {
     } else if (work.was_silent) {
         end(work, ErrorCode::TRANSFER_FAIL, &ClientStatistics::misses_unreachable);
     } else if (work.was_evicted) {
-        parts_.cache.drop(*work.item->key);
         end(work, ErrorCode::OBJECT_NOT_FOUND, &ClientStatistics::misses_evicted);
     } else {
         end(work, ErrorCode::OBJECT_NOT_FOUND, &ClientStatistics::misses_unreachable);
