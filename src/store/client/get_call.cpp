@@ -211,7 +211,9 @@ bool GetCall::leadsToFile(FileNumber number) {
                      found->superblock.file == file->info.description.uuid;
     }
     if (!at->second) {
+        // Its node may have been started anew, and serve it under another number.
         parts_.files.forgetWay(number);
+        refreshFiles();
         LOG(WARNING) << "store: what was found as file " << number
                      << " is not that file; its node is asked again";
         const bool answer = at->second;
@@ -267,14 +269,18 @@ bool GetCall::dropReplica(Work& work) {
     return true;
 }
 
+bool GetCall::refreshFiles() {
+    if (!parts_.files.refresh(deadline_)) return false;
+    files_before_.push_back(std::exchange(files_, parts_.files.files()));
+    return true;
+}
+
 // A file that is not known may be new.
 const KnownFile* GetCall::find(FileNumber number) {
     auto at = files_->find(number);
     if (at == files_->end() && !has_refreshed_) {
         has_refreshed_ = true;
-        if (parts_.files.refresh(deadline_)) {
-            files_before_ = std::exchange(files_, parts_.files.files());
-        }
+        refreshFiles();
         at = files_->find(number);
     }
     return at == files_->end() ? nullptr : &at->second;
@@ -389,8 +395,7 @@ void GetCall::read(const std::vector<Work*>& works) {
 void GetCall::afterErrors(const std::vector<Work*>& works) {
     if (works.empty()) return;
     const auto before = files_;
-    if (!parts_.files.refresh(deadline_)) return;
-    files_ = parts_.files.files();
+    if (!refreshFiles()) return;
     for (Work* const work : works) {
         for (const Extent& extent : work->item->entry->replicas[work->copy]) {
             const FileNumber number = extent.region.file;

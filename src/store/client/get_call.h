@@ -95,6 +95,7 @@ class GetCall {
     std::optional<bool> isEvicted(const Replica& replica);
     bool takeOut(Work& work);
     bool dropReplica(Work& work);
+    bool refreshFiles();
     const KnownFile* find(FileNumber file);
     Used* use(FileNumber file);
 
@@ -105,7 +106,7 @@ class GetCall {
     const Deadline deadline_;
     uint64_t mark_ = 0;  // of the cache, before the last look-up
     std::shared_ptr<const FileMap> files_;
-    std::shared_ptr<const FileMap> files_before_;  // used_ may point there
+    std::vector<std::shared_ptr<const FileMap>> files_before_;  // used_ may point there
     bool has_refreshed_ = false;
     std::vector<Work> works_;
     std::vector<ExtentIo> extents_;  // of one round

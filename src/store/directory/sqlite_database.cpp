@@ -52,7 +52,6 @@ Error notFlushed(const std::string& path, int error) {
 SqliteDatabase::SqliteDatabase(std::string path, Counters* counters)
     : path_(std::move(path)),
       log_(path_ + "-wal"),
-      folder_(std::filesystem::absolute(path_).parent_path()),
       boot_(bootId()),
       counters_(counters),
       writers_(path_, 1, true),
@@ -107,14 +106,10 @@ Result<> SqliteDatabase::finish(Turn* turn) {
 }
 
 // The log is all that commits write to. What has gone from it into the database was flushed there
-// before. Takes no memory: what was committed, the caller has to hear of.
+// before, and SQLite flushes the folder with the header of a new log. Takes no memory: what was
+// committed, the caller has to hear of.
 Result<> SqliteDatabase::flush() {
     if (!flushFile(log_)) return refuse(notFlushed(log_, errno));
-    // The log may be a new file; it stays as long as the database is open.
-    if (!is_folder_flushed_) {
-        if (!flushFile(folder_)) return refuse(notFlushed(folder_, errno));
-        is_folder_flushed_ = true;
-    }
     return {};
 }
 

@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -68,11 +67,9 @@ class SqliteDatabase {
 
     const std::string path_;
     const std::string log_;
-    const std::string folder_;
     const std::string boot_;
     Counters* const counters_;
     Uuid id_;
-    std::atomic<bool> is_folder_flushed_{false};
     dev_t device_ = 0;  // of the file, as it was opened
     ino_t inode_ = 0;
     SqlitePool writers_;  // one: more would wait for each other

@@ -26,24 +26,33 @@ class GetCallTest : public ThreadlessClientTest {
     std::string pathOf(const ThreadlessClient& client) const {
         return folder.path() + "/" + client.node;
     }
-    // The node exports another file under the number that it has told, and the one that it has told
-    // under that number is somewhere else.
-    void moveFile(ThreadlessClient& client) {
+    // The node's file lies somewhere else now, and where it was there is another one of the store.
+    // @param has_new_number  whether the node exports it under another number, and has told so
+    void moveFile(ThreadlessClient& client, FileNumber number, bool has_new_number) {
         const auto metadata = client.engine->getMetadata();
         const auto own = metadata->getSegmentDescByID(LOCAL_SEGMENT_ID);
         ASSERT_EQ(own->file_buffers.size(), 1u);
-        auto file = own->file_buffers.front();
-        const auto before = control.file(file.path);
-        file.path += " moved";
+        const auto before = own->file_buffers.front();
+        const auto bytes = control.file(before.path);
+        auto now = before;
+        now.path += " moved";
         {
             const std::lock_guard lock(control.mutex);
-            control.files[file.path] = std::make_shared<MemoryTransportControl::Bytes>(*before);
+            control.files[now.path] = std::make_shared<MemoryTransportControl::Bytes>(*bytes);
         }
-        std::memset(before->data(), 0x77, before->size());
-        ASSERT_EQ(metadata->removeFileBuffer(file.id, true), 0);
-        ASSERT_EQ(metadata->addFileBuffer(file, true), 0);
+        const auto another = this->client("another " + client.node);
+        another->mountFile(folder, 8);
+        *bytes = *control.file(pathOf(*another));
+        if (has_new_number) {
+            ++now.id;
+        } else {
+            ASSERT_EQ(metadata->removeFileBuffer(before.id, true), 0);
+        }
+        ASSERT_EQ(metadata->addFileBuffer(now, true), 0);
+        if (!has_new_number) return;
+        const Mount mount{0, client.node, client.mounted.segmentName(), now.id, now.path};
+        ASSERT_TRUE(client.directory.mountFile(number, mount, DirectoryStub::soon()));
     }
-
     static std::vector<ErrorCode> getMany(ThreadlessClient& client,
                                           const std::vector<std::string>& keys, Deadline limit) {
         std::vector<std::string> bytes(keys.size(), std::string(kSize, '?'));
@@ -70,11 +79,24 @@ class GetCallTest : public ThreadlessClientTest {
 
 // What a reader knows of the way leads to another file now: it asks, and reads there.
 TEST_F(GetCallTest, AFileThatHasMovedIsFoundAgain) {
-    one->mountFile(folder, 8);
+    const FileNumber file = one->mountFile(folder, 8);
     ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
     const auto reader = client("reader");
     ASSERT_EQ(reader->get("key", kSize), ErrorCode::OK);
-    moveFile(*one);
+    moveFile(*one, file, false);
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    EXPECT_EQ(reader->numbers().replicas_dropped, 0u);
+    EXPECT_TRUE(one->entry("key"));
+}
+
+// The same where its node has told the directory another number, and the reader has not heard of
+// that.
+TEST_F(GetCallTest, AFileWithAnotherNumberIsFoundAgain) {
+    const FileNumber file = one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    const auto reader = client("reader");
+    ASSERT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    moveFile(*one, file, true);
     EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
     EXPECT_EQ(reader->numbers().replicas_dropped, 0u);
     EXPECT_TRUE(one->entry("key"));
@@ -82,12 +104,12 @@ TEST_F(GetCallTest, AFileThatHasMovedIsFoundAgain) {
 
 // That the way led elsewhere before says nothing of the bytes there.
 TEST_F(GetCallTest, ADamagedObjectOfAFileThatHasMovedIsFoundOut) {
-    one->mountFile(folder, 8);
+    const FileNumber file = one->mountFile(folder, 8);
     ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
     const auto reader = client("reader");
     ASSERT_EQ(reader->get("key", kSize), ErrorCode::OK);
     *placeOf(*one, "key") ^= std::byte{1};
-    moveFile(*one);
+    moveFile(*one, file, false);
     EXPECT_EQ(reader->get("key", kSize), ErrorCode::CHECKSUM_MISMATCH);
     EXPECT_EQ(reader->numbers().replicas_dropped, 1u);
     EXPECT_FALSE(one->entry("key"));
@@ -109,6 +131,23 @@ TEST_F(GetCallTest, AFileThatIsNotKnownYetIsAskedFor) {
     const std::vector<std::string> keys{"old", "of two", "of three"};
     const int before = reader->directory.calls("files");
     EXPECT_THAT(getMany(*reader, keys, DirectoryStub::soon()), Each(ErrorCode::OK));
+    EXPECT_EQ(reader->directory.calls("files"), before + 1);
+}
+
+// Who does not answer is not asked for each object.
+TEST_F(GetCallTest, FilesThatNobodyTellsOfAreAskedForOnce) {
+    const auto reader = client("reader");
+    one->mountFile(folder, 8);
+    const std::vector<std::string> keys{"a", "b", "c"};
+    for (const auto& key : keys) ASSERT_EQ(one->put(key, kSize), ErrorCode::OK);
+    reader->directory.setHooks(
+        [](const std::string& call, Deadline) -> Result<> {
+            if (call != "files") return {};
+            return failed(Failure::kTimeout, "no answer");
+        },
+        nullptr);
+    const int before = reader->directory.calls("files");
+    EXPECT_THAT(getMany(*reader, keys, DirectoryStub::soon()), Each(ErrorCode::OBJECT_NOT_FOUND));
     EXPECT_EQ(reader->directory.calls("files"), before + 1);
 }
 
@@ -149,7 +188,8 @@ TEST_F(GetCallTest, WhatIsNotThereAnyMoreIsNotRemembered) {
 TEST_F(GetCallTest, NothingIsTakenOutWhileNobodyTellsOfTheRegions) {
     one->mountFile(folder, 8);
     ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
-    *placeOf(*one, "key") ^= std::byte{1};
+    std::byte* const place = placeOf(*one, "key");
+    *place ^= std::byte{1};
     const auto reader = client("reader");
     reader->directory.setHooks(
         [](const std::string& call, Deadline) -> Result<> {
@@ -162,7 +202,7 @@ TEST_F(GetCallTest, NothingIsTakenOutWhileNobodyTellsOfTheRegions) {
         EXPECT_TRUE(one->entry("key"));
     }
     EXPECT_EQ(reader->numbers().checksum_failures, 0u);
-    *placeOf(*one, "key") ^= std::byte{1};
+    *place ^= std::byte{1};
     EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
 }
 

@@ -230,6 +230,7 @@ TEST_F(MountedFilesTest, NobodyWaitsForAnotherMountLongerThanItsOwnTime) {
     EXPECT_TRUE(mounted.get());
     EXPECT_EQ(served(), 2u);
     EXPECT_TRUE(one->mounted.unmount(pathOf("one"), soon()));
+    EXPECT_FALSE(one->mounted.isInDoubt());
 }
 
 // The directory hears of the file when that is unmounted already.

@@ -7,7 +7,7 @@
 
 #include <atomic>
 #include <filesystem>
-#include <thread>
+#include <future>
 
 #include "nodes.h"
 
@@ -20,9 +20,9 @@ TEST(ScratchFileTest, NobodyGetsOneThatAnotherHasRemoved) {
     const mooncake::test::Folder folder;
     std::atomic<bool> stop{false};
     std::atomic<int> removed{0};
-    std::vector<std::thread> others;
+    std::vector<std::future<void>> others;
     for (int i = 0; i < 2; ++i) {
-        others.emplace_back([&] {
+        others.push_back(std::async(std::launch::async, [&] {
             std::error_code ignored;
             while (!stop) {
                 for (const auto& file :
@@ -35,20 +35,18 @@ TEST(ScratchFileTest, NobodyGetsOneThatAnotherHasRemoved) {
                     ::close(fd);
                 }
             }
-        });
+        }));
     }
-    int made = 0;
     const auto limit = std::chrono::steady_clock::now() + mooncake::test::kForever;
-    while (removed < 200 && std::chrono::steady_clock::now() < limit) {
+    while (removed < 60 && std::chrono::steady_clock::now() < limit && !HasFailure()) {
         const auto scratch = makeScratchFile(folder.path(), 1 << 20);
-        ASSERT_TRUE(scratch) << scratch.error().message;
-        ASSERT_TRUE(std::filesystem::exists(scratch->path)) << "after " << made << " that were";
-        ASSERT_EQ(std::filesystem::file_size(scratch->path), size_t{1} << 20);
+        EXPECT_TRUE(scratch) << scratch.error().message;
+        if (!scratch) break;
+        EXPECT_TRUE(std::filesystem::exists(scratch->path)) << "after " << removed << " removals";
         ::unlink(scratch->path.c_str());
-        ++made;
     }
     stop = true;
-    for (auto& other : others) other.join();
+    for (auto& other : others) other.get();
     EXPECT_GT(removed, 0) << "nothing was tried";
 }
 

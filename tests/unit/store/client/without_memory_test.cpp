@@ -7,6 +7,7 @@
 
 #include "directory.h"
 #include "directory_stub.h"
+#include "entry_cache.h"
 #include "nodes.h"
 #include "open_regions.h"
 
@@ -224,6 +225,25 @@ TEST(OpenRegionsWithoutMemoryTest, NoRegionStaysOpenThatNobodyHas) {
                         directory.endClean(region.id, begun->generation, DirectoryStub::soon()));
         }
     });
+}
+
+// However many there are: what the directory has removed must not be found here for want of memory.
+TEST(EntryCacheWithoutMemoryTest, DroppingTakesNone) {
+    EntryCache cache(10000);
+    std::vector<std::string> keys;
+    for (int i = 0; i < 1000; ++i) keys.push_back("key" + std::to_string(i));
+    for (const auto& key : keys) cache.put(key, std::make_shared<ObjectEntry>());
+    for (const auto& key : keys) {
+        has_refused = false;
+        allocations_left = 0;
+        try {
+            cache.drop(key);
+        } catch (const std::bad_alloc&) {
+        }
+        allocations_left = -1;
+        ASSERT_FALSE(has_refused) << key;
+        ASSERT_EQ(cache.find(key), nullptr);
+    }
 }
 
 }  // namespace
