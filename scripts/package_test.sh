@@ -18,11 +18,11 @@ quietly() {
 # try_python <folder of the package> <interpreter and arguments>: the module and its libraries are there.
 try_python() {
     local status=0
+    rm -f /root/python.db*
     "${@:2}" /root/python.db > module 2> log || status=$?
     [[ $(< module) == "$1"/* ]] || die "${*:2} has not the package in $1: $(cat module log)"
     # A kernel without the initiator lets the plugin come this far.
     ((status == 0)) || grep -q 'nvmeof_generic: initiator: /dev/nvme-fabrics: ' log || die "${*:2} failed: $(< log)"
-    rm -f /root/python.db*
 }
 
 [[ -z $(type -P transfer_engine_file_server || :) ]] || die "the packages are installed here already"
@@ -89,13 +89,6 @@ grep -q "Reading rules file: .*61-nvmeof-generic.rules" log || die "udev does no
 ! grep -E "nvmeof-generic.rules:[0-9]+" log || die "udev complains about the rules"
 echo "udev rules: right"
 
-# A directory is made and looked at, without any node.
-mooncake_file_store check --directory=/root/store/directory.db > log || die "the store's tool does not work: $(< log)"
-grep -q '^warn  no file is served' log || die "the store's tool does not see that there are no files: $(< log)"
-[[ $(mooncake_file_store status --json --directory=/root/store/directory.db) == *'"files" : []'* ]] || die "the store's tool gives no JSON"
-rm -r /root/store
-echo "the store's tool: works"
-
 # The store in Python, and mooncake.store where nobody else has one.
 cp node_without_files.py /tmp
 folder=/usr/lib/python3/dist-packages
@@ -110,6 +103,18 @@ echo 'print("of pip")' > "$other/store.py"
 try_python $folder python3 -m mooncake_files.run /tmp/node_without_files.py
 rm -r "$other" /tmp/node_without_files.py
 echo "the store in Python: works"
+
+# The tool looks at the directory that the last of these has made, and makes none.
+mooncake_file_store check --directory=/root/python.db > log || die "the store's tool does not work: $(< log)"
+grep -q '^warn  no file is served' log || die "the store's tool does not see that there are no files: $(< log)"
+[[ $(mooncake_file_store status --json --directory=/root/python.db) == *'"files" : []'* ]] || die "the store's tool gives no JSON"
+rm /root/python.db*
+status=0
+mooncake_file_store check --directory=/root/python.db > log 2>&1 || status=$?
+if ((status != 1)) || [[ -e /root/python.db ]] || ! grep -q 'no directory of a store' log; then
+    die "the store's tool finds a directory that is not there: $(< log)"
+fi
+echo "the store's tool: works"
 
 # The metadata server serves as its unit starts it, and the unit is one that systemd takes.
 unit=/lib/systemd/system/transfer_engine_metadata_server.service
