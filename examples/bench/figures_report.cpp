@@ -108,6 +108,14 @@ std::string FiguresReport::details(const RunResult& run) const {
                             static_cast<unsigned long long>(run.submits->calls),
                             run.submits->meanBatch());
     }
+    for (const PathTraffic& path : run.paths) {
+        const PathStats& now = path.now;
+        text += "path " + now.address + ": " + now.transport + ", " + now.state;
+        if (!now.controller.empty()) text += ", " + now.controller;
+        if (!now.policy.empty()) text += ", " + now.policy;
+        text += ", " + std::to_string(path.bytesRead) + " bytes read, " +
+                std::to_string(path.bytesWritten) + " written\n";
+    }
     if (files_.size() < 2) return text;
     for (size_t i = 0; i < files_.size() && i < run.figures.files.size(); ++i) {
         const FileTraffic& file = run.figures.files[i];
@@ -200,6 +208,18 @@ std::string FiguresReport::json() const {
         if (run.submits) {
             job["submit_calls"] = Json::UInt64{run.submits->calls};
             job["mean_batch"] = run.submits->meanBatch();
+        }
+        job["paths"] = Json::Value(Json::arrayValue);
+        for (const PathTraffic& traffic : run.paths) {
+            Json::Value path;
+            path["address"] = traffic.now.address;
+            path["transport"] = traffic.now.transport;
+            path["state"] = traffic.now.state;
+            path["controller"] = traffic.now.controller;
+            path["policy"] = traffic.now.policy;
+            path["bytes_read"] = Json::UInt64{traffic.bytesRead};
+            path["bytes_written"] = Json::UInt64{traffic.bytesWritten};
+            job["paths"].append(path);
         }
         job["batches"] = Json::UInt64{run.batches};
         job["files"] = Json::Value(Json::arrayValue);

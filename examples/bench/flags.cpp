@@ -37,7 +37,9 @@ DEFINE_string(report_unit, "GB",
 DEFINE_uint32(report_precision, 2, "Digits after the point in the report");
 DEFINE_string(trtype, "tcp", "Target: tcp or rdma");
 DEFINE_string(adrfam, "ipv4", "Target: ipv4 or ipv6");
-DEFINE_string(traddr, "127.0.0.1", "Target: address to listen on, one of this machine");
+DEFINE_string(traddr, "127.0.0.1",
+              "Target: address to listen on, one of this machine; several with commas make several "
+              "paths, and the flags beside it may be lists, too");
 DEFINE_string(trsvcid, "4420", "Target: port to listen on");
 DEFINE_string(
     advertise, "",

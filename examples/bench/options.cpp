@@ -60,25 +60,47 @@ bool isAddress(const std::string& text, int family) {
     return text.find('\0') == std::string::npos && inet_pton(family, address.c_str(), parsed) == 1;
 }
 
-MaybeFailure checkAddress(const FlagValues& flags, Options& options) {
-    if (flags.trtype != "tcp" && flags.trtype != "rdma") {
-        return badFlag("trtype", flags.trtype, "tcp or rdma");
-    }
-    if (flags.adrfam != "ipv4" && flags.adrfam != "ipv6") {
-        return badFlag("adrfam", flags.adrfam, "ipv4 or ipv6");
-    }
-    if (!isAddress(flags.traddr, flags.adrfam == "ipv4" ? AF_INET : AF_INET6)) {
-        return badFlag("traddr", flags.traddr,
-                       "an address of family " + flags.adrfam + " in numbers (--adrfam)");
-    }
+bool isPort(const std::string& text) {
     uint32_t port = 0;
-    const char* end = flags.trsvcid.data() + flags.trsvcid.size();
-    const auto [last, error] = std::from_chars(flags.trsvcid.data(), end, port);
-    if (error != std::errc() || last != end || port < 1 || port > 65535) {
-        return badFlag("trsvcid", flags.trsvcid, "a port, 1 to 65535");
+    const char* end = text.data() + text.size();
+    const auto [last, error] = std::from_chars(text.data(), end, port);
+    return error == std::errc() && last == end && port >= 1 && port <= 65535;
+}
+
+std::vector<std::string> valuesOf(const std::string& list) {
+    std::vector<std::string> values;
+    for (size_t from = 0;;) {
+        const size_t comma = std::min(list.find(',', from), list.size());
+        values.push_back(list.substr(from, comma - from));
+        if (comma == list.size()) return values;
+        from = comma + 1;
+    }
+}
+
+// Several addresses are lists, which the transport puts together.
+MaybeFailure checkAddress(const FlagValues& flags, Options& options) {
+    for (const std::string& type : valuesOf(flags.trtype)) {
+        if (type != "tcp" && type != "rdma") return badFlag("trtype", flags.trtype, "tcp or rdma");
+    }
+    const auto families = valuesOf(flags.adrfam);
+    for (const std::string& family : families) {
+        if (family != "ipv4" && family != "ipv6") {
+            return badFlag("adrfam", flags.adrfam, "ipv4 or ipv6");
+        }
+    }
+    const auto addresses = valuesOf(flags.traddr);
+    for (size_t i = 0; i < addresses.size(); ++i) {
+        const std::string& family = families[i % families.size()];
+        if (!isAddress(addresses[i], family == "ipv4" ? AF_INET : AF_INET6)) {
+            return badFlag("traddr", flags.traddr,
+                           "an address of family " + family + " in numbers (--adrfam)");
+        }
+    }
+    for (const std::string& port : valuesOf(flags.trsvcid)) {
+        if (!isPort(port)) return badFlag("trsvcid", flags.trsvcid, "a port, 1 to 65535");
     }
     options.targetAddress = "trtype=" + flags.trtype + " adrfam=" + flags.adrfam +
-                            " traddr=" + flags.traddr + " trsvcid=" + std::to_string(port);
+                            " traddr=" + flags.traddr + " trsvcid=" + flags.trsvcid;
     if (!flags.advertise.empty()) options.targetAddress += " advertise=" + flags.advertise;
     return std::nullopt;
 }

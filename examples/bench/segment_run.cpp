@@ -78,9 +78,11 @@ MaybeFailure runWorkloads(Node& node, const std::string& segmentName, const Opti
         {
             std::unique_ptr<Workload> workload;
             if ((failure = Workload::create(api, spec, workload))) break;
+            const auto paths = api.pathStats(spec.segment);
             run = workload->run([&monitor](Workload& running, Phase phase, int doneFd) {
                 monitor.watch(running, phase, doneFd);
             });
+            run.paths = pathTraffic(paths, api.pathStats(spec.segment));
         }
         std::fputs(report.add(run).c_str(), stdout);
         std::fflush(stdout);

@@ -30,6 +30,8 @@ class TransferApi {
 
     /// The transport's, so far; nothing where it does not count.
     virtual std::optional<SubmitStats> submitStats() { return std::nullopt; }
+    /// To a segment; none where the transport knows of none.
+    virtual std::vector<PathStats> pathStats(SegmentID) { return {}; }
 };
 
 /// The real engine.
@@ -62,6 +64,11 @@ class EngineApi final : public TransferApi {
         auto* source = dynamic_cast<SubmitStatsSource*>(engine_.getTransport("nvmeof_generic"));
         if (source == nullptr) return std::nullopt;
         return source->submitStats();
+    }
+    std::vector<PathStats> pathStats(SegmentID segment) override {
+        auto* source = dynamic_cast<PathStatsSource*>(engine_.getTransport("nvmeof_generic"));
+        if (source == nullptr) return {};
+        return source->pathStats(segment);
     }
 
  private:

@@ -13,6 +13,7 @@
 #include "bench/failure.h"
 #include "bench/figures.h"
 #include "bench/options.h"
+#include "bench/path_traffic.h"
 #include "bench/worker.h"
 #include "bench/workload_spec.h"
 #include "transport/nvmeof_generic_transport/transport_stats.h"
@@ -27,9 +28,11 @@ struct RunResult {
     Figures figures;              ///< of all threads
     CpuTime cpu;                  ///< of the whole process in that time
     std::optional<SubmitStats> submits;  ///< of the transport in that time, if it counts
-    uint64_t failed = 0;                 ///< requests and batches that did not complete
-    std::vector<std::string> failures;   ///< the first of them
-    bool verified = false;               ///< with verification: it went through to its end
+    /// To the segment, if it goes over any; with what else the run did: ramp, verification.
+    std::vector<PathTraffic> paths;
+    uint64_t failed = 0;                ///< requests and batches that did not complete
+    std::vector<std::string> failures;  ///< the first of them
+    bool verified = false;              ///< with verification: it went through to its end
     VerifyTally tally;
     uint64_t mismatches = 0;
     std::vector<std::string> mismatchLines;  ///< the first of them

@@ -20,6 +20,7 @@ namespace mooncake {
 class NVMeoFGenericTransport : public Transport,
                                public ProgressSource,
                                public SubmitStatsSource,
+                               public PathStatsSource,
                                public FileExporter {
  public:
     NVMeoFGenericTransport();
@@ -66,6 +67,7 @@ class NVMeoFGenericTransport : public Transport,
     virtual std::string getStatsText() const;
 
     SubmitStats submitStats() const override;
+    std::vector<PathStats> pathStats(uint64_t segment) const override;
 
     /// As registerLocalFile(), with options.
     int exportLocalFile(FileBufferID id, const std::string& path, size_t size,

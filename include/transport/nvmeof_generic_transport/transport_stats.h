@@ -49,8 +49,11 @@ struct PathStats {
     std::string transport;   ///< "tcp" or "rdma"
     std::string controller;  ///< the kernel's name of it now, "nvme3"; empty: there is none
     std::string state;       ///< as the kernel says ("live", "connecting" ...); "down" without one
-    uint64_t connects = 0;   ///< controllers that were made or joined
-    uint64_t losses = 0;     ///< that were seen, once a second
+    /// How the kernel shares I/O between the segment's paths ("round-robin" ...); empty where it
+    /// does not join them to one device.
+    std::string policy;
+    uint64_t connects = 0;  ///< controllers that were made or joined
+    uint64_t losses = 0;    ///< that were seen, once a second
     uint64_t failedAttempts = 0;
     uint64_t bytesRead = 0;     ///< over the controller of now, of all processes
     uint64_t bytesWritten = 0;  ///< likewise
@@ -96,6 +99,16 @@ class SubmitStatsSource {
     virtual ~SubmitStatsSource() = default;
     /// Since the transport was installed. Thread-safe, waits for nothing, does not throw.
     virtual SubmitStats submitStats() const = 0;
+};
+
+/// The same for the paths to segments.
+class PathStatsSource {
+ public:
+    virtual ~PathStatsSource() = default;
+    /// Thread-safe. Reads some files in sysfs for each path and file of the segment.
+    /// @param segment  as openSegment() gave it
+    /// @return its paths; none where it has no connection, or needs none
+    virtual std::vector<PathStats> pathStats(uint64_t segment) const = 0;
 };
 
 /// What this node serves to others, and to whom.

@@ -215,6 +215,11 @@ SubmitStats NVMeoFGenericTransport::submitStats() const {
     return usable() ? parts_->submits() : SubmitStats{};
 }
 
+std::vector<PathStats> NVMeoFGenericTransport::pathStats(uint64_t segment) const {
+    const bool reachesOthers = usable() && parts_->segments;
+    return reachesOthers ? parts_->segments->paths(segment) : std::vector<PathStats>{};
+}
+
 int NVMeoFGenericTransport::registerLocalMemory(void*, size_t, const std::string& location, bool,
                                                 bool) {
     return checkLocation(location);

@@ -155,19 +155,30 @@ std::string statsText(const TransportStats& given, const std::string& process) {
     for (const auto& segment : stats.segments) {
         text.line(labels(segment) + ",state=\"" + name(segment.state) + "\"", uint64_t{1});
     }
+    const auto pathLabels = [](const SegmentStats& segment, const PathStats& path) {
+        return labels(segment) + ",path=\"" + label(path.address) + "\",transport=\"" +
+               label(path.transport) + "\"";
+    };
     const auto ofPaths = [&](const char* name, const char* type, const char* help,
                              const auto& value) {
         text.family(name, type, help);
         for (const auto& segment : stats.segments) {
             for (const auto& path : segment.paths) {
-                text.line(labels(segment) + ",path=\"" + label(path.address) + "\",transport=\"" +
-                              label(path.transport) + "\"",
-                          value(path));
+                text.line(pathLabels(segment, path), value(path));
             }
         }
     };
     ofPaths("path_live", "gauge", "1 where the kernel's controller of the path is up",
             [](const PathStats& path) { return uint64_t{path.state == "live"}; });
+    text.family("path_policy", "gauge",
+                "1 for the kernel's way of sharing I/O between the segment's paths");
+    for (const auto& segment : stats.segments) {
+        for (const auto& path : segment.paths) {
+            if (path.policy.empty()) continue;
+            text.line(pathLabels(segment, path) + ",policy=\"" + label(path.policy) + "\"",
+                      uint64_t{1});
+        }
+    }
     ofPaths("path_connects_total", "counter", "Controllers of the path that were made or joined",
             [](const PathStats& path) { return path.connects; });
     ofPaths("path_losses_total", "counter", "Times that the path was seen to be lost",

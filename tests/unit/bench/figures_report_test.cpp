@@ -63,6 +63,37 @@ TEST_F(FiguresReportTest, OneRunBeginsWithTheLineThatUsersKnow) {
     EXPECT_THAT(all, HasSubstr("file 1 (/data/a): 4.10 MB/s, 1000 requests/s"));
 }
 
+// "Since the begin" of what the kernel counts from when it made a controller.
+TEST_F(FiguresReportTest, EachPathIsShownWithWhatItCarried) {
+    const std::vector<PathStats> before = {
+        {"192.0.2.10:4420", "tcp", "nvme3", "live", "numa", 1, 0, 0, 1000, 500},
+        {"198.51.100.10:4420", "tcp", "nvme4", "live", "numa", 1, 0, 0, 9000, 9000},
+        {"203.0.113.10:4420", "rdma", "", "down", "", 0, 0, 7, 0, 0}};
+    auto after = before;
+    after[0].policy = "queue-depth";
+    after[0].bytesRead = 5000;
+    after[0].bytesWritten = 700;
+    after[1].connects = 2;  // another controller
+    after[1].bytesRead = 300;
+    after[1].bytesWritten = 9200;
+    run_.paths = pathTraffic(before, after);
+    const std::string all = text();
+    EXPECT_THAT(all, HasSubstr("path 192.0.2.10:4420: tcp, live, nvme3, queue-depth, 4000 bytes "
+                               "read, 200 written\n"));
+    EXPECT_THAT(all, HasSubstr("path 198.51.100.10:4420: tcp, live, nvme4, numa, 300 bytes read, "
+                               "9200 written\n"));
+    EXPECT_THAT(all, HasSubstr("path 203.0.113.10:4420: rdma, down, 0 bytes read, 0 written\n"));
+    options_.format = OutputFormat::kJson;
+    Json::Value document;
+    ASSERT_TRUE(Json::Reader().parse(text(), document));
+    const Json::Value& paths = document["jobs"][0]["paths"];
+    ASSERT_EQ(paths.size(), 3u);
+    EXPECT_EQ(paths[0]["bytes_read"].asUInt64(), 4000u);
+    EXPECT_EQ(paths[0]["policy"].asString(), "queue-depth");
+    EXPECT_EQ(paths[1]["bytes_written"].asUInt64(), 9200u);
+    EXPECT_EQ(paths[2]["state"].asString(), "down");
+}
+
 // A transport that does not count has none, which is not the same as 0.
 TEST_F(FiguresReportTest, WithoutSubmitsThereIsNoNumberOfThem) {
     run_.submits.reset();

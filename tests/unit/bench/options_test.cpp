@@ -97,6 +97,18 @@ TEST(Options, AddressForTheTransport) {
     EXPECT_EQ(options.targetAddress, "trtype=rdma adrfam=ipv6 traddr=fe80::1%lo trsvcid=65535");
 }
 
+TEST(Options, SeveralAddressesAreLists) {
+    FlagValues flags = targetFlags();
+    flags.trtype = "tcp,rdma";
+    flags.adrfam = "ipv4,ipv6";
+    flags.traddr = "127.0.0.1,::1";
+    flags.trsvcid = "4420,4421";
+    Options options{};
+    ASSERT_FALSE(checkFlags(flags, options).has_value());
+    EXPECT_EQ(options.targetAddress,
+              "trtype=tcp,rdma adrfam=ipv4,ipv6 traddr=127.0.0.1,::1 trsvcid=4420,4421");
+}
+
 TEST(Options, EveryBadValueIsNamed) {
     struct Bad {
         std::function<void(FlagValues&)> set;
@@ -148,6 +160,10 @@ TEST(Options, EveryBadValueIsNamed) {
         {[](auto& f) { f.traddr = "::1"; }, "--traddr=::1", "family ipv4"},
         {[](auto& f) { f.traddr = "localhost"; }, "--traddr=localhost", "in numbers"},
         {[](auto& f) { f.traddr = ""; }, "--traddr=", "family ipv4"},
+        {[](auto& f) { f.traddr = "127.0.0.1,"; }, "--traddr=127.0.0.1,", "family ipv4"},
+        {[](auto& f) { f.traddr = "127.0.0.1,::1"; }, "--traddr=127.0.0.1,::1", "family ipv4"},
+        {[](auto& f) { f.trtype = "tcp,"; }, "--trtype=tcp,", "tcp or rdma"},
+        {[](auto& f) { f.trsvcid = "1,0"; }, "--trsvcid=1,0", "1 to 65535"},
         // Case 25: nothing may add a second option to the transport's argument.
         {[](auto& f) { f.traddr = "127.0.0.1 trsvcid=1"; }, "--traddr=127.0.0.1 trsvcid=1", "ipv4"},
         {[](auto& f) {

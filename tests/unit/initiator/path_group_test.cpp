@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <map>
@@ -130,6 +131,16 @@ TEST_F(PathGroupTest, APathThatComesLaterIsTakenUp) {
     failProbesOf(kSecond, 0);
     EXPECT_TRUE(bothAreThere(connection));
     EXPECT_EQ(connect(), connection);
+}
+
+// The first pauses are half a second and a second, give or take a quarter.
+TEST_F(PathGroupTest, APathThatCannotBeMadeIsTriedMoreAndMoreRarely) {
+    failProbesOf(kSecond, EHOSTUNREACH);
+    const auto start = std::chrono::steady_clock::now();
+    auto connection = connect();
+    ASSERT_TRUE(eventually([&] { return connection->paths()->read()[1].failedAttempts >= 3; }));
+    EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(375 + 750));
+    EXPECT_TRUE(controllers().contains(kAddress.traddr)) << "which costs the other one nothing";
 }
 
 TEST_F(PathGroupTest, APathThatIsGoneIsMadeAgain) {
@@ -272,6 +283,8 @@ TEST_F(PathGroupTest, AControllerElsewhereKeepsEveryPathFromBeingMade) {
 
 TEST_F(PathGroupTest, ShowsItsPaths) {
     failProbesOf(kSecond, EHOSTUNREACH);
+    host.addSubsystem("nvme-subsys0", kNqn, "nvme0");
+    FakeHost::write(host.subsystemDir("nvme-subsys0") / "iopolicy", "numa");
     auto connection = connect();
     const auto board = connection->paths();
     const auto disk = host.controllerDir("nvme0") / "nvme0c0n1";
@@ -282,7 +295,8 @@ TEST_F(PathGroupTest, ShowsItsPaths) {
     // Between two attempts.
     ASSERT_TRUE(eventually([&] {
         paths = board->read();
-        return paths[0].connects == 1 && paths[1].failedAttempts > 0 && paths[1].state == "down";
+        return paths[0].connects == 1 && paths[0].policy == "queue-depth" &&
+               paths[1].failedAttempts > 0 && paths[1].state == "down";
     }));
     EXPECT_EQ(paths[0].address, "192.0.2.7:4420");
     EXPECT_EQ(paths[0].controller, "nvme0");
@@ -292,9 +306,25 @@ TEST_F(PathGroupTest, ShowsItsPaths) {
     EXPECT_EQ(paths[0].bytesWritten, 32u * 512);
     EXPECT_EQ(paths[1].address, "198.51.100.7:4420");
     EXPECT_EQ(paths[1].state, "down");
+    EXPECT_EQ(paths[1].policy, "");
     EXPECT_EQ(paths[1].connects, 0u);
     connection.reset();
     EXPECT_EQ(board->read()[0].state, "down") << "it outlives the connection";
+}
+
+// One path needs none, and what somebody else has set is his.
+TEST_F(PathGroupTest, ThePolicyOfOnePathStaysAsItIs) {
+    host.addSubsystem("nvme-subsys0", kNqn, "nvme0");
+    const auto policy = host.subsystemDir("nvme-subsys0") / "iopolicy";
+    FakeHost::write(policy, "numa");
+    auto connection = connect({kAddress});
+    EXPECT_EQ(connection->paths()->read()[0].policy, "numa");
+    const auto single = makeInitiator(host, fabrics);
+    connection.reset();
+    const auto other = single->connect(kBoth, kNqn);
+    ASSERT_TRUE(other.ok()) << other.error().message;
+    EXPECT_EQ(other.value()->paths()->read()[0].policy, "numa");
+    EXPECT_EQ(FakeHost::read(policy), "numa");
 }
 
 TEST_F(PathGroupTest, InterfacesMakePathsToo) {

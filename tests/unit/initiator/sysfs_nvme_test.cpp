@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "fake_host.h"
 #include "path_rule.h"
@@ -214,6 +216,30 @@ TEST_F(SysfsNvmeTest, TakesNoPartitionAndNoCharacterDevice) {
         host.addDisk(host.controllerDir("nvme2"), kNqn, {.name = name, .nsid = 40});
     }
     EXPECT_EQ(find("nvme2", 40).error().code, ENXIO);
+}
+
+TEST_F(SysfsNvmeTest, SetsThePolicyOfOneSubsystemAlone) {
+    for (const auto& [subsystem, nqn, controller] :
+         {std::tuple{"nvme-subsys5", kNqn, "nvme2"}, {"nvme-subsys6", kOtherNqn, "nvme3"}}) {
+        host.addController({.name = controller, .nqn = nqn});
+        host.addSubsystem(subsystem, nqn, controller);
+        FakeHost::write(host.subsystemDir(subsystem) / "iopolicy", "numa");
+    }
+    const auto policyOf = [&](const std::string& subsystem) {
+        return FakeHost::read(host.subsystemDir(subsystem) / "iopolicy");
+    };
+    for (const auto& [policy, name] : {std::pair{IoPolicy::kRoundRobin, "round-robin"},
+                                       {IoPolicy::kQueueDepth, "queue-depth"},
+                                       {IoPolicy::kNuma, "numa"},
+                                       {IoPolicy::kAuto, "queue-depth"}}) {
+        FakeHost::write(host.subsystemDir("nvme-subsys6") / "iopolicy", "");
+        const auto set = sysfs.setIoPolicy("nvme3", policy);
+        ASSERT_TRUE(set.ok()) << set.error().message;
+        EXPECT_EQ(set.value(), name);
+        EXPECT_EQ(policyOf("nvme-subsys6"), name);
+        EXPECT_EQ(policyOf("nvme-subsys5"), "numa");
+    }
+    EXPECT_EQ(sysfs.setIoPolicy("nvme4", IoPolicy::kAuto).error().code, ENOENT);
 }
 
 }  // namespace

@@ -42,8 +42,8 @@ TransportStats example() {
     file.errors[EIO] = 5;
     file.retries = 6;
     segment.files.push_back(file);
-    segment.paths = {{"192.0.2.10:4420", "tcp", "nvme0", "live", 1, 0, 2, 4096, 512},
-                     {"[2001:db8::10]:4420 from eth1", "rdma", "", "down", 3, 4, 5, 0, 0}};
+    segment.paths = {{"192.0.2.10:4420", "tcp", "nvme0", "live", "round-robin", 1, 0, 2, 4096, 512},
+                     {"[2001:db8::10]:4420 from eth1", "rdma", "", "down", "", 3, 4, 5, 0, 0}};
     stats.segments.push_back(segment);
     stats.submits = {11, 22};
     return stats;
@@ -58,6 +58,8 @@ TEST(StatsText, SaysWhatWasCounted) {
             std::string(R"(connects_total{segment="node-1",id="7"} 3)"),
             std::string(
                 R"(path_live{segment="node-1",id="7",path="192.0.2.10:4420",transport="tcp"} 1)"),
+            std::string(
+                R"(path_policy{segment="node-1",id="7",path="192.0.2.10:4420",transport="tcp",policy="round-robin"} 1)"),
             std::string(
                 R"(path_read_bytes{segment="node-1",id="7",path="192.0.2.10:4420",transport="tcp"} 4096)"),
             std::string(

@@ -18,7 +18,7 @@ ControllerConnection::ControllerConnection(std::string subsystemNqn, const Path&
       record_(std::make_shared<PathRecord>(path)),
       board_(
           std::make_shared<PathRecords>(std::vector<std::shared_ptr<const PathRecord>>{record_})) {
-    record_->connected(lease_->name(), lease_->dir());
+    record_->connected(lease_->name(), lease_->dir(), parts_.subsystem);
 }
 
 ControllerConnection::~ControllerConnection() {

@@ -26,6 +26,8 @@ class ControllerConnection final : public KernelConnection,
         std::shared_ptr<Fabrics> fabrics;
         std::shared_ptr<ControllerRemovals> removals;
         std::shared_ptr<const AddressClaims::Claim> claim;  ///< kept as long as the controller
+        /// The opened folder of its subsystem in sysfs; null where the kernel joins no paths.
+        std::shared_ptr<const UniqueFd> subsystem;
     };
     ControllerConnection(std::string subsystemNqn, const Path& path, ControllerLease lease,
                          Parts parts);
@@ -46,6 +48,7 @@ class ControllerConnection final : public KernelConnection,
     const std::string& controllerName() const { return lease_->name(); }
     /// The controller's opened folder in sysfs.
     int dir() const { return lease_->dir(); }
+    const std::shared_ptr<const UniqueFd>& subsystem() const { return parts_.subsystem; }
 
     /// The same as provokeAnswer() for one of several paths, with whose disks no I/O queue of this
     /// one can be asked: one that repeats data in vain has it reset.

@@ -353,6 +353,15 @@ Result<UniqueFd> InitiatorImpl::openController(const std::string& controller,
     return dir;
 }
 
+ControllerConnection::Parts InitiatorImpl::partsOf(const std::string& controller,
+                                                   const Attempt& attempt) const {
+    ControllerConnection::Parts parts{fabrics_, removals_, attempt.claim, nullptr};
+    if (!kernelJoinsPaths()) return parts;
+    auto subsystem = sysfs_.openSubsystemOf(controller);
+    if (subsystem.ok()) parts.subsystem = std::make_shared<const UniqueFd>(subsystem.take());
+    return parts;
+}
+
 InitiatorImpl::Made InitiatorImpl::use(const std::string& controller, const Attempt& attempt) {
     auto dir = openController(controller, attempt);
     if (!dir.ok()) return dir.error();
@@ -361,8 +370,7 @@ InitiatorImpl::Made InitiatorImpl::use(const std::string& controller, const Atte
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
     auto connection = std::make_shared<ControllerConnection>(
-        attempt.segment.nqn, attempt.path, lease.take(),
-        ControllerConnection::Parts{fabrics_, removals_, attempt.claim});
+        attempt.segment.nqn, attempt.path, lease.take(), partsOf(controller, attempt));
     if (!ours) warnOfSlowFailure(*connection, options_);
     return connection;
 }
@@ -380,9 +388,8 @@ InitiatorImpl::Made InitiatorImpl::useMade(const std::string& controller, const 
     auto lease =
         ControllerLease::ofMade(dir.take(), controller, Poll(attempt.deadline, attempt.stop));
     if (!lease.ok()) return lease.error();
-    return std::make_shared<ControllerConnection>(
-        nqn, attempt.path, lease.take(),
-        ControllerConnection::Parts{fabrics_, removals_, attempt.claim});
+    return std::make_shared<ControllerConnection>(nqn, attempt.path, lease.take(),
+                                                  partsOf(controller, attempt));
 }
 
 Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,

@@ -66,6 +66,8 @@ class InitiatorImpl final : public Initiator {
     /// @param alone  as Attempt::alone. @return EBUSY where there is another one
     Made findOrMake(const Segment& segment, const Path& path, const std::stop_token& stop,
                     bool alone);
+    ControllerConnection::Parts partsOf(const std::string& controller,
+                                        const Attempt& attempt) const;
     Made use(const std::string& controller, const Attempt& attempt);
     Made useMade(const std::string& controller, const Attempt& attempt);
     /// Whether a controller that was just made is what was wanted, and alone; otherwise takes it

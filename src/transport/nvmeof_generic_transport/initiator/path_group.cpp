@@ -255,7 +255,8 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
         course = Course();
         course.up = course.asked = true;
         course.arrangeAt = now;
-        keeper.record->connected(controller.controllerName(), controller.dir());
+        keeper.record->connected(controller.controllerName(), controller.dir(),
+                                 controller.subsystem());
         LOG(INFO) << subsystemNqn_ << ": connected over " << toString(keeper.path) << " as "
                   << controller.controllerName();
         return;

@@ -27,7 +27,8 @@ PathRecord::PathRecord(const Path& path) : address_(shown(path)) {
     counts_.transport = path.target.trtype;
 }
 
-void PathRecord::connected(const std::string& controller, int dir) {
+void PathRecord::connected(const std::string& controller, int dir,
+                           std::shared_ptr<const UniqueFd> subsystem) {
     // Opened again: a copy would share the lock that hangs on the descriptor (ControllerLease), and
     // keep it after the connection, and in a forked child.
     auto own =
@@ -36,6 +37,7 @@ void PathRecord::connected(const std::string& controller, int dir) {
     ++counts_.connects;
     counts_.controller = controller;
     dir_ = std::move(own);
+    subsystem_ = std::move(subsystem);
 }
 
 void PathRecord::failed() {
@@ -50,11 +52,12 @@ void PathRecord::lost() {
 
 PathStats PathRecord::read() const {
     PathStats now;
-    std::shared_ptr<const UniqueFd> dir;
+    std::shared_ptr<const UniqueFd> dir, subsystem;
     {
         const std::lock_guard guard(mutex_);
         now = counts_;
         dir = dir_;
+        subsystem = subsystem_;
     }
     now.state = "down";
     // Outside of the lock: the kernel may take its time.
@@ -64,6 +67,7 @@ PathStats PathRecord::read() const {
         return now;
     }
     now.state = state.take();
+    if (subsystem) now.policy = SysfsNvme::readIoPolicy(subsystem->get());
     const auto traffic = SysfsNvme::readTraffic(dir->get());
     now.bytesRead = traffic.read;
     now.bytesWritten = traffic.written;

@@ -18,7 +18,9 @@ class PathRecord {
     explicit PathRecord(const Path& path);
 
     /// @param dir  the controller's opened folder in sysfs; stays the caller's
-    void connected(const std::string& controller, int dir);
+    /// @param subsystem  that of its subsystem; null where the kernel joins no paths
+    void connected(const std::string& controller, int dir,
+                   std::shared_ptr<const UniqueFd> subsystem);
     void failed();  ///< an attempt to connect
     void lost();    ///< it was up and is not any more
 
@@ -28,8 +30,9 @@ class PathRecord {
  private:
     const std::string address_;
     mutable std::mutex mutex_;
-    PathStats counts_;                     // guarded by mutex_
-    std::shared_ptr<const UniqueFd> dir_;  // guarded by mutex_; null: it has no controller
+    PathStats counts_;                           // guarded by mutex_
+    std::shared_ptr<const UniqueFd> dir_;        // guarded by mutex_; null: it has no controller
+    std::shared_ptr<const UniqueFd> subsystem_;  // guarded by mutex_
 };
 
 /// The paths of a connection. Owns nothing of them.

@@ -19,6 +19,7 @@ namespace mooncake::nvmeof_generic {
 namespace {
 
 constexpr uint64_t kSectorBytes = 512;  // of sysfs, whatever the device's blocks
+constexpr char kPolicyFile[] = "iopolicy";
 
 size_t skipDigits(std::string_view text, size_t from) {
     return std::min(text.find_first_not_of("0123456789", from), text.size());
@@ -179,15 +180,14 @@ Result<UniqueFd> SysfsNvme::openSubsystemOf(const std::string& controller) const
 }
 
 Result<std::string> SysfsNvme::setIoPolicy(const std::string& name, IoPolicy policy) const {
-    constexpr char kFile[] = "iopolicy";
     const auto subsystem = openSubsystemOf(name);
     if (!subsystem.ok()) return subsystem.error();
     const int dir = subsystem.value().get();
-    const auto now = readAttribute(dir, kFile);
+    const auto now = readAttribute(dir, kPolicyFile);
     if (!now.ok()) return now.error();
     const auto set = [&](const char* wanted) -> Result<std::string> {
         if (now.value() == wanted) return now;
-        if (auto written = writeAttribute(dir, kFile, wanted); !written.ok())
+        if (auto written = writeAttribute(dir, kPolicyFile, wanted); !written.ok())
             return written.error();
         return std::string(wanted);
     };
@@ -203,6 +203,11 @@ Result<std::string> SysfsNvme::setIoPolicy(const std::string& name, IoPolicy pol
     }
     auto best = set("queue-depth");
     return best.ok() || isGone(best.error().code) ? best : set("round-robin");
+}
+
+std::string SysfsNvme::readIoPolicy(int subsystemDir) {
+    auto now = readAttribute(subsystemDir, kPolicyFile);
+    return now.ok() ? now.take() : std::string();
 }
 
 SysfsNvme::Traffic SysfsNvme::readTraffic(int dir) {

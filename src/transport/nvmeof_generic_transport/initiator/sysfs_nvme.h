@@ -69,11 +69,20 @@ class SysfsNvme {
     /// @return as describeController()
     static Result<ControllerState> readState(int dir);
 
+    /// Opens the folder of the subsystem of which a controller is one.
+    /// @param name  the controller's
+    /// @return ENOENT where it is in none
+    Result<UniqueFd> openSubsystemOf(const std::string& name) const;
+
     /// Sets the policy of a controller's subsystem.
     /// @param name  the controller's
     /// @return the name of the policy that holds; ENOENT where the controller is in no subsystem,
     ///     EINVAL where the kernel does not have it, and keeps the one that it had
     Result<std::string> setIoPolicy(const std::string& name, IoPolicy policy) const;
+
+    /// @param subsystemDir  of openSubsystemOf()
+    /// @return the policy that holds; "" where that is not known
+    static std::string readIoPolicy(int subsystemDir);
 
     /// Bytes that went over one controller's own block devices, since it was made.
     /// @param dir  of openController()
@@ -91,8 +100,6 @@ class SysfsNvme {
     Result<std::string> findNamespace(int dir, const std::string& name, uint32_t nsid) const;
 
  private:
-    Result<UniqueFd> openSubsystemOf(const std::string& controller) const;
-
     const std::string root_;
 };
 

@@ -250,4 +250,14 @@ std::vector<SegmentStats> RemoteSegments::stats() const {
     return all;
 }
 
+std::vector<PathStats> RemoteSegments::paths(uint64_t segment) const {
+    std::shared_ptr<const PathBoard> board;
+    {
+        const MutexLock lock(mutex_);
+        const auto found = segments_.find(segment);
+        if (found != segments_.end()) board = found->second->paths();
+    }
+    return board ? board->read() : std::vector<PathStats>{};
+}
+
 }  // namespace mooncake::nvmeof_generic

@@ -64,6 +64,8 @@ class RemoteSegments : public NamespaceClient {
 
     bool empty() const;
     std::vector<SegmentStats> stats() const;
+    /// @return none where the segment is not known, or has no connection over a network
+    std::vector<PathStats> paths(uint64_t segment) const;
 
  private:
     using Segments = std::map<uint64_t, std::unique_ptr<RemoteSegment>>;
