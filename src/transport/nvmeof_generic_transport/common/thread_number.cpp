@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstddef>
 #include <mutex>
+#include <new>
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -21,7 +22,7 @@ thread_local uint32_t own = 0;
 /// and be gone when the thread's other objects still count.
 class Numbers {
  public:
-    Numbers() : hasKey_(pthread_key_create(&key_, &Numbers::giveBack) == 0) {}
+    Numbers();
     // With the library; threads that end after that keep their number.
     ~Numbers() {
         if (hasKey_) pthread_key_delete(key_);
@@ -65,6 +66,11 @@ class Numbers {
 };
 
 Numbers numbers;
+
+// In a forked child a thread of the parent may have the mutex, which is not there any more.
+Numbers::Numbers() : hasKey_(pthread_key_create(&key_, &Numbers::giveBack) == 0) {
+    pthread_atfork(nullptr, nullptr, [] { new (&numbers.mutex_) std::mutex; });
+}
 
 void Numbers::giveBack(void* value) noexcept {
     own = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channels.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <new>
 #include <thread>
@@ -42,6 +44,19 @@ std::atomic<uint64_t> lastPool{0};
 constinit Mutex Channels::poolsMutex;
 constinit Channels* Channels::firstPool = nullptr;
 
+// A thread of the parent may have had the mutex; it is not there to give it back. The channels are
+// the parent's: the child's only thread does not give them back when it ends.
+void Channels::forgetAfterFork() noexcept {
+    new (&poolsMutex) Mutex;
+    firstPool = nullptr;
+    thisThread.entries = {};
+}
+
+namespace {
+[[maybe_unused]] const int forkHandled =
+    pthread_atfork(nullptr, nullptr, Channels::forgetAfterFork);
+}
+
 /// Gives the thread's channels back when it ends.
 struct ThreadEnd {
     ~ThreadEnd() {
@@ -73,8 +88,8 @@ Channels::~Channels() {
     {
         const MutexLock lock(poolsMutex);
         Channels** link = &firstPool;
-        while (*link != this) link = &(*link)->nextPool_;
-        *link = nextPool_;
+        while (*link != this && *link != nullptr) link = &(*link)->nextPool_;
+        if (*link != nullptr) *link = nextPool_;
     }
     closeAll();
     // Records go home before their memory does.

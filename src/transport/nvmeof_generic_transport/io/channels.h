@@ -45,6 +45,9 @@ class Channels {
     /// @return null without memory
     Request* allocateCommon();
 
+    /// In a forked child: the pools and channels that it has inherited are its parent's.
+    static void forgetAfterFork() noexcept MC_NO_THREAD_SAFETY_ANALYSIS;
+
     /// Calls visit(Channel&) for each.
     template <class Visit>
     void forEach(const Visit& visit) const {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "write_guards.h"
 
+#include <pthread.h>
+
 #include <map>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace mooncake::nvmeof_generic {
@@ -15,6 +18,13 @@ using Guards = std::map<SharedNamespace::Key, std::weak_ptr<Held>>;
 // map is there as long as a guard is.
 constinit std::mutex mutex;
 constinit Guards* guards = nullptr;
+
+// In a forked child a thread of the parent may have been at work on both. Guards that the child has
+// inherited guard nothing that it writes to.
+[[maybe_unused]] const int forkHandled = pthread_atfork(nullptr, nullptr, [] {
+    new (&mutex) std::mutex;
+    guards = nullptr;
+});
 
 /// A guard, and its place in the map.
 struct Held {

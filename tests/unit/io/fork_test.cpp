@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program that forks while its threads come, do I/O and go.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "io_fixture.h"
+
+namespace mooncake::nvmeof_generic::io {
+namespace {
+
+constexpr uint64_t kSize = 1 << 20;
+constexpr int kRounds = 60;
+constexpr size_t kThreads = 16;
+constexpr std::chrono::seconds kLimit(60);
+
+// With all that exit() does: the objects of the thread and of the program are destroyed.
+::testing::AssertionResult aChildEnds() {
+    fflush(stdout);  // else each child writes what is in the buffer
+    const pid_t child = fork();
+    if (child == 0) std::exit(0);
+    const auto limit = std::chrono::steady_clock::now() + kLimit;
+    int status = -1;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (std::chrono::steady_clock::now() > limit) {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            return ::testing::AssertionFailure() << "it hangs";
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << "its status is " << status;
+}
+
+TEST(PoolFork, AChildEndsWhateverTheParentsThreadsDo) {
+    const TempFile file(kSize);
+    for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+        auto made = IoPool::create({});
+        ASSERT_TRUE(made.ok()) << made.error().message;
+        const std::unique_ptr<IoPool> pool = made.take();
+        auto recorder = std::make_shared<Recorder>(kThreads + 1);
+        const auto device = addFile(*pool, file, recorder);
+        Memory memory((kThreads + 1) * 4096);
+        const auto readOne = [&](size_t place) {
+            const IoRequest request{IoOp::kRead, memory.data() + place * 4096, place * 4096, 4096,
+                                    recorder->context(place)};
+            pool->submit(device, &request, 1);
+        };
+        // This thread, too, has a channel that it gives back at its end.
+        readOne(0);
+        // They get theirs just now.
+        std::vector<std::thread> threads;
+        for (size_t i = 1; i <= kThreads; ++i) threads.emplace_back(readOne, i);
+        EXPECT_TRUE(aChildEnds()) << "round " << round;
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_TRUE(recorder->waitForAll());
+    }
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic::io
