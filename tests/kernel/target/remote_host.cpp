@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ namespace mooncake::nvmeof_generic {
 RemoteHost::RemoteHost(const TransportAddress& address, const std::string& subsystemNqn,
                        const std::string& hostNqn)
     : subsystemNqn_(subsystemNqn) {
+    // The kernel's driver raises it in whoever submits on a connection that was just cut.
+    ::signal(SIGPIPE, SIG_IGN);
     UniqueFd fabrics(::open("/dev/nvme-fabrics", O_RDWR | O_CLOEXEC));
     const std::string options = "transport=" + address.trtype + ",traddr=" + address.traddr +
                                 ",trsvcid=" + address.trsvcid + ",nqn=" + subsystemNqn +
