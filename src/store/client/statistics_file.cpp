@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "statistics_file.h"
 
-#include <fcntl.h>
 #include <glog/logging.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <set>
+
+#include "transport/nvmeof_generic_transport/common/replace_file.h"
 
 namespace mooncake::store {
 namespace {
@@ -51,21 +48,6 @@ std::string labelOfProgram() {
 auto malformed(const char* variable, const char* value, const char* wanted) {
     return failed(Failure::kInvalid, std::string("environment variable ") + variable + "='" +
                                          value + "': it takes " + wanted);
-}
-
-Result<> notWritten(const std::string& path, int error) {
-    return failed(Failure::kInvalid, "statistics are not written to '" + path + "', which " +
-                                         "MC_STORE_STATS_FILE names: " + std::strerror(error));
-}
-
-bool writeAll(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t written = ::write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return false;
-        text.remove_prefix(static_cast<size_t>(written));
-    }
-    return true;
 }
 
 std::mutex& mutex() {
@@ -144,16 +126,10 @@ StatisticsFile::~StatisticsFile() {
 }
 
 Result<> StatisticsFile::write(std::string_view text) const {
-    std::string beside = path_ + ".XXXXXX";
-    const int fd = ::mkostemp(beside.data(), O_CLOEXEC);
-    if (fd < 0) return notWritten(path_, errno);
-    const bool is_written = writeAll(fd, text) && ::fchmod(fd, 0644) == 0 &&
-                            std::rename(beside.c_str(), path_.c_str()) == 0;
-    const int error = errno;
-    ::close(fd);
-    if (is_written) return {};
-    ::unlink(beside.c_str());
-    return notWritten(path_, error);
+    const auto written = nvmeof_generic::replaceFile(path_, text);
+    if (written.ok()) return {};
+    return failed(Failure::kInvalid,
+                  "statistics: " + written.error().message + "; MC_STORE_STATS_FILE names it");
 }
 
 }  // namespace mooncake::store

@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace mooncake::nvmeof_generic {
@@ -14,11 +13,5 @@ namespace mooncake::nvmeof_generic {
 /// the same
 ///     segments differ; empty: no such label
 std::string statsText(const TransportStats& stats, const std::string& process = "");
-
-/// Replaces a file by one with this text, so that whoever reads it sees all of the old or all of
-/// the new.
-/// @param path  its folder must exist; a name that begins with `path` is used meanwhile
-/// @return the errno of the step that failed, with the file's name
-Result<> replaceFile(const std::string& path, const std::string& text);
 
 }  // namespace mooncake::nvmeof_generic

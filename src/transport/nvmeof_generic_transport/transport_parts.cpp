@@ -13,6 +13,7 @@
 #include "local_access.h"
 #include "machine_identity.h"
 #include "stats_text.h"
+#include "transport/nvmeof_generic_transport/common/replace_file.h"
 #include "transport/nvmeof_generic_transport/target/connection_count.h"
 
 namespace mooncake::nvmeof_generic {

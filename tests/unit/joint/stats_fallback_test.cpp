@@ -14,6 +14,7 @@
 #include <string>
 
 #include "stats_text.h"
+#include "transport/nvmeof_generic_transport/common/replace_file.h"
 
 namespace {
 

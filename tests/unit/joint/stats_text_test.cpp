@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "comma_locale.h"
+#include "transport/nvmeof_generic_transport/common/replace_file.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
 namespace mooncake::nvmeof_generic {

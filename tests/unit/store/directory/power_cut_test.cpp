@@ -76,6 +76,18 @@ TEST_F(PowerCutTest, ARegionIsGivenOnceWithAGeneration) {
     expectOnce();
 }
 
+// Nor where another connection has made the log, in which nothing was before.
+TEST_F(PowerCutTest, ARegionIsGivenOnceWhoeverHasMadeTheLog) {
+    const PowerCut cut(folder);
+    const auto reader = openDirectory(address);
+    ASSERT_DONE(reader->files(soon()));
+    const auto directory = openDirectory(address);
+    ASSERT_DONE(directory->join("node", soon()));
+    const auto region = directory->takeRegion(file, soon());
+    ASSERT_DONE(region);
+    EXPECT_FALSE(givenAfter(cut).contains({region->id.index, region->generation}));
+}
+
 // So does one that is made its writer's by its name.
 TEST_F(PowerCutTest, ARegionThatIsAdoptedIsGivenToNobodyElse) {
     const PowerCut cut(folder);
