@@ -42,7 +42,7 @@ declare -a pids=(0 0 0) starts=(0 0 0)
 
 finish() {
     for pid in "${pids[@]}" "$etcd_pid"; do
-        ((pid == 0)) || kill -KILL "$pid" 2> /dev/null || true
+        ((pid == 0)) || kill -KILL "$pid" 2> /dev/null || true # it may have ended
     done
     rm -rf "$work"
 }
@@ -115,7 +115,7 @@ while ((SECONDS < end)); do
         4)
             if ((RANDOM % 2)); then
                 kill -KILL "$etcd_pid"
-                { wait "$etcd_pid" || true; } 2> /dev/null
+                { wait "$etcd_pid" || true; } 2> /dev/null # its status is that of the signal
                 sleep $((RANDOM % 3)).2
                 start_etcd
                 etcd_kills=$((etcd_kills + 1))

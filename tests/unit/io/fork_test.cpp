@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that forks while its threads come, do I/O and go.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "forked_child.h"
 #include "io_fixture.h"
 
 namespace mooncake::nvmeof_generic::io {
@@ -20,29 +17,13 @@ namespace {
 constexpr uint64_t kSize = 1 << 20;
 constexpr int kRounds = 60;
 constexpr size_t kThreads = 16;
-constexpr std::chrono::seconds kLimit(60);
 
-// As exit() ends it: the objects of the thread are destroyed. What comes after that is left out: a
-// tool that looks for leaks finds there what threads of the parent still have on their stacks.
-::testing::AssertionResult aChildEnds() {
-    fflush(stdout);  // else each child writes what is in the buffer
-    const pid_t child = fork();
-    if (child == 0) {
-        std::atexit([] { _exit(0); });
-        std::exit(0);
-    }
-    const auto limit = std::chrono::steady_clock::now() + kLimit;
-    int status = -1;
-    while (waitpid(child, &status, WNOHANG) == 0) {
-        if (std::chrono::steady_clock::now() > limit) {
-            kill(child, SIGKILL);
-            waitpid(child, &status, 0);
-            return ::testing::AssertionFailure() << "it hangs";
-        }
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << "its status is " << status;
+// As exit() ends a child: the objects of the thread are destroyed. What comes after that is left
+// out: a tool that looks for leaks finds there what threads of the parent still have on their
+// stacks.
+int exitAsThread(const ForkedChild::Say&) {
+    std::atexit([] { _exit(0); });
+    std::exit(1);
 }
 
 TEST(PoolFork, AChildEndsWhateverTheParentsThreadsDo) {
@@ -64,7 +45,7 @@ TEST(PoolFork, AChildEndsWhateverTheParentsThreadsDo) {
         // They get theirs just now.
         std::vector<std::thread> threads;
         for (size_t i = 1; i <= kThreads; ++i) threads.emplace_back(readOne, i);
-        EXPECT_TRUE(aChildEnds()) << "round " << round;
+        EXPECT_EQ(ForkedChild(exitAsThread).wait(), 0) << "round " << round;
         for (std::thread& thread : threads) thread.join();
         EXPECT_TRUE(recorder->waitForAll());
     }
