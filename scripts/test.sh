@@ -95,7 +95,7 @@ build() {
 # run_tests <preset> <label> <jobs>: a phase's tests; what is counted is what CTest says that it ran.
 # shellcheck disable=SC2317 # called by phase
 run_tests() {
-    local counts=build/$1/$2-tests.xml options=(--test-dir "build/$1" -L "^$2\$" -j "$3" --output-on-failure)
+    local counts=build/$1/$2-tests.xml options=(--preset "$1" -L "^$2\$" -j "$3" --output-on-failure)
     # The regular expression may mean tests of one phase only.
     if [[ $regex ]]; then options+=(-R "$regex" --no-tests=ignore); else options+=(--no-tests=error); fi
     rm -f "$counts"
