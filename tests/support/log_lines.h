@@ -22,7 +22,11 @@ class LogLines : public google::LogSink {
     explicit LogLines(google::LogSeverity least = google::GLOG_INFO) : least_(least) {
         google::AddLogSink(this);
     }
-    ~LogLines() override { google::RemoveLogSink(this); }
+    ~LogLines() override {
+        google::RemoveLogSink(this);
+        // Who wrote the last line was waited for under glog's lock, which is unknown as well.
+        std::lock_guard lock(mutex_);
+    }
     void send(google::LogSeverity severity, const char*, const char*, int,
               const google::LogMessageTime&, const char* message, size_t length) override {
         if (severity < least_) return;

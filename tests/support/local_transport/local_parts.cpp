@@ -34,9 +34,20 @@ struct ServedFile {
     bool readOnly;
 };
 
-// Those of this process's targets, by subsystem NQN and nsid.
 std::mutex registryMutex;
-std::map<std::pair<std::string, uint32_t>, ServedFile> registry;
+
+/// Files by subsystem NQN and nsid.
+struct Registry : std::map<std::pair<std::string, uint32_t>, ServedFile> {
+    ~Registry() { const std::lock_guard lock(registryMutex); }
+};
+
+// Those of this process's targets; under the mutex. Engines load and unload this in an order that
+// is dlopen()'s, by a lock that ThreadSanitizer does not know: it begins with its first use, and
+// its end has the mutex, too.
+Registry& registry() {
+    static Registry files;
+    return files;
+}
 
 // Where other processes find a file, empty without a folder that they share.
 std::string linkTo(const std::string& nqn, uint32_t nsid) {
@@ -52,8 +63,8 @@ std::string linkTo(const std::string& nqn, uint32_t nsid) {
 std::string pathOf(const std::string& nqn, uint32_t nsid) {
     {
         const std::lock_guard lock(registryMutex);
-        const auto found = registry.find({nqn, nsid});
-        if (found != registry.end()) return found->second.path;
+        const auto found = registry().find({nqn, nsid});
+        if (found != registry().end()) return found->second.path;
     }
     return linkTo(nqn, nsid);
 }
@@ -77,7 +88,7 @@ class LocalTarget final : public Target {
         if (!file.valid()) return makeError(errno, "open " + path);
         const uint64_t whole = size / kBlockSize * kBlockSize;
         const std::lock_guard lock(registryMutex);
-        registry[{nqn_, nsid}] = {path, whole, rules.readOnly};
+        registry()[{nqn_, nsid}] = {path, whole, rules.readOnly};
         if (const std::string link = linkTo(nqn_, nsid); !link.empty()) {
             if (symlink(path.c_str(), link.c_str()) != 0) return makeError(errno, "link " + link);
         }
@@ -87,14 +98,14 @@ class LocalTarget final : public Target {
 
     Result<> removeFile(uint32_t nsid) override {
         const std::lock_guard lock(registryMutex);
-        registry.erase({nqn_, nsid});
+        registry().erase({nqn_, nsid});
         if (const std::string link = linkTo(nqn_, nsid); !link.empty()) unlink(link.c_str());
         return {};
     }
     TargetCounts counts() override {
         const std::lock_guard lock(registryMutex);
         TargetCounts counts;
-        for (const auto& [where, file] : registry) {
+        for (const auto& [where, file] : registry()) {
             if (where.first != nqn_) continue;
             ++counts.files;
             counts.bytes += file.size;
@@ -106,13 +117,13 @@ class LocalTarget final : public Target {
 
     bool exports(uint32_t nsid) override {
         const std::lock_guard lock(registryMutex);
-        return registry.contains({nqn_, nsid});
+        return registry().contains({nqn_, nsid});
     }
 
     Result<LocalFile> openLocally(uint32_t nsid, int openFlags) override {
         const std::lock_guard lock(registryMutex);
-        const auto found = registry.find({nqn_, nsid});
-        if (found == registry.end()) return makeError(ENOENT, "no such file");
+        const auto found = registry().find({nqn_, nsid});
+        if (found == registry().end()) return makeError(ENOENT, "no such file");
         const auto& [path, size, readOnly] = found->second;
         const int access = readOnly ? O_RDONLY : O_RDWR;
         UniqueFd file(open(path.c_str(), access | O_CLOEXEC | openFlags));
