@@ -5,6 +5,7 @@ usage() {
     cat << 'U'
 soak.sh [-k 6.1|6.12] [-t seconds] [-p seconds] [-s seed] [-b folder]
 soak.sh [-k 6.1|6.12] -r rounds [-b folder]
+soak.sh [-k 6.1|6.12] -l cuts [-b folder]
 
 Verified reads and writes on 8 segments over 3 hosts, while one fault after the other hits them: a target killed and
 started again, a short and a long loss of the link, delay with loss and reordering, a controller deleted, a namespace removed, a
@@ -17,31 +18,38 @@ Runs in a guest with a stock Debian kernel; build first (cmake --build --preset 
   -s    which faults, in which order: the same seed gives the same (a random one, which is printed)
   -r    instead: so many connects and disconnects, half of them refused, and so many short losses of the link under load, after
         which no memory, thread, descriptor or controller may be left (1000 take about 15 minutes)
+  -l    instead: so many times one of a target's two links is cut and restored, in turn, never both; no request may fail (100 take
+        about half an hour)
   -b    the build (build/release)
 
 Exit status: 0, or 1 with the reason in the output.
 U
 }
-kernel=6.1 seconds=600 pause=10 seed=$((RANDOM * 32768 + RANDOM)) rounds=0 build=build/release
-while getopts k:t:p:s:r:b:h option; do
+kernel=6.1 seconds=600 pause=10 seed=$((RANDOM * 32768 + RANDOM)) rounds=0 cuts=0 build=build/release
+while getopts k:t:p:s:r:l:b:h option; do
     case $option in
         k) kernel=$OPTARG ;;
         t) seconds=$OPTARG ;;
         p) pause=$OPTARG ;;
         s) seed=$OPTARG ;;
         r) rounds=$OPTARG ;;
+        l) cuts=$OPTARG ;;
         b) build=$OPTARG ;;
         h) usage && exit ;;
         *) usage >&2 && exit 2 ;;
     esac
 done
-for number in "$seconds" "$pause" "$seed" "$rounds"; do
+for number in "$seconds" "$pause" "$seed" "$rounds" "$cuts"; do
     [[ $number =~ ^[0-9]+$ ]] || { echo "soak: '$number' is not a number" >&2 && exit 2; }
 done
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/vm/faults.sh
 source scripts/vm/faults.sh
-if ((rounds > 0)); then
+if ((cuts > 0)); then
+    run_fault_program "$build" "$kernel" $((300 + 60 * cuts)) 'PathsTest.EitherLinkMayFail' \
+        -e "NVMEOF_TEST_ROUNDS=$(((cuts + 1) / 2))"
+    exit
+elif ((rounds > 0)); then
     # Generous: a round takes less than a second, with an emulated processor, too.
     limit=$((300 + 2 * rounds))
     export NVMEOF_TEST_ROUNDS=$rounds

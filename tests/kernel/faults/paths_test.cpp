@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A target with two addresses, each on a link of its own.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,11 +15,13 @@
 #include <thread>
 #include <vector>
 
+#include "../initiator/host_modules.h"
 #include "child_process.h"
 #include "faults_fixture.h"
 #include "file_pattern.h"
 #include "kernel_state.h"
 #include "soft_roce.h"
+#include "transport/nvmeof_generic_transport/transport_stats.h"
 
 namespace {
 
@@ -62,6 +65,19 @@ class PathsTest : public FaultTest {
         if (!eventually([&] { return isLive(link); })) return false;
         const uint64_t before = sectorsOver(link);
         return eventually([&] { return sectorsOver(link) > before; });
+    }
+    /// Of two paths one is used, and when it is cut the other.
+    void useOneAfterTheOther(TargetNode& node, const std::string& event) {
+        add(node);
+        ASSERT_TRUE(load().healthy());
+        const int used = isLive(0) ? 0 : 1;
+        EXPECT_NE(isLive(0), isLive(1)) << "one of them";
+        host().cut(used);
+        EXPECT_TRUE(load().healthy());
+        EXPECT_TRUE(isLive(1 - used));
+        EXPECT_EQ(controller(used), "") << "it was given up before";
+        host().join(used);
+        print(event);
     }
     /// How the kernel shares I/O between this controller and its siblings.
     static std::string policyOf(const std::string& controller) {
@@ -142,6 +158,18 @@ TEST_F(PathsTest, PathsOfAllKindsTogether) {
     const char* best = release.starts_with("6.1.") ? "round-robin" : "queue-depth";
     EXPECT_TRUE(eventually([&] { return policyOf(live().at(0)) == best; }));
     EXPECT_TRUE(load().healthy());
+    TransferEngine& engine = initiator().engine();
+    auto* stats = dynamic_cast<PathStatsSource*>(engine.getTransport("nvmeof_generic"));
+    ASSERT_NE(stats, nullptr);
+    const auto paths = stats->pathStats(engine.openSegment("mixed"));
+    EXPECT_EQ(paths.size(), 4u);
+    uint64_t moved = 0;
+    for (const PathStats& path : paths) {
+        EXPECT_EQ(path.state, "live") << path.address;
+        EXPECT_EQ(path.policy, best) << path.address;
+        moved += path.bytesRead + path.bytesWritten;
+    }
+    EXPECT_GT(moved, 0u);
     for (const std::string& name : live()) {
         deleteController(name);
         EXPECT_TRUE(eventually([&] { return live().size() == 4; })) << "connected again";
@@ -154,17 +182,47 @@ TEST_F(PathsTest, PathsOfAllKindsTogether) {
 
 // As long as nobody wants the kernel's own retries over another path.
 TEST_F(PathsTest, OneAtATime) {
-    TargetNode& single = target("single");
-    add(single);
+    useOneAfterTheOther(target("single"), "one path at a time, cut");
+}
+
+// The kernel joins no paths, whatever is wanted.
+TEST_F(PathsTest, WithoutNativeMultipath) {
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
+    initiator_test::useMultipath(false);
+    TargetNode& node = target("unjoined");
+    useOneAfterTheOther(node, "without native multipath, cut");
+    endInitiator();
+    drop(node);
+    initiator_test::useMultipath(true);
+}
+
+// Each address from each interface: what an interface does not reach is no path.
+TEST_F(PathsTest, FromTheInterfacesThatAreNamed) {
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
+    const Variable from("MC_NVMEOF_GENERIC_HOST_INTERFACES",
+                        (host().device(0) + "," + host().device(1)).c_str());
+    TargetNode& node = target("interfaces");
+    add(node);
     ASSERT_TRUE(load().healthy());
-    const int used = isLive(0) ? 0 : 1;
-    EXPECT_NE(isLive(0), isLive(1)) << "one of them";
-    host().cut(used);
+    ASSERT_TRUE(eventually([&] { return isLive(0) && isLive(1); }));
+    for (const int link : {0, 1}) {
+        std::string address;
+        std::getline(std::ifstream("/sys/class/nvme/" + controller(link) + "/address"), address);
+        EXPECT_THAT(address, testing::HasSubstr("host_iface=" + host().device(link)));
+    }
+    // Another process joins them.
+    {
+        Node second(*metadata, "second");
+        char byte[4096] = {};
+        const SegmentID segment = second.engine().openSegment("interfaces");
+        EXPECT_TRUE(
+            eventually([&] { return second.read(segment, node.ids()[0], 0, byte, sizeof(byte)); }));
+        EXPECT_NE(controller(0), "") << "one for each address";
+        EXPECT_NE(controller(1), "");
+    }
     EXPECT_TRUE(load().healthy());
-    EXPECT_TRUE(isLive(1 - used));
-    EXPECT_EQ(controller(used), "") << "it was given up before";
-    host().join(used);
-    print("one path at a time, cut");
+    const auto report = print("from two interfaces");
+    EXPECT_EQ(report.failed, 0u);
 }
 
 // A write that lies in the network on one path while it is repeated over the other, and arrives
