@@ -53,15 +53,15 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' HUP INT TERM
 
-# start_etcd: sets $etcd and $url.
+# start_etcd: sets $etcd and $url. Its peer socket is in the folder that it runs in.
 start_etcd() {
     local port tries
     for ((tries = 0; tries < 10; tries++)); do
         port=$((20000 + RANDOM % 10000))
         url=http://127.0.0.1:$port
-        etcd --name=bench --data-dir="$disk/etcd" --quota-backend-bytes=8589934592 --log-level=error \
+        (cd "$disk" && exec etcd --name=bench --data-dir=etcd --quota-backend-bytes=8589934592 --log-level=error \
             --listen-client-urls="$url" --advertise-client-urls="$url" --listen-peer-urls="unix://127.0.0.1:$port" \
-            --initial-advertise-peer-urls="unix://127.0.0.1:$port" --initial-cluster="bench=unix://127.0.0.1:$port" \
+            --initial-advertise-peer-urls="unix://127.0.0.1:$port" --initial-cluster="bench=unix://127.0.0.1:$port") \
             > "$disk/etcd.log" 2>&1 &
         etcd=$!
         while kill -0 "$etcd" 2> /dev/null; do

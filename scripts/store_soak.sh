@@ -48,12 +48,12 @@ finish() {
 }
 trap finish EXIT
 
-# Those who use it wait until it answers.
+# Those who use it wait until it answers. Its peer socket is in the folder that it runs in.
 start_etcd() {
     local url=http://127.0.0.1:$etcd_port peer=unix://127.0.0.1:$etcd_port
-    etcd --name=soak --data-dir="$work/etcd" --listen-client-urls="$url" --advertise-client-urls="$url" --listen-peer-urls="$peer" \
-        --initial-advertise-peer-urls="$peer" --initial-cluster="soak=$peer" --auto-compaction-mode=revision --auto-compaction-retention=1000 \
-        > "$work/etcd.log" 2>&1 &
+    (cd "$work" && exec etcd --name=soak --data-dir=etcd --listen-client-urls="$url" --advertise-client-urls="$url" \
+        --listen-peer-urls="$peer" --initial-advertise-peer-urls="$peer" --initial-cluster="soak=$peer" \
+        --auto-compaction-mode=revision --auto-compaction-retention=1000) > "$work/etcd.log" 2>&1 &
     etcd_pid=$!
 }
 
