@@ -96,8 +96,9 @@ What this host exports through the nvmeof_generic transport, and whether it is f
 list [--all] [--json]
     The subsystems of this transport: owner process (alive, or dead: a killed process leaves its
     subsystem in the kernel), segment, ports, hosts that may connect and whether they must prove
-    who they are, hosts that are connected (where the kernel tells), files with their sizes. Segment
-    and files come from the live owner and take root. Changes no object.
+    who they are, hosts that are connected (where the kernel tells), files with their sizes. Then
+    what this host is connected to, with the paths: state, policy, bytes. Segment and files come
+    from the live owner and take root. Changes no object.
     --all   subsystems that others made, too
 
 clean [--dry-run]
