@@ -18,6 +18,13 @@ std::string textOf(int dir, const std::string& name) {
     return text.ok() ? text.take() : std::string();
 }
 
+std::string addressOf(const ControllerInfo& controller) {
+    std::string text = "traddr=" + controller.traddr + ",trsvcid=" + controller.trsvcid;
+    if (!controller.hostTraddr.empty()) text += ",host_traddr=" + controller.hostTraddr;
+    if (!controller.hostInterface.empty()) text += ",host_iface=" + controller.hostInterface;
+    return text;
+}
+
 // "nvme3", and neither a namespace nor a device of one path to it.
 bool isController(const std::string& name) {
     constexpr std::string_view kHead = "nvme";
@@ -48,8 +55,10 @@ Result<std::vector<ConnectedSubsystem>> listConnections(const Roots& roots, bool
             const auto controller = openFolder(dir.value().get(), member);
             if (!controller.ok()) continue;
             const int at = controller.value().get();
+            const auto info = SysfsNvme::describeController(at, member);
+            if (!info.ok()) continue;
             const auto traffic = SysfsNvme::readTraffic(at);
-            subsystem.paths.push_back({member, textOf(at, "transport"), textOf(at, "address"),
+            subsystem.paths.push_back({member, info.value().trtype, addressOf(info.value()),
                                        textOf(at, "state"), traffic.read, traffic.written});
         }
         if (!subsystem.paths.empty()) found.push_back(std::move(subsystem));

@@ -14,8 +14,8 @@ namespace mooncake::nvmeof_generic::admin {
 struct ConnectionPath {
     std::string controller;  ///< the kernel's name of it
     std::string transport;
-    std::string address;  ///< as the kernel shows it
-    std::string state;    ///< likewise; "live" when it is up
+    std::string address;  ///< "traddr=192.0.2.7,trsvcid=4420", and from where if that was chosen
+    std::string state;    ///< as the kernel shows it; "live" when it is up
     uint64_t bytesRead = 0;
     uint64_t bytesWritten = 0;
 };

@@ -283,13 +283,28 @@ std::string stateOf(const std::string& controller) {
     return state;
 }
 
+namespace {
+
+// "address" has the same; the kernel panics where it is read while a connection is let go of.
+std::string udevFieldOf(const fs::path& controller, const std::string& name) {
+    std::ifstream fields(controller / "uevent");
+    for (std::string line; std::getline(fields, line);) {
+        if (line.starts_with(name + "=")) return line.substr(name.size() + 1);
+    }
+    return "";
+}
+
+}  // namespace
+
+std::string hostInterfaceOf(const std::string& controller) {
+    return udevFieldOf("/sys/class/nvme/" + controller, "NVME_HOST_IFACE");
+}
+
 std::vector<std::string> controllersAt(const std::string& address) {
     std::vector<std::string> found;
     std::error_code gone;
     for (const auto& entry : fs::directory_iterator("/sys/class/nvme", gone)) {
-        std::string at;
-        std::getline(std::ifstream(entry.path() / "address"), at);
-        if (at.find("traddr=" + address + ",") != std::string::npos) {
+        if (udevFieldOf(entry.path(), "NVME_TRADDR") == address) {
             found.push_back(entry.path().filename());
         }
     }

@@ -121,7 +121,9 @@ class PortLinks {
 
 /// Deletes a controller, as an administrator does.
 void deleteController(const std::string& name);
-/// The controllers whose address contains this one.
+/// The interface that a controller was told to connect from.
+std::string hostInterfaceOf(const std::string& controller);
+/// The controllers of this address.
 std::vector<std::string> controllersAt(const std::string& address);
 /// What the kernel says of it: "live", "connecting" ...; "" when it is gone.
 std::string stateOf(const std::string& controller);

@@ -193,8 +193,21 @@ std::string Load::verify(const File& file, size_t index) const {
         });
         if (!right) {
             return "segment " + file.segment + " file " + file.path + " offset " +
-                   std::to_string(offset) + " holds none of the versions" + versions;
+                   std::to_string(offset) + " holds " + contents(offset, data) +
+                   ", none of the versions" + versions;
         }
     }
     return "";
+}
+
+std::string Load::contents(uint64_t offset, const uint8_t* sector) const {
+    for (uint64_t version = versions_; version > 0; --version) {
+        if (test_support::comparePattern(version, offset, sector, kSector).empty()) {
+            return "version " + std::to_string(version);
+        }
+    }
+    if (std::all_of(sector, sector + kSector, [&](uint8_t byte) { return byte == sector[0]; })) {
+        return "bytes " + std::to_string(sector[0]);
+    }
+    return "something else";
 }

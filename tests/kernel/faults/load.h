@@ -87,6 +87,8 @@ class Load {
     bool poll(File& file);
     void ended(File& file, size_t index, bool completed);
     std::string verify(const File& file, size_t index) const;
+    /// What a sector holds, for whoever reads of a failure.
+    std::string contents(uint64_t offset, const uint8_t* sector) const;
 
     Node& node_;
     std::mutex mutex_;

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -210,12 +209,7 @@ TEST_F(PathsTest, FromTheInterfacesThatAreNamed) {
     const auto interfaces = [&](int link) {
         std::multiset<std::string> found;
         for (const std::string& name : controllersAt(host().address(link))) {
-            std::string address;
-            std::getline(std::ifstream("/sys/class/nvme/" + name + "/address"), address);
-            const auto at = address.find("host_iface=");
-            if (at == std::string::npos || stateOf(name) != "live") continue;
-            const auto begin = at + strlen("host_iface=");
-            found.insert(address.substr(begin, address.find(',', begin) - begin));
+            if (stateOf(name) == "live") found.insert(hostInterfaceOf(name));
         }
         return found;
     };

@@ -79,8 +79,9 @@ void AdminTest::makeConnection() {
          {std::tuple("nvme0", "live", "1"), {"nvme1", "connecting", "2"}}) {
         const std::string controller = subsystem + "/" + name;
         putFile(controller + "/transport", "tcp\n");
-        putFile(controller + "/address",
-                std::string("traddr=192.0.2.") + number + ",trsvcid=4420\n");
+        putFile(controller + "/subsysnqn", std::string(kConnectedNqn) + "\n");
+        putFile(controller + "/uevent", std::string("NVME_TRADDR=192.0.2.") + number +
+                                            "\nNVME_TRSVCID=4420\nNVME_HOST_TRADDR=none\n");
         putFile(controller + "/state", std::string(state) + "\n");
         putFile(controller + "/" + name + "c" + number + "n1/stat",
                 "  10 0 16 5 20 0 32 5 0 0 0 0\n");

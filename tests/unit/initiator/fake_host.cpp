@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -60,6 +61,30 @@ std::string FakeHost::read(const fs::path& file) {
     return text;
 }
 
+namespace {
+
+// "traddr=192.0.2.7,trsvcid=4420,src_addr=192.0.2.1" as the kernel tells it udev.
+std::string ueventOf(const FakeController& controller) {
+    std::map<std::string, std::string> fields;
+    std::istringstream address(controller.address);
+    for (std::string field; std::getline(address, field, ',');) {
+        const size_t equals = field.find('=');
+        if (equals != std::string::npos) fields[field.substr(0, equals)] = field.substr(equals + 1);
+    }
+    std::string text = "MAJOR=244\nMINOR=0\nDEVNAME=" + controller.name +
+                       "\nNVME_TRTYPE=" + controller.transport + "\n";
+    if (fields.empty()) return text;
+    for (const auto& [key, name] : {std::pair("NVME_TRADDR", "traddr"),
+                                    {"NVME_TRSVCID", "trsvcid"},
+                                    {"NVME_HOST_TRADDR", "host_traddr"},
+                                    {"NVME_HOST_IFACE", "host_iface"}}) {
+        text += std::string(key) + "=" + (fields[name].empty() ? "none" : fields[name]) + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
 void FakeHost::addController(const FakeController& controller) {
     // Complete before it can be seen, as in the kernel.
     const fs::path making = sys() / "making" / controller.name;
@@ -67,6 +92,7 @@ void FakeHost::addController(const FakeController& controller) {
     write(making / "subsysnqn", controller.nqn);
     write(making / "transport", controller.transport);
     write(making / "address", controller.address);
+    write(making / "uevent", ueventOf(controller));
     write(making / "state", controller.state);
     write(making / "hostnqn", controller.hostNqn);
     write(making / "hostid", controller.hostId);

@@ -49,6 +49,25 @@ TEST_F(SysfsNvmeTest, DescribesControllers) {
     EXPECT_EQ(controller.state, ControllerState::kLive);
 }
 
+// The kernel panics where it is read in the moment in which a connection is let go of.
+TEST_F(SysfsNvmeTest, TheAddressFileIsReadForTheSourceAlone) {
+    host.addController(
+        {.name = "nvme3",
+         .address = "traddr=192.0.2.7,trsvcid=4420,host_traddr=192.0.2.1,host_iface=eth1"});
+    fs::remove(host.controllerDir("nvme3") / "address");
+    const auto all = sysfs.controllers();
+    ASSERT_TRUE(all.ok()) << all.error().message;
+    const ControllerInfo& controller = all.value().at(0);
+    EXPECT_EQ(controller.traddr, "192.0.2.7");
+    EXPECT_EQ(controller.trsvcid, "4420");
+    EXPECT_EQ(controller.hostTraddr, "192.0.2.1");
+    EXPECT_EQ(controller.hostInterface, "eth1");
+    host.addController({.name = "nvme4"});
+    const auto dir = sysfs.openController("nvme4");
+    ASSERT_TRUE(dir.ok());
+    EXPECT_EQ(SysfsNvme::readSourceAddress(dir.value().get()), "192.0.2.1");
+}
+
 TEST_F(SysfsNvmeTest, KnowsTheKernelsStates) {
     const std::pair<const char*, ControllerState> states[] = {
         {"live", ControllerState::kLive},           {"new", ControllerState::kRestoring},

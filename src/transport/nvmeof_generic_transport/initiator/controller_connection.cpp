@@ -57,9 +57,11 @@ std::vector<std::shared_ptr<const ControllerConnection>> ControllerConnection::c
 
 bool ControllerConnection::waitsInVain() const {
     const auto info = SysfsNvme::describeController(lease_->dir(), lease_->name());
-    return info.ok() && info.value().trtype == "tcp" &&
-           nvmeof_generic::waitsInVain(info.value().traddr, info.value().trsvcid,
-                                       info.value().sourceAddress);
+    if (!info.ok() || info.value().trtype != "tcp") return false;
+    // Without a source, all flows to the target count.
+    const bool live = info.value().state == ControllerState::kLive;
+    const auto source = live ? SysfsNvme::readSourceAddress(lease_->dir()) : std::string();
+    return nvmeof_generic::waitsInVain(info.value().traddr, info.value().trsvcid, source);
 }
 
 void ControllerConnection::reset() const {

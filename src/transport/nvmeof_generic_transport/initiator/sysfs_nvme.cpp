@@ -42,11 +42,12 @@ ControllerState toState(const std::string& text) {
     return ControllerState::kGoing;  // "deleting", "deleting (no IO)", "dead"
 }
 
-// The value of `key` in "traddr=127.0.0.1,trsvcid=4420,src_addr=127.0.0.1".
-std::string addressField(std::string_view address, std::string_view key) {
-    while (!address.empty()) {
-        const std::string_view field = address.substr(0, address.find(','));
-        address.remove_prefix(std::min(field.size() + 1, address.size()));
+// The value of `key` in "traddr=127.0.0.1,src_addr=127.0.0.1" or, with another separator, in lines
+// of "NVME_TRADDR=127.0.0.1".
+std::string fieldOf(std::string_view text, std::string_view key, char separator) {
+    while (!text.empty()) {
+        const std::string_view field = text.substr(0, text.find(separator));
+        text.remove_prefix(std::min(field.size() + 1, text.size()));
         if (field.starts_with(key) && field.substr(key.size()).starts_with('=')) {
             return std::string(field.substr(key.size() + 1));
         }
@@ -146,14 +147,19 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
         if (!text.ok()) return text.error();
         *value = text.take();
     }
-    // Not of every kernel and every kind of controller.
-    if (auto text = readAttribute(dir, "address"); text.ok()) {
-        info.traddr = addressField(text.value(), "traddr");
-        info.trsvcid = addressField(text.value(), "trsvcid");
-        info.hostTraddr = addressField(text.value(), "host_traddr");
-        info.hostInterface = addressField(text.value(), "host_iface");
-        info.sourceAddress = addressField(text.value(), "src_addr");
+    // What the kernel tells udev of it (drivers/nvme/host/core.c, nvme_class_uevent): "address" has
+    // the same, and a danger (see readSourceAddress).
+    if (const auto text = readAttribute(dir, "uevent"); text.ok()) {
+        const auto field = [&](const char* key) {
+            std::string value = fieldOf(text.value(), key, '\n');
+            return value == "none" ? std::string() : value;
+        };
+        info.traddr = field("NVME_TRADDR");
+        info.trsvcid = field("NVME_TRSVCID");
+        info.hostTraddr = field("NVME_HOST_TRADDR");
+        info.hostInterface = field("NVME_HOST_IFACE");
     }
+    // Not of every kernel.
     if (auto text = readAttribute(dir, "hostnqn"); text.ok()) info.hostNqn = text.take();
     if (auto text = readAttribute(dir, "hostid"); text.ok()) info.hostId = text.take();
     // Last: what was read before is of a controller that still was there now.
@@ -161,6 +167,11 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
     if (!state.ok()) return state.error();
     info.state = state.value();
     return info;
+}
+
+std::string SysfsNvme::readSourceAddress(int dir) {
+    const auto text = readAttribute(dir, "address");
+    return text.ok() ? fieldOf(text.value(), "src_addr", ',') : std::string();
 }
 
 Result<UniqueFd> SysfsNvme::openSubsystemOf(const std::string& controller) const {

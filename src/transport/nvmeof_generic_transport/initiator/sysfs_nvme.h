@@ -33,8 +33,6 @@ struct ControllerInfo {
     ControllerState state;
     std::string hostTraddr = {};     ///< from where; empty: as the route says
     std::string hostInterface = {};  ///< likewise
-    std::string sourceAddress =
-        {};  ///< of its TCP connections; empty on kernels that do not show it
 };
 
 /// One text for all spellings of a numeric address ("::1" for "0:0:0:0:0:0:0:1"); the text itself
@@ -68,6 +66,14 @@ class SysfsNvme {
     /// @param dir  of openController()
     /// @return as describeController()
     static Result<ControllerState> readState(int dir);
+
+    /// The source address of a controller's TCP connections. To be asked of a live controller
+    /// alone: Linux 6.1 and 6.12 look at the socket without being sure that it is still there, and
+    /// panic in the moment in which it is let go of (drivers/nvme/host/tcp.c,
+    /// nvme_tcp_get_address).
+    /// @param dir  of openController()
+    /// @return "" on kernels that do not show it
+    static std::string readSourceAddress(int dir);
 
     /// Opens the folder of the subsystem of which a controller is one.
     /// @param name  the controller's
