@@ -184,8 +184,9 @@ class Client {
     // all copies fail; INVALID_PARAMS for a key, a list or a buffer that cannot be; RPC_FAIL,
     // RPC_TIMEOUT for the directory.
 
-    // Reads the object into the slices, which may have more room than it has bytes. With less:
-    // INVALID_PARAMS. After an error they hold anything.
+    // Reads the object into the slices, which may have more room than it has bytes. With less, or
+    // where they overlap or somebody else writes to them meanwhile: INVALID_PARAMS. After an error
+    // they hold anything.
     tl::expected<void, ErrorCode> Get(const std::string& object_key, std::vector<Slice>& slices);
     // The same in the order of the keys, with one look-up and one submission. A key without slices
     // is INVALID_PARAMS.

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "checksum.h"
 #include "engine_file.h"
 #include "in_flight.h"
 #include "report.h"
 #include "superblock.h"
+#include "table_page.h"
 
 namespace mooncake::store {
 namespace {
@@ -17,6 +19,8 @@ namespace {
 // An object is not chased for ever that others replace all the time, or whose node moves on.
 constexpr unsigned kMostLookUps = 4;
 constexpr unsigned kMostReturns = 2;
+// Of what is read at once of a copy that is looked at closely.
+constexpr size_t kRereadBlocks = (1 << 20) / kBlockBytes;
 
 }  // namespace
 
@@ -191,11 +195,51 @@ void GetCall::judgeSuspect(Work& work) {
         // Whoever evicted it did not see it in the region's table. The key is free again.
         work.was_evicted = true;
         if (dropReplica(work)) return;
-    } else {
+    } else if (const auto is_right = isRight(copy); !is_right) {
+        work.was_silent = true;
+    } else if (!*is_right) {
         work.was_damaged = true;
         if (takeOut(work)) return;
+    } else if (work.item->copies != nullptr) {
+        return hit(work);
+    } else if (std::exchange(work.was_right, true)) {
+        work.item->result =
+            report(ErrorCode::INVALID_PARAMS,
+                   "the slices overlap, or somebody else writes to them: the object is right in "
+                   "its file, and twice it was not in this memory");
+        work.has_ended = true;
+        return;
+    } else {
+        return;  // once more
     }
     work.leaveOut(work.copy);
+}
+
+// Whether the copy has the bytes that were put, read into memory that nobody else knows: in the
+// caller's they may have been overwritten. Nothing where it cannot be read.
+std::optional<bool> GetCall::isRight(const Replica& copy) {
+    std::vector<Block> memory(kRereadBlocks);
+    const auto bytes = std::as_writable_bytes(std::span(memory));
+    for (const Extent& extent : copy) {
+        const KnownFile* const file = find(extent.region.file);
+        const auto way = file == nullptr ? std::nullopt : parts_.files.wayTo(*file);
+        if (!way) return std::nullopt;
+        EngineFile reader(parts_.engine, *way, file->info.description.size);
+        const uint64_t begin = file->placeOf(*way, extent).offset;
+        RunningChecksum checksum;
+        checksum.start();
+        for (uint64_t at = 0; at < extent.length; at += bytes.size()) {
+            const uint64_t length = std::min<uint64_t>(bytes.size(), extent.length - at);
+            const uint64_t whole = (length + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+            if (std::chrono::steady_clock::now() >= deadline_ ||
+                !reader.read(begin + at, bytes.first(whole))) {
+                return std::nullopt;
+            }
+            checksum.add(bytes.data(), length);
+        }
+        if (checksum.end() != extent.checksum) return false;
+    }
+    return true;
 }
 
 // Whether what was read is the file that the directory means, by its superblock.

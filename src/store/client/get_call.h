@@ -19,7 +19,8 @@ namespace mooncake::store {
 
 // Of one call; one thread. Reads what the entries say, all objects in one submission, and compares.
 // Where the bytes are not right the entry is looked up anew: one that has changed is read once
-// more, one that has gone is a miss. One that is the same has a bad copy, which is taken out of it.
+// more, one that has gone is a miss. Of one that is the same the copy is read into memory of this
+// call's own: where it is not right there either it is bad, and is taken out of the entry.
 // After that, and where a node does not answer, the next copy is read.
 //
 // Where every copy is asked for, the next one is read after one that is right, too.
@@ -49,6 +50,7 @@ class GetCall {
         uint32_t tried = 0;       // copies that are of no use, a bit for each
         size_t copy = 0;          // that is read
         bool is_suspect = false;  // its bytes are not those of the entry
+        bool was_right = false;   // they are in the file
         unsigned look_ups = 0;    // in this call
         unsigned returns = 0;     // of nodes, elsewhere
         bool has_ended = false;
@@ -93,6 +95,7 @@ class GetCall {
 
     bool leadsToFile(FileNumber file);
     std::optional<bool> isEvicted(const Replica& replica);
+    std::optional<bool> isRight(const Replica& copy);
     bool takeOut(Work& work);
     bool dropReplica(Work& work);
     bool refreshFiles();

@@ -79,6 +79,28 @@ TEST_F(FaultsTest, AnotherCopyIsReadInstead) {
     EXPECT_EQ(two->Statistics().checksum_failures, 0u);
 }
 
+// Bytes that overwrite each other in the caller's memory say nothing of the copy.
+TEST_F(FaultsTest, MemoryThatIsNamedTwiceCostsNoObject) {
+    const auto one = start("one");
+    for (const size_t size : {size_t{64} << 10, 6 * kMiB}) {
+        const std::string key = std::to_string(size);
+        ASSERT_EQ(put(*one, key, size), ErrorCode::OK);
+        std::string half(size / 2, '?');
+        std::vector<Slice> twice{{half.data(), half.size()}, {half.data(), half.size()}};
+        // Each half may have been compared before the other one came.
+        const auto got = one->Get(key, twice);
+        EXPECT_TRUE(got || got.error() == ErrorCode::INVALID_PARAMS) << got.error();
+        EXPECT_EQ(get(*one, key, size), ErrorCode::OK) << size;
+        // Who only asks whether the copies are right hears that they are.
+        const auto counts = one->BatchVerify({key}, {twice});
+        ASSERT_TRUE(counts[0]);
+        EXPECT_EQ(counts[0]->right, 1u);
+        EXPECT_EQ(counts[0]->damaged, 0u);
+    }
+    EXPECT_EQ(one->Statistics().checksum_failures, 0u);
+    EXPECT_EQ(one->Statistics().replicas_dropped, 0u);
+}
+
 TEST_F(FaultsTest, ABadObjectCostsNoOtherOneOfItsBatch) {
     const auto one = start("one");
     std::vector<std::string> keys, back;

@@ -184,6 +184,29 @@ TEST_F(GetCallTest, WhatIsNotThereAnyMoreIsNotRemembered) {
     EXPECT_EQ(reader->numbers().misses_absent, 1u);
 }
 
+// What goes wrong on the way to the caller's memory, or there, is no matter of the copy.
+TEST_F(GetCallTest, BytesThatAreRightInTheFileCostNoCopy) {
+    one->mountFile(folder, 8);
+    ASSERT_EQ(one->put("key", kSize), ErrorCode::OK);
+    const auto reader = client("reader");
+    // As long as the object's whole blocks: straight to the caller's memory.
+    int wrong = 0;
+    control.fault = [&](const MemoryTransportControl::Request& request, const std::string&) {
+        const bool is_direct = request.length == kSize / kBlockBytes * kBlockBytes;
+        return is_direct && wrong-- > 0 ? TransferFault::kCorrupt : TransferFault::kNone;
+    };
+    wrong = 1;
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    wrong = 2;
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::INVALID_PARAMS);
+    EXPECT_THAT(lastError(), testing::HasSubstr("overlap"));
+    wrong = 0;
+    EXPECT_EQ(reader->get("key", kSize), ErrorCode::OK);
+    EXPECT_EQ(reader->numbers().checksum_failures, 0u);
+    EXPECT_EQ(reader->numbers().replicas_dropped, 0u);
+    EXPECT_TRUE(one->entry("key"));
+}
+
 // Whether its region has another content now is not known: nothing is taken out.
 TEST_F(GetCallTest, NothingIsTakenOutWhileNobodyTellsOfTheRegions) {
     one->mountFile(folder, 8);
