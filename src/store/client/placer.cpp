@@ -28,6 +28,9 @@ Placer::Placer(std::shared_ptr<const FileMap> files, const ReplicateConfig& conf
     prefer(config.preferred_segment);
     for (const std::string& name : config.preferred_segments) prefer(name);
     fill();
+    for (const FileRoom& room : rooms_) {
+        capacity_ += uint64_t{room.regions} * files_->at(room.file).geometry.region_bytes;
+    }
 }
 
 bool Placer::hasAllThatIsWanted() const {

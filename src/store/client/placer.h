@@ -24,6 +24,8 @@ class Placer {
     // Whether there are files of as many nodes as copies are asked for, and of those that are
     // preferred.
     bool hasAllThatIsWanted() const;
+    // Bytes of all files that are served, full or not.
+    uint64_t capacity() const { return capacity_; }
     // For each copy of an object a file of another node, and for its further ones what is left; see
     // Placement.
     std::vector<const KnownFile*> choose(uint64_t object_bytes);
@@ -50,6 +52,7 @@ class Placer {
     uint32_t copies_;
     std::vector<std::string> preferred_;  // nodes
     bool knows_preferred_ = true;
+    uint64_t capacity_ = 0;
     std::set<FileNumber> excluded_;
     std::vector<FileRoom> rooms_;
 };

@@ -171,6 +171,15 @@ size_t PutCall::attempt(Works works) {
 // @return whether it has room for one copy at least, or has ended
 bool PutCall::layOut(RegionWriter& writer, Placer& placer, Work& work, bool may_wait) {
     work.copies.clear();
+    // What cannot be stored must not evict what is there.
+    if (const uint64_t most = placer.capacity(); most != 0 && work.size > most) {
+        failed(work, report(ErrorCode::NO_AVAILABLE_HANDLE,
+                            "an object of " + std::to_string(work.size) +
+                                " bytes is larger than all files of the store, which have " +
+                                std::to_string(most) + "; mount more files")
+                         .value());
+        return true;
+    }
     for (;;) {
         if (work.put_id == 0) {
             // The same in every copy's table of contents, by which rebuild knows them as copies.
