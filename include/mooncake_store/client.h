@@ -239,8 +239,9 @@ class Client {
     tl::expected<void, ErrorCode> Remove(const ObjectKey& key);
     // As many results as keys. An addition.
     std::vector<tl::expected<void, ErrorCode>> BatchRemove(const std::vector<ObjectKey>& keys);
-    // Of the objects in a key of which the expression (ECMAScript, as std::regex) is found. Gives
-    // how many were removed; INVALID_PARAMS for an expression that is none.
+    // Of the objects in a key of which the expression (ECMAScript, as std::regex, without
+    // back-references) is found. Gives how many were removed; INVALID_PARAMS for an expression that
+    // is none.
     tl::expected<long, ErrorCode> RemoveByRegex(const ObjectKey& regex);
     tl::expected<long, ErrorCode> RemoveAll();
 

@@ -100,9 +100,8 @@ void bindObjects(StoreClass& store) {
                 return one(self, [&](Client& client) { return client.RemoveByRegex(pattern); });
             },
             "regex_pattern"_a, "force"_a = false,
-            "Removes the objects in a key of which the expression (ECMAScript) is found. How "
-            "many,\n"
-            "or a negative code: -600 for what is no expression.")
+            "Removes the objects in a key of which the expression (ECMAScript, without\n"
+            "back-references) is found. How many, or a negative code: -600 for what is none.")
         .def(
             "remove_all",
             [](Store& self, bool) {

@@ -13,10 +13,11 @@ namespace mooncake::store {
 // Thread rule: any thread.
 class KeyPattern {
  public:
-    // @param text  as std::regex takes it (ECMAScript). kInvalid for one that is none.
+    // @param text  as std::regex takes it (ECMAScript), without back-references. kInvalid for one
+    //     that is none.
     static Result<KeyPattern> compile(const std::string& text);
 
-    // Throws std::regex_error for one that takes too much on this key.
+    // Takes time that grows with the square of the key's length at most.
     bool isIn(std::string_view key) const;
 
  private:

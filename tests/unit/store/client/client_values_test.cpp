@@ -4,8 +4,10 @@
 
 #include <sstream>
 
+#include "key_pattern.h"
 #include "metrics_text.h"
 #include "node_name.h"
+#include "object_entry.h"
 #include "report.h"
 
 namespace mooncake::store {
@@ -23,6 +25,30 @@ TEST(NodeNameTest, MachinesAreToldByTheirHosts) {
     EXPECT_EQ(nodeOf("127.0.0.1:12345"), "127.0.0.1:12345");
     EXPECT_EQ(nodeOf("localhost:1"), "localhost:1");
     EXPECT_EQ(nodeOf("[::1]:1"), "[::1]:1");
+}
+
+TEST(KeyPatternTest, IsFoundAnywhereInAKey) {
+    const auto pattern = KeyPattern::compile("b[0-9]+(?=/)");
+    ASSERT_TRUE(pattern);
+    EXPECT_TRUE(pattern->isIn("a/b12/c"));
+    EXPECT_TRUE(
+        pattern->isIn(std::string("\0\xff"
+                                  "b1/",
+                                  5)));
+    EXPECT_FALSE(pattern->isIn("a/b12"));
+    EXPECT_EQ(KeyPattern::compile("(").error().failure, Failure::kInvalid);
+}
+
+// The keys are others'.
+TEST(KeyPatternTest, NoKeyTakesAllOfTheStackOrForEver) {
+    const auto deep = KeyPattern::compile("((((a|b)|c)|d)|e)*$");
+    ASSERT_TRUE(deep);
+    EXPECT_TRUE(deep->isIn(std::string(kMaxKeyBytes, 'a')));
+    const auto twofold = KeyPattern::compile("(a+)+$");
+    ASSERT_TRUE(twofold);
+    EXPECT_FALSE(twofold->isIn(std::string(60, 'a') + "!"));
+    // Cannot be kept from that.
+    EXPECT_EQ(KeyPattern::compile("(a)\\1").error().failure, Failure::kInvalid);
 }
 
 TEST(MetricsTextTest, ANumberForEachThing) {
