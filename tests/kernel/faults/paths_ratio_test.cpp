@@ -28,9 +28,8 @@ class PathsRatio : public FaultTest {
         const std::string device = host().device(link);
         const std::vector<std::string> shape = {"tc",    "qdisc", "replace",
                                                 "dev",   device,  "root",
-                                                "tbf",   "rate",  std::to_string(megabits) + "mbit",
-                                                "burst", "128kb", "latency",
-                                                "200ms"};
+                                                "netem", "rate",  std::to_string(megabits) + "mbit",
+                                                "limit", "10000"};
         run(shape);
         host().runThere(shape);
     }
@@ -45,15 +44,16 @@ class PathsRatio : public FaultTest {
         });
     }
 
-    /// Bytes a second, with a fixed number of requests under way.
+    /// Bytes a second, with a fixed number of requests under way, from when the links are full of
+    /// them: what is on a slow link takes seconds.
     double rate(TransferRequest::OpCode op, size_t block) {
-        constexpr size_t kDepth = 32;
-        constexpr auto kTime = 8s;
+        constexpr auto kFilling = 6s, kTime = 16s;
+        const size_t depth = block < (1 << 20) ? 32 : 8;
         TransferEngine& engine = initiator().engine();
         const SegmentID segment = engine.openSegment("wide");
-        test_support::AlignedBuffer buffer(kDepth * block);
+        test_support::AlignedBuffer buffer(depth * block);
         const size_t places = kFileBytes / block;
-        std::vector<BatchID> batches(kDepth);
+        std::vector<BatchID> batches(depth);
         size_t next = 0, moved = 0;
         const auto submit = [&](size_t slot) {
             batches[slot] = engine.allocateBatchID(1);
@@ -62,12 +62,13 @@ class PathsRatio : public FaultTest {
                 file_};
             EXPECT_TRUE(engine.submitTransfer(batches[slot], {request}).ok());
         };
-        for (size_t slot = 0; slot < kDepth; ++slot) submit(slot);
+        for (size_t slot = 0; slot < depth; ++slot) submit(slot);
         const auto start = Clock::now();
-        size_t open = kDepth;
+        size_t open = depth;
         while (open > 0) {
-            const bool over = Clock::now() - start >= kTime;
-            for (size_t slot = 0; slot < kDepth; ++slot) {
+            const auto passed = Clock::now() - start;
+            const bool over = passed >= kFilling + kTime;
+            for (size_t slot = 0; slot < depth; ++slot) {
                 if (batches[slot] == 0) continue;
                 TransferStatus status{TransferStatusEnum::INVALID, 0};
                 EXPECT_TRUE(engine.getTransferStatus(batches[slot], 0, status).ok());
@@ -77,7 +78,7 @@ class PathsRatio : public FaultTest {
                 batches[slot] = 0;
                 --open;
                 if (over) continue;
-                moved += block;
+                if (passed >= kFilling) moved += block;
                 submit(slot);
                 ++open;
             }

@@ -68,9 +68,8 @@ class SysfsNvme {
     static Result<ControllerState> readState(int dir);
 
     /// The source address of a controller's TCP connections. To be asked of a live controller
-    /// alone: Linux 6.1 and 6.12 look at the socket without being sure that it is still there, and
-    /// panic in the moment in which it is let go of (drivers/nvme/host/tcp.c,
-    /// nvme_tcp_get_address).
+    /// alone: Linux 6.12 asks whether the queue is up before it takes the lock under which that
+    /// ends, and panics where it ends in between (drivers/nvme/host/tcp.c, nvme_tcp_get_address).
     /// @param dir  of openController()
     /// @return "" on kernels that do not show it
     static std::string readSourceAddress(int dir);
