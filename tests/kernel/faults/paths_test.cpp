@@ -188,6 +188,27 @@ TEST_F(PathsTest, OneAtATime) {
     useOneAfterTheOther(target("single"), "one path at a time, cut");
 }
 
+// A path that lets small packets pass alone answers whoever asks for one.
+TEST_F(PathsTest, OneThatLosesLargePacketsIsLeft) {
+    host().useJumboFrames();
+    // So that the first link answers first.
+    run({"tc", "qdisc", "add", "dev", host().device(1), "root", "netem", "delay", "20ms"});
+    TargetNode& node = target("lame");
+    add(node);
+    ASSERT_TRUE(load().healthy());
+    ASSERT_TRUE(isLive(0)) << "the first that answers";
+    host().loseLargerThan(8600);
+    EXPECT_TRUE(load().healthy()) << "over the other link";
+    EXPECT_TRUE(isLive(1));
+    print("one path at a time, which loses large packets");
+    host().loseLargerThan(0);
+    run({"tc", "qdisc", "del", "dev", host().device(1), "root"});
+    const std::vector<std::string> asBefore = {"ip",  "link", "set",          host().device(),
+                                               "mtu", "1500", "gso_max_segs", "65535"};
+    run(asBefore);
+    host().runThere(asBefore);
+}
+
 // The kernel joins no paths, whatever is wanted.
 TEST_F(PathsTest, WithoutNativeMultipath) {
     const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");

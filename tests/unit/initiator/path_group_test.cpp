@@ -408,6 +408,24 @@ TEST_P(OnePathTest, OneIsForAllProcessesOfTheMachine) {
     }
 }
 
+// What a path loses is not always what an answer to a probe is made of.
+TEST_P(OnePathTest, OneThatWasGivenUpIsNotTheFirstChoice) {
+    // Its answer comes later each time.
+    fabrics->onProbe = [](const Path& path, const auto&) {
+        if (path.target == kSecond) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        return 0;
+    };
+    auto connection = connect();
+    ASSERT_TRUE(controllers().contains(kAddress.traddr)) << "the first that answers";
+    connection->giveUp();
+    connection = connect();
+    EXPECT_FALSE(controllers().contains(kAddress.traddr));
+    ASSERT_TRUE(controllers().contains(kSecond.traddr));
+    connection->giveUp();
+    connection = connect();
+    EXPECT_TRUE(controllers().contains(kAddress.traddr)) << "both were given up";
+}
+
 // The kernel would send what it had over the new one.
 TEST_P(OnePathTest, OneThatIsGoingIsWaitedFor) {
     host.addController({.name = "nvme7", .state = "deleting"});
@@ -421,6 +439,23 @@ TEST_P(OnePathTest, OneThatIsGoingIsWaitedFor) {
     EXPECT_EQ(fabrics->made, 0);
     host.removeController("nvme7");
     EXPECT_TRUE(connect()->isLive());
+}
+
+// Each of them has but one path, and not the same.
+TEST_P(OnePathTest, OtherInterfacesOfAnotherProcessAreOtherPaths) {
+    const auto from = [&](const char* interface) {
+        auto options = GetParam() ? host.options() : allPaths();
+        options.hostInterfaces = {{interface, ""}};
+        options.connectTimeout = std::chrono::seconds(1);
+        return makeInitiator(host, fabrics, options);
+    };
+    const auto first = from("eth1"), second = from("eth2");
+    const auto connection = first->connect(kAddress, kNqn);
+    ASSERT_TRUE(connection.ok()) << connection.error().message;
+    const auto refused = second->connect(kAddress, kNqn);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, EBUSY) << refused.error().message;
+    EXPECT_EQ(fabrics->made, 1);
 }
 
 }  // namespace

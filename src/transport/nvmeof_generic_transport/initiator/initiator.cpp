@@ -131,9 +131,10 @@ Result<std::shared_ptr<Connection>> InitiatorImpl::connect(const TransportAddres
     const Paths paths = pathsOf(addresses, options_.hostInterfaces);
     auto connected = connections_.get(
         connectionKey(subsystemNqn, addresses), stop_.get_token(), [&]() -> Connected {
-            if (paths.size() > 1) {
-                return options_.allPaths && kernelJoinsPaths() ? connectAll(segment, paths)
-                                                               : connectOne(segment, paths);
+            // Who says from where he connects may know but some of the paths.
+            if (paths.size() > 1 || !options_.hostInterfaces.empty()) {
+                if (!options_.allPaths || !kernelJoinsPaths()) return connectOne(segment, paths);
+                if (paths.size() > 1) return connectAll(segment, paths);
             }
             auto made = findOrMake(segment, paths.front(), stop_.get_token(), false);
             if (!made.ok()) return made.error();
@@ -177,9 +178,14 @@ InitiatorImpl::Connected InitiatorImpl::connectOne(const Segment& segment, const
         const auto chosen = choosePath(segment, paths, deadline);
         auto made = chosen.ok() ? findOrMake(segment, chosen.value(), stop_.get_token(), true)
                                 : Made(chosen.error());
-        if (made.ok()) return std::shared_ptr<KernelConnection>(made.take());
+        if (made.ok()) {
+            lastPaths_.connected(segment.nqn, chosen.value(), made.value());
+            return std::shared_ptr<KernelConnection>(made.take());
+        }
         // Another process was faster, over another path.
-        if (made.error().code != kNotAlone || !poll.wait()) return made.error();
+        if (made.error().code == kNotAlone && poll.wait()) continue;
+        if (chosen.ok()) lastPaths_.refused(segment.nqn, chosen.value());
+        return made.error();
     }
 }
 
@@ -194,8 +200,12 @@ Result<Path> InitiatorImpl::choosePath(const Segment& segment, const Paths& path
     }
     auto chosen = firstThatAnswers(
         paths,
-        [&](const Path& path, const std::stop_token& stop) {
-            return fabrics_->probe(path, segment.nqn, host_, options_, deadline, stop);
+        [&](const Path& path, const std::stop_token& stop) -> Result<bool> {
+            const auto answered =
+                fabrics_->probe(path, segment.nqn, host_, options_, deadline, stop);
+            // Then its answer says no more than none.
+            if (answered.ok() && lastPaths_.hasFailed(segment.nqn, path)) return false;
+            return answered;
         },
         stop_.get_token(), unasked_++);
     if (!chosen.ok()) return chosen;

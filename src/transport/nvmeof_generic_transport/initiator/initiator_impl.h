@@ -11,6 +11,7 @@
 #include "connect_order.h"
 #include "connection_table.h"
 #include "controller_removals.h"
+#include "last_paths.h"
 #include "namespace_opener.h"
 #include "path_group.h"
 #include "path_rule.h"
@@ -84,7 +85,7 @@ class InitiatorImpl final : public Initiator {
     Connected connectAll(const Segment& segment, const Paths& paths);
     /// One path, and another one where that has failed.
     Connected connectOne(const Segment& segment, const Paths& paths);
-    /// The one that is up, or the first that answers.
+    /// The one that is up, or the first that answers; one that has just failed if no other does.
     Result<Path> choosePath(const Segment& segment, const Paths& paths, Clock::time_point deadline);
     Result<> giveUpOthers(const Segment& segment, const Paths& paths, const Path& chosen,
                           Clock::time_point deadline);
@@ -99,6 +100,7 @@ class InitiatorImpl final : public Initiator {
     const std::shared_ptr<const RunFolder> run_;
     AddressClaims claims_;
     ConnectOrder order_;
+    LastPaths lastPaths_;
     std::atomic<size_t> unasked_{0};  // paths that were chosen without an answer
     ConnectionTable connections_;
 };
