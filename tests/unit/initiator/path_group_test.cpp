@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -225,6 +226,26 @@ TEST_F(PathGroupTest, IsGivenUpAsAWhole) {
     }));
     EXPECT_NE(fresh, connection);
     EXPECT_TRUE(bothAreThere(fresh));
+}
+
+// The kernel would go on with what it has over the path that came last.
+TEST_F(PathGroupTest, APathThatComesWhileItIsGivenUpGoesToo) {
+    std::promise<void> coming, goes;
+    fabrics->onConnect = [&] {
+        if (fabrics->made == 0) return;
+        coming.set_value();
+        goes.get_future().wait();
+    };
+    failProbesOf(kSecond, EHOSTUNREACH);
+    auto connection = connect();
+    failProbesOf(kSecond, 0);
+    coming.get_future().wait();
+    // The kernel is at it, and cannot be stopped.
+    connection->giveUp();
+    EXPECT_TRUE(eventually([&] { return !connection->isLive(); }));
+    goes.set_value();
+    EXPECT_TRUE(eventually([&] { return fabrics->made == 2 && controllers().empty(); }));
+    connection.reset();
 }
 
 // A path that lets small packets pass alone connects again and again.

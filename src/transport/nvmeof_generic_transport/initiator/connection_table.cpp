@@ -2,6 +2,7 @@
 #include "connection_table.h"
 
 #include <cerrno>
+#include <new>
 #include <utility>
 
 namespace mooncake::nvmeof_generic {
@@ -15,7 +16,7 @@ ConnectionTable::Connected ConnectionTable::get(const std::string& key, const st
         Entry& entry = entries_[key];
         if (entry.attempt) {
             const auto attempt = entry.attempt;
-            if (!attemptEnded_.wait(lock, stop, [&] { return attempt->result != nullptr; })) {
+            if (!attemptEnded_.wait(lock, stop, [&] { return attempt->result.has_value(); })) {
                 return makeError(ECANCELED, "waiting for the connection to " + key);
             }
             return *attempt->result;
@@ -40,15 +41,20 @@ ConnectionTable::Connected ConnectionTable::makeOne(std::unique_lock<std::mutex>
     const auto attempt = std::make_shared<Attempt>();
     entries_[key].attempt = attempt;
     lock.unlock();
-    Connected made = make();
+    Connected made = Error{ENOMEM, {}};
+    try {
+        made = make();
+    } catch (const std::bad_alloc&) {
+        // Others wait for a result.
+    }
     lock.lock();
     Entry& entry = entries_[key];
     entry.attempt = nullptr;
     if (made.ok()) entry.connection = made.value();
-    attempt->result = std::make_unique<Connected>(made);
+    attempt->result = std::move(made);
     attemptEnded_.notify_all();
     lock.unlock();
-    return made;
+    return *attempt->result;
 }
 
 size_t ConnectionTable::size() const {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
@@ -33,7 +34,7 @@ class ConnectionTable {
 
  private:
     struct Attempt {  // fields guarded by mutex_
-        std::unique_ptr<Connected> result;
+        std::optional<Connected> result;
     };
     struct Entry {
         std::weak_ptr<KernelConnection> connection;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -42,18 +43,32 @@ Result<Path> firstThatAnswers(
     answers.of.resize(paths.size());
     std::stop_source enough;
     const std::stop_callback stopping(stop, [&] { enough.request_stop(); });
-    std::vector<std::thread> threads;
-    threads.reserve(paths.size());
+    struct Threads {
+        std::stop_source& enough;
+        std::vector<std::thread> all;
+        void end() {
+            enough.request_stop();
+            for (std::thread& thread : all) thread.join();
+            all.clear();
+        }
+        ~Threads() { end(); }
+    } threads{enough, {}};
+    threads.all.reserve(paths.size());
     for (size_t i = 0; i < paths.size(); ++i) {
         const auto askOne = [&, i] {
-            auto answer = ask(paths[i], enough.get_token());
+            Result<bool> answer = Error{ENOMEM, {}};
+            try {
+                answer = ask(paths[i], enough.get_token());
+            } catch (const std::bad_alloc&) {
+                // Then it has none.
+            }
             const std::lock_guard guard(answers.mutex);
             answers.of[i] = std::move(answer);
             answers.changed.notify_all();
         };
         auto started = startThread("nvmeof-probe", askOne);
         if (started.ok()) {
-            threads.push_back(started.take());
+            threads.all.push_back(started.take());
         } else {
             askOne();
         }
@@ -70,8 +85,7 @@ Result<Path> firstThatAnswers(
             answers.changed.wait(lock, enough.get_token(), settled);
         }
     }
-    enough.request_stop();
-    for (std::thread& thread : threads) thread.join();
+    threads.end();
     if (stop.stop_requested()) return makeError(ECANCELED, "asking " + toString(paths.front()));
     std::vector<size_t> mute;
     for (size_t i = 0; i < paths.size(); ++i) {

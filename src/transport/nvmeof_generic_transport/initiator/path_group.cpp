@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <random>
 #include <utility>
 
@@ -179,7 +180,7 @@ bool PathGroup::provokeAnswer(const std::shared_ptr<const UniqueFd>&) {
 void PathGroup::giveUp() {
     {
         const std::lock_guard lock(mutex_);
-        over_ = true;
+        over_ = givenUp_ = true;
     }
     for (const auto& one : all()) {
         if (one->isOurs()) one->giveUp();
@@ -212,10 +213,14 @@ void PathGroup::keep(Keeper& keeper) {
             }
             if (over_ || stop.stop_requested()) continue;
         }
-        if (controller) {
-            attend(keeper, controller, course);
-        } else {
-            attempt(keeper, course);
+        try {
+            if (controller) {
+                attend(keeper, controller, course);
+            } else {
+                attempt(keeper, course);
+            }
+        } catch (const std::bad_alloc&) {
+            noteNoMemory(keeper, course);
         }
     }
     Controller last;
@@ -223,6 +228,16 @@ void PathGroup::keep(Keeper& keeper) {
         const std::lock_guard lock(mutex_);
         last = std::exchange(keeper.controller, nullptr);
     }
+}
+
+// There may be some at the next look.
+void PathGroup::noteNoMemory(Keeper& keeper, Course& course) {
+    course.attemptAt = Clock::now() + kFirstPause;
+    const std::lock_guard lock(mutex_);
+    keeper.tried = true;
+    if (!keeper.controller) keeper.error = Error{ENOMEM, {}};
+    if (keeper.question == Question::kAsked) keeper.question = Question::kUnanswered;
+    changed_.notify_all();
 }
 
 void PathGroup::attempt(Keeper& keeper, Course& course) {
@@ -237,9 +252,16 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
         }
     }
     auto made = make_(keeper.path, ending_.get_token());
+    if (made.ok()) {
+        const ControllerConnection& controller = *made.value();
+        keeper.record->connected(controller.controllerName(), controller.dir(),
+                                 controller.subsystem());
+    }
+    bool tooLate = false;
     {
         const std::lock_guard lock(mutex_);
         keeper.tried = true;
+        tooLate = givenUp_;
         if (made.ok()) {
             keeper.controller = made.value();
             keeper.question = Question::kNone;
@@ -249,16 +271,15 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
         }
         changed_.notify_all();
     }
+    // The kernel would send over it what the others had, instead of ending it.
+    if (made.ok() && tooLate && made.value()->isOurs()) made.value()->giveUp();
     const auto now = Clock::now();
     if (made.ok()) {
-        const ControllerConnection& controller = *made.value();
         course = Course();
         course.up = course.asked = true;
         course.arrangeAt = now;
-        keeper.record->connected(controller.controllerName(), controller.dir(),
-                                 controller.subsystem());
         LOG(INFO) << subsystemNqn_ << ": connected over " << toString(keeper.path) << " as "
-                  << controller.controllerName();
+                  << made.value()->controllerName();
         return;
     }
     if (ending_.stop_requested()) return;

@@ -74,6 +74,7 @@ class PathGroup final : public KernelConnection {
     Result<> start(const Paths& paths);
     Result<> waitForFirst();
     void keep(Keeper& keeper);
+    void noteNoMemory(Keeper& keeper, Course& course);
     void attempt(Keeper& keeper, Course& course);
     void attend(Keeper& keeper, const Controller& controller, Course& course);
     bool isSpare(const Controller& controller) const;
@@ -90,6 +91,7 @@ class PathGroup final : public KernelConnection {
     std::vector<std::unique_ptr<Keeper>> keepers_;  // the list never changes after start()
     bool connected_ = false;                        // some path was; guarded by mutex_
     bool over_ = false;                             // guarded by mutex_
+    bool givenUp_ = false;                          // guarded by mutex_
     std::shared_ptr<const PathBoard> board_;
 };
 

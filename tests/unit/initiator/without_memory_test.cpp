@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory runs out while a connection is made or kept.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <new>
+
+#include "connection_table.h"
+#include "fake_host.h"
+#include "memory_limit.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+const TransportAddress kSecond{"tcp", "ipv4", "198.51.100.7", "4420"};
+const TransportAddresses kBoth{kAddress, kSecond};
+
+class WithoutMemoryTest : public testing::TestWithParam<bool> {
+ protected:
+    WithoutMemoryTest() {
+        const auto folder = host.sys() / "module/nvme_core/parameters";
+        std::filesystem::create_directories(folder);
+        FakeHost::write(folder / "multipath", "Y");
+        auto options = host.options();
+        options.allPaths = GetParam();
+        // Needs some.
+        fabrics->onProbe = [](const Path& path, const auto&) {
+            return toString(path).empty() ? EINVAL : 0;
+        };
+        initiator = makeInitiator(host, fabrics, options);
+    }
+    bool bothAreUp(const std::shared_ptr<Connection>& connection) {
+        return eventually([&] {
+            for (const auto& path : connection->paths()->read()) {
+                if (path.state != "live") return false;
+            }
+            return true;
+        });
+    }
+
+    FakeHost host;
+    std::shared_ptr<FakeFabrics> fabrics = std::make_shared<FakeFabrics>(host);
+    std::unique_ptr<Initiator> initiator;
+};
+
+INSTANTIATE_TEST_SUITE_P(Paths, WithoutMemoryTest, testing::Bool(),
+                         [](const auto& all) { return all.param ? "All" : "One"; });
+
+// Who asks next must not wait for a result that nobody makes any more.
+TEST(ConnectionTable, AnAttemptThatHadNoneIsOver) {
+    ConnectionTable table;
+    const auto first =
+        table.get("key", {}, []() -> ConnectionTable::Connected { throw std::bad_alloc(); });
+    ASSERT_FALSE(first.ok());
+    EXPECT_EQ(first.error().code, ENOMEM);
+    const auto second = table.get("key", {}, []() -> ConnectionTable::Connected {
+        return Error{ECONNREFUSED, {}};
+    });
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().code, ECONNREFUSED);
+}
+
+TEST_P(WithoutMemoryTest, ThreadsThatHaveNoneGoOn) {
+    for (const char* thread : {"nvmeof-path", "nvmeof-probe"}) {
+        std::shared_ptr<Connection> connection;
+        int refusals = 0;
+        {
+            const test_support::NoMemoryFor none(thread);
+            auto connected = initiator->connect(kBoth, kNqn);
+            if (connected.ok()) connection = connected.take();
+            refusals = none.refusals();
+        }
+        const bool used = GetParam() == (std::string(thread) == "nvmeof-path");
+        EXPECT_EQ(refusals > 0, used) << thread;
+        EXPECT_EQ(connection == nullptr, used) << thread;
+        auto again = initiator->connect(kBoth, kNqn);
+        ASSERT_TRUE(again.ok()) << again.error().message;
+        EXPECT_TRUE(bothAreUp(again.value()));
+    }
+}
+
+TEST_P(WithoutMemoryTest, AConnectionThatIsUpLivesOn) {
+    auto connected = initiator->connect(kBoth, kNqn);
+    ASSERT_TRUE(connected.ok()) << connected.error().message;
+    const auto connection = connected.take();
+    ASSERT_TRUE(bothAreUp(connection));
+    {
+        const test_support::NoMemoryFor none("nvmeof-path");
+        connection->provokeAnswer(nullptr);
+        EXPECT_TRUE(!GetParam() || eventually([&] { return none.refusals() > 0; }));
+    }
+    EXPECT_TRUE(eventually([&] { return connection->provokeAnswer(nullptr); }));
+}
+
+}  // namespace
+}  // namespace mooncake::nvmeof_generic
