@@ -228,6 +228,34 @@ TEST_F(PathGroupTest, IsGivenUpAsAWhole) {
     EXPECT_TRUE(bothAreThere(fresh));
 }
 
+// To take a path down may take the kernel two seconds.
+TEST_F(PathGroupTest, AllPathsAreGivenUpAtTheSameTime) {
+    constexpr size_t kPaths = 16;
+    TransportAddresses many;
+    for (size_t i = 0; i < kPaths; ++i) {
+        many.push_back({"tcp", "ipv4", "192.0.2." + std::to_string(i + 1), "4420"});
+    }
+    auto connection = connect(many);
+    ASSERT_TRUE(bothAreThere(connection));
+    std::mutex own;
+    std::condition_variable changed;
+    size_t begun = 0;
+    std::atomic<bool> together{true};
+    fabrics->onDisconnect = [&] {
+        std::unique_lock lock(own);
+        ++begun;
+        changed.notify_all();
+        const bool all =
+            changed.wait_for(lock, std::chrono::seconds(10), [&] { return begun == kPaths; });
+        if (!all) together = false;
+    };
+    connection->giveUp();
+    EXPECT_TRUE(eventually([&] { return controllers().empty(); }));
+    EXPECT_TRUE(together);
+    connection.reset();
+    initiator.reset();  // whose removals use what is here
+}
+
 // The kernel would go on with what it has over the path that came last.
 TEST_F(PathGroupTest, APathThatComesWhileItIsGivenUpGoesToo) {
     std::promise<void> coming, goes;

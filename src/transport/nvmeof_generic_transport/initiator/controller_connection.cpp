@@ -92,7 +92,7 @@ std::string ControllerConnection::removalOf(const std::string& subsystemNqn, con
     return subsystemNqn + " at " + toString(path);
 }
 
-void ControllerConnection::giveUp(const std::string& removal) {
+void ControllerConnection::startRemoval(const std::string& removal) {
     if (givenUp_.exchange(true)) return;
     parts_.removals->start(removal, [lease = lease_, fabrics = parts_.fabrics, claim = parts_.claim,
                                      nqn = subsystemNqn_] {
@@ -100,6 +100,9 @@ void ControllerConnection::giveUp(const std::string& removal) {
             fabrics->disconnect(lease->dir(), lease->name(), Fabrics::Haste::kTakeDown);
         if (!gone.ok()) LOG(ERROR) << nqn << ": " << gone.error().message;
     });
+}
+
+void ControllerConnection::waitUntilGoing() const {
     // The kernel marks it before anything that takes long.
     constexpr std::chrono::seconds kMarkLimit{2};
     Poll poll(Clock::now() + kMarkLimit, {});

@@ -40,7 +40,13 @@ class ControllerConnection final : public KernelConnection,
     bool isReconnecting() const override;
     bool isOurs() const override { return lease_->isOurs(); }
     bool provokeAnswer(const std::shared_ptr<const UniqueFd>& device) override;
-    void giveUp() override { giveUp(subsystemNqn_); }
+    void giveUp() override {
+        beginToGiveUp();
+        waitUntilGoing();
+    }
+    /// The two parts of giveUp(), for who has several.
+    void beginToGiveUp() { startRemoval(subsystemNqn_); }
+    void waitUntilGoing() const;
     bool isUsable() const override;
     std::vector<std::shared_ptr<const ControllerConnection>> controllers() const override;
     std::shared_ptr<const PathBoard> paths() const override { return board_; }
@@ -55,12 +61,15 @@ class ControllerConnection final : public KernelConnection,
     bool provokeAnswerOfPath();
     /// The same as giveUp() for one of several paths: its I/O goes over the others. Until the
     /// controller is gone, connecting over this path again fails with ETIMEDOUT.
-    void giveUpPath() { giveUp(removalOf(subsystemNqn_, path_)); }
+    void giveUpPath() {
+        startRemoval(removalOf(subsystemNqn_, path_));
+        waitUntilGoing();
+    }
     /// What ControllerRemovals calls the removal of one path.
     static std::string removalOf(const std::string& subsystemNqn, const Path& path);
 
  private:
-    void giveUp(const std::string& removal);
+    void startRemoval(const std::string& removal);
     bool waitsInVain() const;
     void reset() const;
 

@@ -182,9 +182,11 @@ void PathGroup::giveUp() {
         const std::lock_guard lock(mutex_);
         over_ = givenUp_ = true;
     }
-    for (const auto& one : all()) {
-        if (one->isOurs()) one->giveUp();
-    }
+    // At the same time: each may need seconds, and what one had would go over the next.
+    auto ours = all();
+    std::erase_if(ours, [](const auto& one) { return !one->isOurs(); });
+    for (const auto& one : ours) one->beginToGiveUp();
+    for (const auto& one : ours) one->waitUntilGoing();
 }
 
 // Whether another path is up.
