@@ -47,13 +47,13 @@ class PathsRatio : public FaultTest {
     /// Bytes a second, with a fixed number of requests under way, from when the links are full of
     /// them: what is on a slow link takes seconds.
     double rate(TransferRequest::OpCode op, size_t block) {
-        constexpr auto kFilling = 6s, kTime = 16s;
-        const size_t depth = block < (1 << 20) ? 32 : 8;
+        constexpr size_t kDepth = 32;
+        constexpr auto kFilling = 10s, kTime = 20s;
         TransferEngine& engine = initiator().engine();
         const SegmentID segment = engine.openSegment("wide");
-        test_support::AlignedBuffer buffer(depth * block);
+        test_support::AlignedBuffer buffer(kDepth * block);
         const size_t places = kFileBytes / block;
-        std::vector<BatchID> batches(depth);
+        std::vector<BatchID> batches(kDepth);
         size_t next = 0, moved = 0;
         const auto submit = [&](size_t slot) {
             batches[slot] = engine.allocateBatchID(1);
@@ -62,13 +62,13 @@ class PathsRatio : public FaultTest {
                 file_};
             EXPECT_TRUE(engine.submitTransfer(batches[slot], {request}).ok());
         };
-        for (size_t slot = 0; slot < depth; ++slot) submit(slot);
+        for (size_t slot = 0; slot < kDepth; ++slot) submit(slot);
         const auto start = Clock::now();
-        size_t open = depth;
+        size_t open = kDepth;
         while (open > 0) {
             const auto passed = Clock::now() - start;
             const bool over = passed >= kFilling + kTime;
-            for (size_t slot = 0; slot < depth; ++slot) {
+            for (size_t slot = 0; slot < kDepth; ++slot) {
                 if (batches[slot] == 0) continue;
                 TransferStatus status{TransferStatusEnum::INVALID, 0};
                 EXPECT_TRUE(engine.getTransferStatus(batches[slot], 0, status).ok());
