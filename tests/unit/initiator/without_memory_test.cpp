@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <new>
 
+#include "connect_order.h"
 #include "connection_table.h"
 #include "fake_host.h"
 #include "memory_limit.h"
@@ -59,6 +61,39 @@ TEST(ConnectionTable, AnAttemptThatHadNoneIsOver) {
     });
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().code, ECONNREFUSED);
+}
+
+// Whatever cannot be allocated, the turn passes on.
+TEST(ConnectOrder, ATurnWithoutMemoryPassesOn) {
+    using namespace std::chrono_literals;
+    FakeHost host;
+    const auto folder = std::make_shared<RunFolder>(host.options().runRoot);
+    // Each failure is a slow one, which is remembered.
+    for (const bool succeeds : {false, true}) {
+        ConnectOrder order(folder, succeeds ? 3s : 0s);
+        int refused = 1;
+        for (long allowed = 0; refused > 0; ++allowed) {
+            // A new host each time: this is about no reputation.
+            const TransportAddress target{
+                "tcp", "ipv6",
+                "2001:db8:1234:5678:9abc:def0:1234:" + std::to_string(1000 + allowed), "4420"};
+            refused = test_support::withMemoryFor(
+                allowed,
+                [&] {
+                    try {
+                        auto turn = order.enter(target, true, ConnectOrder::Clock::now() + 20s, {});
+                        if (turn.ok() && succeeds) turn.value().succeeded();
+                    } catch (const std::bad_alloc&) {
+                        // Its caller is told.
+                    }
+                },
+                test_support::Refused::kOne);
+            EXPECT_EQ(order.waiting(), 0u) << allowed;
+            auto next = order.enter(kAddress, true, ConnectOrder::Clock::now() + 20s, {});
+            ASSERT_TRUE(next.ok()) << allowed << ": " << next.error().message;
+            next.value().unused();
+        }
+    }
 }
 
 TEST_P(WithoutMemoryTest, ThreadsThatHaveNoneGoOn) {

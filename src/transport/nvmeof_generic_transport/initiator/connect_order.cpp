@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 namespace mooncake::nvmeof_generic {
@@ -23,8 +24,10 @@ constexpr auto kSlowSuccess = 10s;
 
 void LastUsed::add(const std::string& target) {
     remove(target);
-    order_.push_front(target);
-    places_[target] = order_.begin();
+    // In both or, without memory, in none.
+    std::list<std::string> first{target};
+    places_[target] = first.begin();
+    order_.splice(order_.begin(), first);
     if (order_.size() > most_) remove(std::string(order_.back()));
 }
 
@@ -64,6 +67,24 @@ Result<ConnectOrder::Turn> ConnectOrder::enter(const TransportAddress& target, b
                           : connectedBefore_.contains(toString(target)) ? Standing::kConnectedBefore
                           : answered                                    ? Standing::kAnswered
                                                                         : Standing::kUnknown;
+    // Nothing may fail any more once it is this one's turn.
+    TransportAddress own = target;
+    const auto alone = waitForTurn(lock, mine, target, deadline, stop);
+    if (alone) {
+        busy_ = true;
+        return Turn(*this, std::move(own), *alone);
+    }
+    changed_.notify_all();
+    return makeError(stop.stop_requested() ? ECANCELED : ETIMEDOUT,
+                     "waiting for other connects before that to " + toString(target),
+                     reputation.why);
+}
+
+// Whether it is alone in the kernel then; nothing where it has waited in vain.
+std::optional<bool> ConnectOrder::waitForTurn(std::unique_lock<std::mutex>& lock, Standing mine,
+                                              const TransportAddress& target,
+                                              Clock::time_point deadline,
+                                              const std::stop_token& stop) {
     Queue& queue = queues_[mine];
     const auto place = queue.insert(queue.end(), &target);
     if (mine != Standing::kHeldUp) machine_.setWaiting(true);
@@ -84,14 +105,7 @@ Result<ConnectOrder::Turn> ConnectOrder::enter(const TransportAddress& target, b
     }
     queue.erase(place);
     if (!goodWaits()) machine_.setWaiting(false);
-    if (alone) {
-        busy_ = true;
-        return Turn(*this, target, *alone);
-    }
-    changed_.notify_all();
-    return makeError(stop.stop_requested() ? ECANCELED : ETIMEDOUT,
-                     "waiting for other connects before that to " + toString(target),
-                     reputation.why);
+    return alone;
 }
 
 bool ConnectOrder::isNext(Standing standing, Queue::iterator place) {
@@ -114,7 +128,22 @@ size_t ConnectOrder::waiting() const {
     return all;
 }
 
-void ConnectOrder::leave(const Turn& turn) {
+void ConnectOrder::leave(const Turn& turn) noexcept {
+    try {
+        learn(turn);
+    } catch (const std::bad_alloc&) {
+        // What is not remembered is learnt the next time.
+    }
+    {
+        std::lock_guard lock(mutex_);
+        busy_ = false;
+        machine_.giveBack();
+    }
+    changed_.notify_all();
+}
+
+// Before the next one has its turn.
+void ConnectOrder::learn(const Turn& turn) {
     const auto took =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - turn.since_);
     const bool succeeded = turn.outcome_ == Turn::Outcome::kSucceeded;
@@ -122,20 +151,15 @@ void ConnectOrder::leave(const Turn& turn) {
     const bool slow =
         used &&
         took >= (succeeded ? std::max<std::chrono::milliseconds>(slow_, kSlowSuccess) : slow_);
-    // Before the next one has its turn. Who was not alone may have waited for another one.
+    // Who was not alone may have waited for another one.
     if (slow && turn.alone_) holdUps_.heldUp(turn.target_, took);
     if (succeeded && !slow) holdUps_.connected(turn.target_);
-    {
-        std::lock_guard lock(mutex_);
-        busy_ = false;
-        machine_.giveBack();
-        if (slow) {
-            connectedBefore_.remove(toString(turn.target_));
-        } else if (succeeded) {
-            connectedBefore_.add(toString(turn.target_));
-        }
+    std::lock_guard lock(mutex_);
+    if (slow) {
+        connectedBefore_.remove(toString(turn.target_));
+    } else if (succeeded) {
+        connectedBefore_.add(toString(turn.target_));
     }
-    changed_.notify_all();
 }
 
 }  // namespace mooncake::nvmeof_generic

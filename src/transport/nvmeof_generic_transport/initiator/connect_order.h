@@ -93,7 +93,11 @@ class ConnectOrder {
 
     bool isNext(Standing standing, Queue::iterator place);
     bool goodWaits() const;
-    void leave(const Turn& turn);
+    std::optional<bool> waitForTurn(std::unique_lock<std::mutex>& lock, Standing mine,
+                                    const TransportAddress& target, Clock::time_point deadline,
+                                    const std::stop_token& stop);
+    void leave(const Turn& turn) noexcept;
+    void learn(const Turn& turn);
 
     const std::chrono::milliseconds slow_;
     HoldUps holdUps_;
