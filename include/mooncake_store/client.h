@@ -231,11 +231,14 @@ class Client {
     std::vector<tl::expected<void, ErrorCode>> BatchPut(
         const std::vector<ObjectKey>& keys, std::vector<std::vector<Slice>>& batched_slices,
         const ReplicateConfig& config);
-    // As BatchPut, and replaces what is there. An addition.
+    // As BatchPut, and replaces what is there. Another client that remembers the key, because it
+    // has put or got it, may get the old bytes until their place has a new content; Query() asks
+    // the directory, and a Get() after it reads what that has said. An addition.
     std::vector<tl::expected<void, ErrorCode>> BatchUpsert(
         const std::vector<ObjectKey>& keys, std::vector<std::vector<Slice>>& batched_slices,
         const ReplicateConfig& config);
 
+    // Another client that remembers the key may get the object until its place has a new content.
     tl::expected<void, ErrorCode> Remove(const ObjectKey& key);
     // As many results as keys. An addition.
     std::vector<tl::expected<void, ErrorCode>> BatchRemove(const std::vector<ObjectKey>& keys);

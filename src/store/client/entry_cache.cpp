@@ -137,10 +137,15 @@ void EntryCache::find(std::span<const std::string* const> keys, std::span<EntryP
     }
 }
 
-void EntryCache::put(const std::string& key, EntryPtr entry) {
+void EntryCache::put(const std::string& key, EntryPtr entry, uint64_t mark) {
     const size_t hash = hashOf(key);
     Shard& shard = shardOf(hash);
     const std::lock_guard lock(shard.mutex);
+    const Item* const item = shard.find(key, hash);
+    if (shard.dropped_at > mark || (item != nullptr && item->put_at > mark)) {
+        if (item != nullptr) dropLocked(shard, key, hash);
+        return;
+    }
     putLocked(shard, key, hash, std::move(entry));
 }
 
@@ -166,6 +171,10 @@ void EntryCache::drop(const std::string& key) {
     const size_t hash = hashOf(key);
     Shard& shard = shardOf(hash);
     const std::lock_guard lock(shard.mutex);
+    dropLocked(shard, key, hash);
+}
+
+void EntryCache::dropLocked(Shard& shard, const std::string& key, size_t hash) {
     shard.dropped_at = ++clock_;
     shard.remove(key, hash);
 }

@@ -33,11 +33,13 @@ class EntryCache {
     // The same for many keys, whose memory is fetched side by side. As many entries as keys; those
     // that are not there are left as they are.
     void find(std::span<const std::string* const> keys, std::span<EntryPtr> entries);
-    // What this client has committed.
-    void put(const std::string& key, EntryPtr entry);
+    uint64_t mark() const { return clock_.load(); }
+    // What this client has committed, by a call that began after mark() gave `mark`. Where the key
+    // was put, or something dropped, since then, nobody here knows which of the two came later:
+    // the key is forgotten.
+    void put(const std::string& key, EntryPtr entry, uint64_t mark);
     // What a look-up has found that began after mark() gave `mark`. Not kept where the key was put,
     // or something dropped, since then: it may be of before.
-    uint64_t mark() const { return clock_.load(); }
     void putFound(const std::string& key, EntryPtr entry, uint64_t mark);
     // What is removed is dropped after the directory has done so.
     void drop(const std::string& key);
@@ -87,6 +89,7 @@ class EntryCache {
     };
     Shard& shardOf(size_t hash) { return shards_[hash % kShards]; }
     void putLocked(Shard& shard, const std::string& key, size_t hash, EntryPtr entry);
+    void dropLocked(Shard& shard, const std::string& key, size_t hash);
 
     std::array<Shard, kShards> shards_;
     std::atomic<uint64_t> clock_{0};  // of puts and drops

@@ -176,12 +176,14 @@ Result<size_t> PinMover::moveSome(const KnownFile& file, const Part* begin, cons
     }
     size_t moves = 0;
     if (!changes.empty()) {
+        const uint64_t mark = cache_.mark();
         const auto outcomes = directory_.commit(changes, deadline);
         if (!outcomes) return tl::unexpected(outcomes.error());
         for (size_t i = 0; i < changes.size(); ++i) {
             if ((*outcomes)[i] != ChangeOutcome::kDone) continue;
             writer.committed(*copies[changed[i]]);
-            cache_.put(changes[i].key, std::make_shared<ObjectEntry>(std::move(changes[i].entry)));
+            cache_.put(changes[i].key, std::make_shared<ObjectEntry>(std::move(changes[i].entry)),
+                       mark);
             counters_.add(&ClientStatistics::objects_moved);
             ++moves;
         }

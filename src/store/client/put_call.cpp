@@ -101,16 +101,12 @@ void PutCall::leaveOutExisting() {
     std::vector<std::string> keys;
     for (const Work& work : works_) keys.push_back(*work.item->key);
     const auto files = parts_.files.files();
-    const bool any_gone = std::any_of(files->begin(), files->end(),
-                                      [](const auto& file) { return file.second.is_gone; });
-    Directory::ExtentFilter filter;
-    if (any_gone) {
-        filter = [&](const Extent& extent) {
-            const auto file = files->find(extent.region.file);
-            return file == files->end() || !file->second.is_gone;
-        };
-    }
-    const auto there = parts_.directory.exists(keys, filter, deadline_);
+    // With a filter an entry that is damaged counts as none, too.
+    const auto is_there = [&](const Extent& extent) {
+        const auto file = files->find(extent.region.file);
+        return file == files->end() || !file->second.is_gone;
+    };
+    const auto there = parts_.directory.exists(keys, is_there, deadline_);
     if (!there) {
         const auto code = report(there.error());
         for (Work& work : works_) failed(work, code.value());
@@ -311,6 +307,7 @@ void PutCall::commit(RegionWriter& writer, Works works) {
                            {}});
     }
     if (changes.empty()) return;
+    mark_ = parts_.cache.mark();
     const auto outcomes = parts_.directory.commit(changes, deadline_);
     if (!outcomes) return findOut(writer, committed, outcomes.error());
     for (size_t i = 0; i < committed.size(); ++i) {
@@ -368,7 +365,8 @@ void PutCall::findOut(RegionWriter& writer, const std::vector<Work*>& works, con
 
 void PutCall::stored(RegionWriter& writer, Work& work) {
     for (const size_t copy : work.copies) writer.committed(copy);
-    parts_.cache.put(*work.item->key, std::make_shared<const ObjectEntry>(std::move(work.entry)));
+    parts_.cache.put(*work.item->key, std::make_shared<const ObjectEntry>(std::move(work.entry)),
+                     mark_);
     parts_.counters.add(&ClientStatistics::stored);
     parts_.counters.add(&ClientStatistics::put_bytes, work.size);
     work.item->result = {};

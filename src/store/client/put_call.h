@@ -75,6 +75,7 @@ class PutCall {
     std::set<FileNumber> broken_;                               // files that could not be written
     bool may_blame_ = true;                                     // for the last attempt's failures
     std::optional<Deadline> patience_;                          // while there is no room
+    uint64_t mark_ = 0;                                         // of the cache, before the commit
 };
 
 }  // namespace mooncake::store

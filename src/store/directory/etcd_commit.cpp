@@ -20,6 +20,7 @@ constexpr size_t kRegionsOfATransaction = 100;
 }  // namespace
 
 Result<ChangeOutcomes> EtcdCommit::run(ClientId client, const std::vector<const Change*>& changes) {
+    client_ = client;
     outcomes_.assign(changes.size(), ChangeOutcome::kRegionLost);
     std::vector<Pending> all;
     all.reserve(changes.size());
@@ -44,13 +45,14 @@ std::optional<EtcdCommit::Pending> EtcdCommit::prepare(ClientId client, const Ch
         record = owned_.find(client, extent.region, extent.generation);
         ours = ours && !record.empty();
     });
-    if (!ours || claims.size() > kRegionsOfATransaction) return std::nullopt;
+    if (!ours) return std::nullopt;
     Pending one;
     one.change = &change;
     one.index = index;
     one.key = store_.keys.object(change.key);
     one.entry = encodeEntry(change.key, change.entry);
-    one.claims.assign(claims.begin(), claims.end());
+    one.by_client = claims.size() > kRegionsOfATransaction;
+    if (!one.by_client) one.claims.assign(claims.begin(), claims.end());
     return one;
 }
 
@@ -80,7 +82,8 @@ std::vector<EtcdCommit::Part> EtcdCommit::cut() const {
     for (Pending* one : pending_) {
         const size_t bytes = one->key.size() * 3 + one->entry.size() * 2 + 100;
         const auto fits = [&](const Part& part) {
-            return part.members.size() < kEtcdOperations &&
+            return !one->by_client && !part.members.front()->by_client &&
+                   part.members.size() < kEtcdOperations &&
                    part.bytes + bytes <= kEtcdRequestBytes &&
                    part.claims.size() + one->claims.size() <= kRegionsOfATransaction;
         };
@@ -96,6 +99,7 @@ std::vector<EtcdCommit::Part> EtcdCommit::cut() const {
 
 void EtcdCommit::addTo(Part* part, Pending* one) const {
     part->members.push_back(one);
+    if (one->by_client) ifThere(&part->request, store_.keys.client(client_));
     for (const Claim& claim : one->claims) {
         if (std::find(part->claims.begin(), part->claims.end(), claim) != part->claims.end()) {
             continue;
@@ -119,8 +123,10 @@ void EtcdCommit::addTo(Part* part, Pending* one) const {
     addGetElse(own, one->key);
 }
 
-// A region of the part is no longer this client's: the entries in the others go again.
+// A region of the part is no longer this client's, or this is no client any more: the entries in
+// the other regions go again.
 void EtcdCommit::retry(const Part& part, const rpc::TxnResponse& response) {
+    if (part.members.front()->by_client) return;
     std::set<RegionId> lost;
     for (size_t i = 0; i < part.claims.size(); ++i) {
         const rpc::KeyValue* record = found(response, static_cast<int>(i));

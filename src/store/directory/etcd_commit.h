@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One group of changes on its way into etcd: transactions of up to 120 entries, which compare the
 // records of their regions once, and have a small transaction within for each entry, which compares
-// that entry alone. What has to be tried again goes into another round.
+// that entry alone. An entry with more regions than can be compared has a transaction of its own,
+// which compares that the client is still one: until then nobody else changes a region that it has
+// open. What has to be tried again goes into another round.
 #pragma once
 
 #include <optional>
@@ -35,6 +37,7 @@ class EtcdCommit {
         std::string key;
         std::string entry;
         std::vector<Claim> claims;  // in order of the regions
+        bool by_client = false;     // they are too many: the client's own record stands for them
         int64_t replaces = 0;       // the revision of an entry that nobody can read
         std::string there;          // the entry that was found
         int64_t revision = 0;       // its revision
@@ -60,6 +63,7 @@ class EtcdCommit {
     const EtcdOwnedRegions& owned_;
     const EntryReader& reader_;
     const Deadline deadline_;
+    ClientId client_ = 0;
     ChangeOutcomes outcomes_;
     std::vector<Pending*> pending_;  // for the next round
     std::vector<Pending*> there_;    // their key has an entry: can it be read by anybody?

@@ -18,9 +18,9 @@ EntryPtr entryOf(uint64_t size) {
 TEST(EntryCacheTest, RemembersReplacesAndForgets) {
     EntryCache cache(100);
     EXPECT_EQ(cache.find("a"), nullptr);
-    cache.put("a", entryOf(1));
-    cache.put("b", entryOf(2));
-    cache.put("a", entryOf(3));
+    cache.put("a", entryOf(1), cache.mark());
+    cache.put("b", entryOf(2), cache.mark());
+    cache.put("a", entryOf(3), cache.mark());
     EXPECT_EQ(cache.size(), 2u);
     EXPECT_EQ(cache.find("a")->size, 3u);
     cache.drop("a");
@@ -35,7 +35,7 @@ TEST(EntryCacheTest, RemembersReplacesAndForgets) {
 TEST(EntryCacheTest, KeepsWhatWasUsedLast) {
     EntryCache cache(160);
     for (int i = 0; i < 10000; ++i) {
-        cache.put(std::to_string(i), entryOf(static_cast<uint64_t>(i)));
+        cache.put(std::to_string(i), entryOf(static_cast<uint64_t>(i)), cache.mark());
         if (i % 2 == 0) {
             ASSERT_NE(cache.find("0"), nullptr) << i;
         }
@@ -54,7 +54,7 @@ TEST(EntryCacheTest, IsWhatAMapIs) {
         const std::string key = std::to_string(random() % kKeys);
         switch (random() % 3) {
             case 0:
-                cache.put(key, entryOf(static_cast<uint64_t>(i)));
+                cache.put(key, entryOf(static_cast<uint64_t>(i)), cache.mark());
                 model[key] = static_cast<uint64_t>(i);
                 break;
             case 1:
@@ -86,7 +86,7 @@ TEST(EntryCacheTest, WhatALookUpHasFoundReplacesNothingNewer) {
     cache.putFound("a", entryOf(1), mark);
     EXPECT_EQ(cache.find("a"), nullptr) << "removed meanwhile";
     mark = cache.mark();
-    cache.put("a", entryOf(2));
+    cache.put("a", entryOf(2), cache.mark());
     cache.putFound("a", entryOf(1), mark);
     EXPECT_EQ(cache.find("a")->size, 2u) << "replaced meanwhile";
     mark = cache.mark();
@@ -97,9 +97,40 @@ TEST(EntryCacheTest, WhatALookUpHasFoundReplacesNothingNewer) {
     EXPECT_EQ(cache.find("a")->size, 3u);
 }
 
+// The directory has both; in which order, only it knows.
+TEST(EntryCacheTest, OfACommitAndWhatCameMeanwhileNoneIsKept) {
+    EntryCache cache(100);
+    uint64_t mark = cache.mark();
+    cache.put("a", entryOf(2), cache.mark());
+    cache.put("a", entryOf(1), mark);
+    EXPECT_EQ(cache.find("a"), nullptr) << "replaced meanwhile";
+    mark = cache.mark();
+    cache.drop("a");
+    cache.put("a", entryOf(1), mark);
+    EXPECT_EQ(cache.find("a"), nullptr) << "removed meanwhile";
+    cache.put("a", entryOf(1), cache.mark());
+    mark = cache.mark();
+    cache.clear();
+    cache.put("a", entryOf(2), mark);
+    EXPECT_EQ(cache.find("a"), nullptr) << "all removed meanwhile";
+    // Nor what was there before: the commit has replaced it.
+    cache.put("a", entryOf(1), cache.mark());
+    mark = cache.mark();
+    for (int i = 0; i < 1000; ++i) cache.drop(std::to_string(i));  // some beside it
+    cache.put("a", entryOf(2), mark);
+    EXPECT_EQ(cache.find("a"), nullptr);
+    // What was looked up before that may be of before.
+    mark = cache.mark();
+    const uint64_t commit = cache.mark();
+    cache.put("a", entryOf(2), cache.mark());
+    cache.put("a", entryOf(1), commit);
+    cache.putFound("a", entryOf(1), mark);
+    EXPECT_EQ(cache.find("a"), nullptr);
+}
+
 TEST(EntryCacheTest, NoneIsKeptWithoutRoom) {
     EntryCache cache(0);
-    cache.put("a", entryOf(1));
+    cache.put("a", entryOf(1), cache.mark());
     EXPECT_EQ(cache.find("a"), nullptr);
 }
 

@@ -94,6 +94,28 @@ TEST_F(PutCallTest, ItIsFoundOutAlsoWhenTheTimeIsOver) {
     EXPECT_EQ(one->numbers().stored, 1u);
 }
 
+// By another thread, between the commit and the end of the put.
+TEST_F(PutCallTest, WhatIsRemovedOrReplacedMeanwhileIsNotRemembered) {
+    one->mountFile(folder, 8);
+    const auto onceAfterCommit = [&](const std::function<void()>& act) {
+        one->directory.setHooks(nullptr, [&, act](const std::string& call, Deadline) -> Result<> {
+            if (call != "commit") return {};
+            one->directory.setHooks(nullptr, nullptr);
+            act();
+            return {};
+        });
+    };
+    onceAfterCommit([&] {
+        EXPECT_TRUE(one->directory.real().remove({"removed"}, DirectoryStub::soon()));
+        one->cache.drop("removed");
+    });
+    EXPECT_EQ(one->put("removed", kSize), ErrorCode::OK);
+    EXPECT_EQ(one->get("removed", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    onceAfterCommit([&] { EXPECT_EQ(one->put("replaced", kSize + 1, {}, true), ErrorCode::OK); });
+    EXPECT_EQ(one->put("replaced", kSize, {}, true), ErrorCode::OK);
+    EXPECT_EQ(one->get("replaced", kSize + 1), ErrorCode::OK);
+}
+
 // The old object is there, which is not what the caller wants.
 TEST_F(PutCallTest, AnUpsertThatDidNotHappenIsNone) {
     one->mountFile(folder, 8);

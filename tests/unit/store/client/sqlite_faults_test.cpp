@@ -36,6 +36,14 @@ class WriteLock {
 
 class SqliteFaultsTest : public StoreTest {
  protected:
+    void execute(const char* statement) const {
+        sqlite3* database = nullptr;
+        ASSERT_EQ(sqlite3_open(directory.c_str(), &database), SQLITE_OK);
+        sqlite3_busy_timeout(database, 60000);
+        EXPECT_EQ(sqlite3_exec(database, statement, nullptr, nullptr, nullptr), SQLITE_OK);
+        EXPECT_EQ(sqlite3_changes(database), 1);
+        sqlite3_close(database);
+    }
     std::shared_ptr<Client> hurried(const std::string& name) const {
         ClientOptions options = shortLived(nodeOptions(directory, name));
         options.timeout = std::chrono::milliseconds(700);
@@ -98,6 +106,15 @@ TEST_F(SqliteFaultsTest, ASlowOneIsWaitedFor) {
     stop = true;
     others.join();
     EXPECT_EQ(one->Statistics().put_failures, 0u);
+}
+
+TEST_F(SqliteFaultsTest, ADamagedEntryIsReplacedByThePut) {
+    const auto one = nodeWithFile("one", 8);
+    ASSERT_EQ(put(*one, "key", kSize), ErrorCode::OK);
+    execute("UPDATE entry SET entry = CAST(substr(entry, 1, 20) AS BLOB)");
+    EXPECT_EQ(get(*node("two"), "key", kSize), ErrorCode::OBJECT_NOT_FOUND);
+    EXPECT_EQ(put(*one, "key", kSize), ErrorCode::OK);
+    EXPECT_EQ(get(*node("three"), "key", kSize), ErrorCode::OK);
 }
 
 // What is in a file that nobody else can open is agreed with nobody.

@@ -232,7 +232,7 @@ TEST(EntryCacheWithoutMemoryTest, DroppingTakesNone) {
     EntryCache cache(10000);
     std::vector<std::string> keys;
     for (int i = 0; i < 1000; ++i) keys.push_back("key" + std::to_string(i));
-    for (const auto& key : keys) cache.put(key, std::make_shared<ObjectEntry>());
+    for (const auto& key : keys) cache.put(key, std::make_shared<ObjectEntry>(), cache.mark());
     for (const auto& key : keys) {
         has_refused = false;
         allocations_left = 0;

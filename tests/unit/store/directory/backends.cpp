@@ -132,4 +132,24 @@ ObjectEntry entryIn(const Region& region, uint64_t offset, uint64_t size) {
     return makeEntry(region.id.file, region.id.index, region.generation, offset, size);
 }
 
+ObjectEntry entryInMany(Node& node, size_t regions) {
+    ObjectEntry entry = makeEntry();
+    entry.size = 0;
+    entry.replicas = {{}};
+    FileNumber file = 0;
+    while (entry.replicas[0].size() < regions) {
+        if (entry.replicas[0].size() % describeFile().regions == 0) {
+            const auto added = node.directory->addFile(describeFile(), soon());
+            EXPECT_DONE(added);
+            file = added->number;
+        }
+        const auto taken = node.directory->takeRegion(file, soon());
+        EXPECT_DONE(taken);
+        entry.replicas[0].push_back(
+            makeExtent(taken->id.file, taken->id.index, taken->generation, 0, 4096));
+        entry.size += 4096;
+    }
+    return entry;
+}
+
 }  // namespace mooncake::store::test

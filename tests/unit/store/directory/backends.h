@@ -55,6 +55,9 @@ struct Node {
 // An object of `size` bytes at `offset` of the region.
 ObjectEntry entryIn(const Region& region, uint64_t offset = 0, uint64_t size = 4096);
 
+// An object in so many regions, which the node takes in files that nobody mounts.
+ObjectEntry entryInMany(Node& node, size_t regions);
+
 template <class Outcome>
 testing::AssertionResult isDone(const Outcome& result) {
     if (result.has_value()) return testing::AssertionSuccess();

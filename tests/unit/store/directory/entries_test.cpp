@@ -89,6 +89,25 @@ TEST_P(DirectoryTest, ReplicasLieInSeveralFiles) {
     EXPECT_FALSE(one.get("key"));
 }
 
+TEST_P(DirectoryTest, AnObjectMayLieInManyRegions) {
+    Node one(address(), "a"), other(address(), "b");
+    const ObjectEntry entry = entryInMany(one, 150);
+    EXPECT_EQ(other.put("key", entry), ChangeOutcome::kRegionLost) << "they are another's";
+    // Beside others of the same commit.
+    const Region region = one.take();
+    const auto outcomes = one.directory->commit(
+        {{"before", entryIn(region)}, {"key", entry}, {"after", entryIn(region, 4096)}}, soon());
+    ASSERT_DONE(outcomes);
+    EXPECT_THAT(*outcomes, testing::Each(ChangeOutcome::kDone));
+    EXPECT_EQ(other.get("key"), entry);
+    EXPECT_EQ(one.put("key", entry), ChangeOutcome::kDone) << "the same call again";
+    ObjectEntry later = entry;
+    ++later.time_ms;
+    EXPECT_EQ(one.put("key", later), ChangeOutcome::kExists);
+    EXPECT_EQ(one.put("key", later, When::kAlways), ChangeOutcome::kDone);
+    EXPECT_EQ(other.get("key"), later);
+}
+
 TEST_P(DirectoryTest, AnEntryIsReplacedIfItIsWhatWasSeen) {
     Node one(address(), "a"), other(address(), "b");
     const Region mine = one.take(), theirs = other.take();

@@ -90,6 +90,22 @@ TEST_F(EtcdTest, ARegionWhoseAnswerWasLostIsTakenOnce) {
     EXPECT_EQ(one.put("key", entryIn(taken)), ChangeOutcome::kDone);
 }
 
+// More than a transaction can compare. Whoever does not know yet that its lease has ended has no
+// region any more.
+TEST_F(EtcdTest, AnObjectInManyRegionsIsAClients) {
+    Node one(server.connString());
+    const ObjectEntry entry = entryInMany(one, 150);
+    const auto leases = etcdserverpb::Lease::NewStub(grpc::CreateChannel(
+        "127.0.0.1:" + std::to_string(server.port()), grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    etcdserverpb::LeaseRevokeRequest request;
+    request.set_id(static_cast<int64_t>(one.client));
+    etcdserverpb::LeaseRevokeResponse response;
+    ASSERT_TRUE(leases->LeaseRevoke(&context, request, &response).ok());
+    EXPECT_EQ(one.put("key", entry), ChangeOutcome::kRegionLost);
+    EXPECT_FALSE(one.get("key"));
+}
+
 TEST_F(EtcdTest, AServerThatDoesNotAnswerIsPassedOver) {
     TcpProxy silent(0);
     const uint16_t nobody = mooncake::test::freePort();
