@@ -172,11 +172,12 @@ HoldUps::Entries HoldUps::parse(const std::string& text) const {
             continue;
         }
         constexpr int64_t kDay = std::chrono::milliseconds(24h).count();
+        // A variable: GCC 12 destroys a temporary in the condition, in which one of the strings
+        // found no memory, as if it were complete.
+        const bool is_six = entry.host.find(':') != entry.host.npos;
+        const TransportAddress address{"tcp", is_six ? "ipv6" : "ipv4", entry.host, entry.port};
         if (took < 0 || took > kDay || at < 0 || milliseconds(at) > now ||
-            entry.count > kMostCount ||
-            !checkAddress({"tcp", entry.host.find(':') != entry.host.npos ? "ipv6" : "ipv4",
-                           entry.host, entry.port})
-                 .ok()) {
+            entry.count > kMostCount || !checkAddress(address).ok()) {
             continue;
         }
         entry.took = milliseconds(took);
