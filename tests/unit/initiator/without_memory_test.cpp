@@ -73,10 +73,10 @@ TEST(ConnectOrder, ATurnWithoutMemoryPassesOn) {
         ConnectOrder order(folder, succeeds ? 3s : 0s);
         int refused = 1;
         for (long allowed = 0; refused > 0; ++allowed) {
-            // A new host each time: this is about no reputation.
+            // A new network each time: this is about no reputation.
             const TransportAddress target{
-                "tcp", "ipv6",
-                "2001:db8:1234:5678:9abc:def0:1234:" + std::to_string(1000 + allowed), "4420"};
+                "tcp", "ipv6", "2001:db8:" + std::to_string(1000 + allowed) + ":5678:9abc:def0:1:2",
+                "4420"};
             refused = test_support::withMemoryFor(
                 allowed,
                 [&] {
