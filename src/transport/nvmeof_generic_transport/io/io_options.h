@@ -28,8 +28,8 @@ enum class DirectIo {
 
 struct IoOptions {
     DirectIo directIo = DirectIo::kAuto;
-    uint32_t numWorkers = 8;      ///< upper bound of threads that share the load, 1 to 256
-    uint32_t queueDepth = 128;    ///< I/Os in flight per device, 1 to 1024
+    uint32_t numWorkers = 8;    ///< upper bound of threads that share the load, 1 to 256
+    uint32_t queueDepth = 512;  ///< I/Os in flight per device, 1 to 1024: what 4 queues of 128 hold
     size_t maxIoBytes = 1 << 20;  ///< largest single I/O; a power of two, 4 KiB to 16 MiB
     /// Busy wait for completions while I/O is in flight, 0 to 1000; it is skipped for a while after
     /// it was in vain.

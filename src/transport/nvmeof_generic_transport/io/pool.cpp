@@ -31,7 +31,7 @@ namespace mooncake::nvmeof_generic {
 namespace io {
 namespace {
 
-// How many I/Os a worker's context holds: enough for the first worker alone to keep 15 devices busy
+// How many I/Os a worker's context holds: enough for the first worker alone to keep 4 devices busy
 // at the default depth, a few percent of the default fs.aio-max-nr.
 constexpr uint32_t kFirstEntries = 2048;
 constexpr uint32_t kFurtherEntries = 1024;
