@@ -11,7 +11,7 @@ namespace {
 
 class DispatcherTest : public ::testing::Test {
  protected:
-    void SetUp() override { ASSERT_TRUE(channel_.tryOpen(aio_, 8).ok()); }
+    void SetUp() override { ASSERT_EQ(channel_.tryOpen(aio_, 8), 0); }
     void TearDown() override { channel_.close(aio_); }
 
     /// Whether one that waits for completions would come back.

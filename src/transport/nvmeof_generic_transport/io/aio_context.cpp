@@ -20,20 +20,24 @@ std::string firstLine(const char* path) {
 
 }  // namespace
 
-Result<> openContext(AioSyscalls& aio, uint32_t entries, AioContext& context) {
+int openContext(AioSyscalls& aio, uint32_t entries, AioContext& context) noexcept {
     entries = std::max(entries, kLeastEntries);
     int result = 0;
     for (uint32_t size = entries; size >= kLeastEntries; size /= 2) {
         result = aio.setup(size, &context.context);
         if (result == 0) {
             context.capacity = size - 1;
-            return {};
+            return 0;
         }
         if (result != -EAGAIN && result != -ENOMEM) break;
     }
     context.context = nullptr;
-    if (result != -EAGAIN) {
-        return makeError(-result, "io_setup for " + std::to_string(kLeastEntries) + " I/Os",
+    return -result;
+}
+
+Error contextError(int code) {
+    if (code != EAGAIN) {
+        return makeError(code, "io_setup for " + std::to_string(kLeastEntries) + " I/Os",
                          "the kernel must have asynchronous I/O (CONFIG_AIO) and free memory");
     }
     return makeError(

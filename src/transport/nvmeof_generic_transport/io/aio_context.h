@@ -51,7 +51,11 @@ struct AioContext {
 
 /// Sets the context up, a smaller one where the system does not grant `entries`. One place of it is
 /// kept for AioSyscalls::wake().
-/// @return EAGAIN when fs.aio-max-nr leaves none at all
-Result<> openContext(AioSyscalls& aio, uint32_t entries, AioContext& context);
+/// Needs no memory.
+/// @return 0, or an errno: EAGAIN when fs.aio-max-nr leaves none at all
+int openContext(AioSyscalls& aio, uint32_t entries, AioContext& context) noexcept;
+
+/// What that errno means.
+Error contextError(int code);
 
 }  // namespace mooncake::nvmeof_generic::io

@@ -5,16 +5,16 @@
 
 namespace mooncake::nvmeof_generic::io {
 
-Result<> Channel::tryOpen(AioSyscalls& aio, uint32_t entries) {
-    Result<> opened = openContext(aio, entries, context_);
-    refused_ = !opened.ok();
-    open_.store(opened.ok(), std::memory_order_release);
-    return opened;
+int Channel::tryOpen(AioSyscalls& aio, uint32_t entries) noexcept {
+    const int code = openContext(aio, entries, context_);
+    refused_ = code != 0;
+    open_.store(code == 0, std::memory_order_release);
+    return code;
 }
 
-bool Channel::open(AioSyscalls& aio, uint32_t entries) {
+bool Channel::open(AioSyscalls& aio, uint32_t entries) noexcept {
     if (isOpen()) return true;
-    return !refused_ && tryOpen(aio, entries).ok();
+    return !refused_ && tryOpen(aio, entries) == 0;
 }
 
 void Channel::close(AioSyscalls& aio) {

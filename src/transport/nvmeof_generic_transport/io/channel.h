@@ -38,9 +38,9 @@ class MC_CAPABILITY("right to reap") alignas(64) Channel {
     const AioContext& context() const { return context_; }
     bool isOpen() const { return open_.load(std::memory_order_acquire); }
     /// Asks the system for a context, once. @return isOpen()
-    bool open(AioSyscalls& aio, uint32_t entries);
-    /// The same, with the reason.
-    Result<> tryOpen(AioSyscalls& aio, uint32_t entries);
+    bool open(AioSyscalls& aio, uint32_t entries) noexcept;
+    /// The same. @return as openContext()
+    int tryOpen(AioSyscalls& aio, uint32_t entries) noexcept;
     /// Nothing may be in flight.
     void close(AioSyscalls& aio);
 

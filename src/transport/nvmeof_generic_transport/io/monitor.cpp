@@ -134,7 +134,9 @@ bool Monitor::bringIn(Lane which, size_t index) {
 Result<> Monitor::make(Lane which, uint32_t entries) {
     if (spare_ == nullptr) spare_ = services_.channels.add();
     if (spare_ == nullptr) return makeError(ENOMEM, "a channel for an I/O worker");
-    if (Result<> opened = spare_->tryOpen(services_.aio, entries); !opened.ok()) return opened;
+    if (const int code = spare_->tryOpen(services_.aio, entries); code != 0) {
+        return contextError(code);
+    }
     Lanes& workers = lane(which);
     const auto index = static_cast<uint32_t>(workers.size());
     workers.push_back({std::make_unique<Worker>(services_, *spare_, which, index)});

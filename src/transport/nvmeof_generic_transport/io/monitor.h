@@ -38,7 +38,7 @@ class Monitor {
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
 
-    /// Gets the first worker its context. @return as openContext()
+    /// Gets the first worker its context. @return as contextError()
     Result<> open();
 
     /// Starts the first worker and the thread of the monitor. @return as startThread()

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the threads of a pool do when there is no memory for what they would like to have. A program
-// of its own, since it has a say in who gets memory.
+// What a pool's threads, and those that submit, do when there is no memory for what they would like
+// to have. A program of its own, since it has a say in who gets memory.
 #include <atomic>
+#include <cerrno>
 #include <optional>
 
+#include "channel.h"
 #include "memory_limit.h"
 #include "pool_fixture.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
 
-using MonitorWithoutMemory = PoolFaults;
+using PoolWithoutMemory = PoolFaults;
 
 // The only worker is stuck, and there is no memory for another one; there is later.
-TEST_F(MonitorWithoutMemory, BringsAWorkerInWhenThereIsSome) {
+TEST_F(PoolWithoutMemory, BringsAWorkerInWhenThereIsSome) {
     std::atomic<int> stuckFd{-1};
     std::atomic<bool> stuck{false};
     aio_->onSubmit = [&](const std::vector<FakeAio::Io>& asked) {
@@ -40,6 +42,16 @@ TEST_F(MonitorWithoutMemory, BringsAWorkerInWhenThereIsSome) {
     EXPECT_TRUE(healthy->waitForAll());
     gate_.open();
     EXPECT_TRUE(blocked->waitForAll());
+}
+
+// Nor has the kernel any for a thread's context: a worker does its I/O then.
+TEST(ChannelWithoutMemory, IsRefused) {
+    FakeAio aio;
+    aio.onSetup = [](unsigned) { return -ENOMEM; };
+    Channel channel(0, false);
+    bool opened = true;
+    test_support::withMemoryFor(0, [&] { opened = channel.open(aio, 8); });
+    EXPECT_FALSE(opened);
 }
 
 }  // namespace
