@@ -72,6 +72,12 @@ TEST_F(OpenNamespaceTest, HasTheKernelKeepRequestsApart) {
     EXPECT_EQ(merging(own, "nvme5c0n1"), "2");
     EXPECT_EQ(merging(own, "nvme5c0n2"), "0") << "another namespace's";
     EXPECT_EQ(merging(shared, "nvme5n1"), "0");
+    // The kernel may wait for I/O before it sets what is set.
+    const fs::path file = own / "nvme5c0n1/queue/nomerges";
+    const auto longAgo = fs::last_write_time(file) - std::chrono::hours(1);
+    fs::last_write_time(file, longAgo);
+    ASSERT_TRUE(open().ok());
+    EXPECT_EQ(fs::last_write_time(file), longAgo) << "it was set again";
     // Somebody else's settings are theirs.
     host.addController({.name = "nvme4", .nqn = kOtherNqn});
     const fs::path theirs = host.controllerDir("nvme4");

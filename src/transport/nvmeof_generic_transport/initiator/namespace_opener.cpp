@@ -21,6 +21,17 @@ constexpr std::chrono::milliseconds kPatienceBeforeRescan{1000};
 constexpr char kOtherDevice[] =
     " (in a container the node can be another device's: make the host's /dev visible)";
 
+// Linux 6.12 waits for all I/O that the queue has before it sets this, and lets none in meanwhile:
+// nothing is set that is so already, by another process.
+void keepRequestsApart(int controllerDir, const std::string& disk) {
+    constexpr char kWanted[] = "2";
+    const std::string file = disk + "/queue/nomerges";
+    const auto now = readAttribute(controllerDir, file);
+    if (!now.ok() || now.value() == kWanted) return;
+    // Without it I/O goes on all the same.
+    static_cast<void>(writeAttribute(controllerDir, file, kWanted));
+}
+
 // keepRequestsApart() for one namespace. With native multipath the queue is not that of the device
 // that was opened but of the controller's own, hidden one, whose name ends in the same number.
 void keepRequestsApart(int controllerDir, const std::string& deviceName, uint32_t nsid) {
@@ -31,22 +42,17 @@ void keepRequestsApart(int controllerDir, const std::string& deviceName, uint32_
         if (!name.starts_with("nvme") || !name.ends_with(number)) continue;
         const auto found = readAttribute(controllerDir, name + "/nsid");
         if (!found.ok() || found.value() != std::to_string(nsid)) continue;
-        // Without it I/O goes on all the same.
-        static_cast<void>(writeAttribute(controllerDir, name + "/queue/nomerges", "2"));
+        keepRequestsApart(controllerDir, name);
     }
 }
 
 }  // namespace
 
 void keepRequestsApart(int controllerDir) {
-    constexpr char kWanted[] = "2";
     const auto names = listFolder(controllerDir, ".");
     if (!names.ok()) return;
     for (const std::string& name : names.value()) {
-        if (!name.starts_with("nvme")) continue;
-        const auto now = readAttribute(controllerDir, name + "/queue/nomerges");
-        if (!now.ok() || now.value() == kWanted) continue;
-        static_cast<void>(writeAttribute(controllerDir, name + "/queue/nomerges", kWanted));
+        if (name.starts_with("nvme")) keepRequestsApart(controllerDir, name);
     }
 }
 
