@@ -397,7 +397,22 @@ TEST(TcpProbe, EndsWhenStopped) {
 
 TEST(TcpProbe, SaysThatAnInterfaceIsMissing) {
     const TransportAddress address{"tcp", "ipv6", "fe80::1%nosuchif0", "4420"};
-    EXPECT_EQ(probe(address).error().code, EADDRNOTAVAIL);
+    const Error error = errorOf(probe(address));
+    EXPECT_EQ(error.code, EADDRNOTAVAIL);
+    EXPECT_THAT(error.message, HasSubstr("nosuchif0"));
+}
+
+TEST(TcpProbe, SaysWhichOptionNamesWhatIsNotThere) {
+    const Listener listener;
+    for (const HostSide& from : {HostSide{"nosuchif0", ""}, HostSide{"", "192.0.2.77"}}) {
+        const auto probed =
+            probeTcpTarget({{listener.address(), from}, kNqn, {kHostNqn, kHostId}, 5s},
+                           Clock::now() + 30s, 30s, {});
+        const Error error = errorOf(probed);
+        EXPECT_EQ(error.code, EADDRNOTAVAIL);
+        EXPECT_THAT(error.message, HasSubstr("HOST_INTERFACES"));
+        EXPECT_THAT(error.message, HasSubstr(from.interface + from.address));
+    }
 }
 
 }  // namespace

@@ -17,8 +17,9 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
-Result<> failed(int code, const char* step) {
-    return makeError(code, std::string("cannot ") + step);
+// Its code says it all.
+Error failed(int code) {
+    return Error{code, {}};
 }
 
 Result<std::pair<sockaddr_storage, socklen_t>> toSocketAddress(const TransportAddress& address) {
@@ -40,9 +41,9 @@ Result<std::pair<sockaddr_storage, socklen_t>> toSocketAddress(const TransportAd
         const std::string interface = address.traddr.substr(percent + 1);
         ipv6->sin6_scope_id = if_nametoindex(interface.c_str());
         if (ipv6->sin6_scope_id == 0) {
-            return makeError(EADDRNOTAVAIL, "there is no interface " + interface,
-                             "the target's record names one of its own: this host, or this network "
-                             "namespace, has another or none of that name");
+            return Error{EADDRNOTAVAIL, "the target's record names interface " + interface +
+                                            ", and this host, or this network namespace, has "
+                                            "none of that name"};
         }
     }
     return std::pair(storage, socklen_t{sizeof(sockaddr_in6)});
@@ -53,9 +54,9 @@ Result<> bindTo(int fd, const Path& path) {
     const std::string& interface = path.from.interface;
     if (!interface.empty() && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
                                          static_cast<socklen_t>(interface.size())) != 0) {
-        return makeError(errno == ENODEV ? EADDRNOTAVAIL : errno,
-                         "cannot use interface " + interface,
-                         "MC_NVMEOF_GENERIC_HOST_INTERFACES names it");
+        if (errno != ENODEV) return failed(errno);
+        return Error{EADDRNOTAVAIL, "MC_NVMEOF_GENERIC_HOST_INTERFACES names interface " +
+                                        interface + ", and this host has none of that name now"};
     }
     if (path.from.address.empty()) return {};
     const auto from =
@@ -63,9 +64,9 @@ Result<> bindTo(int fd, const Path& path) {
     if (!from.ok()) return from.error();
     const auto& [storage, length] = from.value();
     if (bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0) return {};
-    return makeError(
-        errno, "cannot connect from " + path.from.address,
-        "MC_NVMEOF_GENERIC_HOST_INTERFACES names it: it must be an address of this host");
+    if (errno != EADDRNOTAVAIL) return failed(errno);
+    return Error{EADDRNOTAVAIL, "MC_NVMEOF_GENERIC_HOST_INTERFACES names " + path.from.address +
+                                    ", which is no address of this host now"};
 }
 
 }  // namespace
@@ -95,17 +96,17 @@ Result<> ProbeSocket::connect(const Path& path, Clock::time_point deadline) {
     if (!target.ok()) return target.error();
     const auto& [storage, length] = target.value();
     fd_ = UniqueFd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd_.valid()) return failed(errno, "open a socket");
+    if (!fd_.valid()) return failed(errno);
     if (auto bound = bindTo(fd_.get(), path); !bound.ok()) return bound;
     constexpr int kOn = 1;
     setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
     if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0) return {};
-    if (errno != EINPROGRESS) return failed(errno, "reach the target");
+    if (errno != EINPROGRESS) return failed(errno);
     if (auto ready = wait(POLLOUT, deadline); !ready.ok()) return ready;
     int code = 0;
     socklen_t size = sizeof(code);
     if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &code, &size) != 0) code = errno;
-    return code != 0 ? failed(code, "reach the target") : Result<>();
+    return code != 0 ? failed(code) : Result<>();
 }
 
 Result<> ProbeSocket::send(const uint8_t* data, size_t length, Clock::time_point deadline) {
@@ -118,7 +119,7 @@ Result<> ProbeSocket::send(const uint8_t* data, size_t length, Clock::time_point
             if (auto ready = wait(POLLOUT, deadline); !ready.ok()) return ready;
         } else if (errno != EINTR) {
             // What the peer has closed is closed, whoever notices first.
-            return failed(errno == EPIPE ? ECONNRESET : errno, "send to the target");
+            return failed(errno == EPIPE ? ECONNRESET : errno);
         }
     }
     return {};
@@ -127,17 +128,17 @@ Result<> ProbeSocket::send(const uint8_t* data, size_t length, Clock::time_point
 Result<> ProbeSocket::receive(uint8_t* data, size_t length, Clock::time_point deadline) {
     while (length > 0) {
         // Also where bytes come one by one, with no wait in between.
-        if (Clock::now() >= deadline) return failed(ETIMEDOUT, "receive from the target");
+        if (Clock::now() >= deadline) return failed(ETIMEDOUT);
         const ssize_t count = recv(fd_.get(), data, length, 0);
         if (count > 0) {
             data += count;
             length -= static_cast<size_t>(count);
         } else if (count == 0) {
-            return failed(ECONNRESET, "receive from the target");
+            return failed(ECONNRESET);
         } else if (errno == EAGAIN) {
             if (auto ready = wait(POLLIN, deadline); !ready.ok()) return ready;
         } else if (errno != EINTR) {
-            return failed(errno, "receive from the target");
+            return failed(errno);
         }
     }
     return {};
@@ -146,11 +147,11 @@ Result<> ProbeSocket::receive(uint8_t* data, size_t length, Clock::time_point de
 Result<> ProbeSocket::wait(short events, Clock::time_point deadline) const {
     while (true) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-        if (left.count() <= 0) return failed(ETIMEDOUT, "reach the target");
+        if (left.count() <= 0) return failed(ETIMEDOUT);
         pollfd fds[] = {{fd_.get(), events, 0}, {stop_->fd(), POLLIN, 0}};
         const int ready = poll(fds, 2, static_cast<int>(std::min<int64_t>(left.count(), 60000)));
-        if (ready < 0 && errno != EINTR) return failed(errno, "wait for the target");
-        if (ready > 0) return fds[1].revents ? failed(ECANCELED, "go on") : Result<>();
+        if (ready < 0 && errno != EINTR) return failed(errno);
+        if (ready > 0) return fds[1].revents ? failed(ECANCELED) : Result<>();
     }
 }
 

@@ -125,9 +125,7 @@ class AdminQueue {
         return exchangeFailed(socket_.receive(data, length, deadline_));
     }
     Result<> exchangeFailed(const Result<>& result) const {
-        if (result.ok() || result.error().code != ETIMEDOUT) {
-            return result.ok() ? result : Result<>(Error{result.error().code, ""});
-        }
+        if (result.ok() || result.error().code != ETIMEDOUT) return result;
         if (expected_ >= wire::kIdentifyBytes) {
             return Error{ETIMEDOUT, kLarge + std::string(step_) + ")"};
         }
@@ -198,9 +196,7 @@ Result<> identify(AdminQueue& queue, const ProbeRequest& request, uint16_t contr
 Result<> probeTcpTarget(const ProbeRequest& request, Clock::time_point deadline,
                         std::chrono::milliseconds limit, const std::stop_token& stop) {
     ProbeSocket socket(stop);
-    if (auto connected = socket.connect(request.path, deadline); !connected.ok()) {
-        return Error{connected.error().code, ""};
-    }
+    if (auto connected = socket.connect(request.path, deadline); !connected.ok()) return connected;
     const auto end = Clock::now() + limit;
     AdminQueue queue(socket, end);
     if (auto ready = queue.initialize(); !ready.ok()) return ready;
