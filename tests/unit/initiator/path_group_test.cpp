@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "fake_host.h"
+#include "log_lines.h"
 #include "sysfs_nvme.h"
 
 namespace mooncake::nvmeof_generic {
@@ -127,8 +128,10 @@ TEST_F(PathGroupTest, ASilentPathDelaysNobody) {
 
 TEST_F(PathGroupTest, APathThatComesLaterIsTakenUp) {
     failProbesOf(kSecond, EHOSTUNREACH);
+    test_support::LogLines log(google::GLOG_WARNING);
     auto connection = connect();
     EXPECT_FALSE(controllers().contains(kSecond.traddr));
+    EXPECT_TRUE(log.waitFor("fake probe")) << "that it is missing is told";
     failProbesOf(kSecond, 0);
     EXPECT_TRUE(bothAreThere(connection));
     EXPECT_EQ(connect(), connection);
@@ -157,9 +160,11 @@ TEST_F(PathGroupTest, APathThatIsGoneIsMadeAgain) {
 TEST_F(PathGroupTest, NoneThatCanBeConnectedIsAnErrorOfAll) {
     failProbesOf(kAddress, ECONNREFUSED);
     failProbesOf(kSecond, EHOSTUNREACH);
+    const test_support::LogLines log(google::GLOG_WARNING);
     const Error error = errorOf(kBoth);
     EXPECT_EQ(error.code, ECONNREFUSED) << "the first one's";
     EXPECT_TRUE(controllers().empty());
+    EXPECT_EQ(log.text(), "") << "whoever asks again and again says it in his own time";
 }
 
 // The kernel is asked for others as long as it restores one.

@@ -259,11 +259,12 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
         keeper.record->connected(controller.controllerName(), controller.dir(),
                                  controller.subsystem());
     }
-    bool tooLate = false;
+    bool tooLate = false, alone = false;
     {
         const std::lock_guard lock(mutex_);
         keeper.tried = true;
         tooLate = givenUp_;
+        alone = !connected_;
         if (made.ok()) {
             keeper.controller = made.value();
             keeper.question = Question::kNone;
@@ -288,6 +289,8 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
     keeper.record->failed();
     course.attemptAt = now + withJitter(course.pause);
     course.pause = std::min(course.pause * 2, kLongestPause);
+    // Before any path is there, it is open()'s caller who is told, of all of them at once.
+    if (alone) return;
     const std::string& why = made.error().message;
     if (why != course.told && course.failures.admit(now)) {
         LOG(WARNING) << why;
