@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 const TransportAddress kSecond{"tcp", "ipv4", "198.51.100.7", "4420"};
+const TransportAddress kThird{"tcp", "ipv4", "203.0.113.7", "4420"};
 const TransportAddress kEvil{"tcp", "ipv4", "203.0.113.66", "4420"};
 const TransportAddresses kBoth{kAddress, kSecond};
 
@@ -63,7 +64,7 @@ class PathGroupTest : public testing::Test {
         for (const auto& one : all.value()) found[one.traddr] = one.name;
         return found;
     }
-    static bool bothAreThere(const std::shared_ptr<Connection>& connection) {
+    static bool allAreThere(const std::shared_ptr<Connection>& connection) {
         return eventually([board = connection->paths()] {
             const auto paths = board->read();
             return std::all_of(paths.begin(), paths.end(),
@@ -106,7 +107,7 @@ class PathGroupTest : public testing::Test {
 
 TEST_F(PathGroupTest, EveryAddressIsAPath) {
     auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     EXPECT_TRUE(connection->isLive());
     EXPECT_TRUE(connection->isOurs());
     EXPECT_EQ(connect(), connection) << "one connection for all who ask";
@@ -133,7 +134,7 @@ TEST_F(PathGroupTest, APathThatComesLaterIsTakenUp) {
     EXPECT_FALSE(controllers().contains(kSecond.traddr));
     EXPECT_TRUE(log.waitFor("fake probe")) << "that it is missing is told";
     failProbesOf(kSecond, 0);
-    EXPECT_TRUE(bothAreThere(connection));
+    EXPECT_TRUE(allAreThere(connection));
     EXPECT_EQ(connect(), connection);
 }
 
@@ -149,11 +150,11 @@ TEST_F(PathGroupTest, APathThatCannotBeMadeIsTriedMoreAndMoreRarely) {
 
 TEST_F(PathGroupTest, APathThatIsGoneIsMadeAgain) {
     auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     host.removeController(controllers()[kSecond.traddr]);
     EXPECT_TRUE(connection->isLive());
     EXPECT_TRUE(eventually([&] { return fabrics->made == 3; }));
-    EXPECT_TRUE(bothAreThere(connection));
+    EXPECT_TRUE(allAreThere(connection));
     EXPECT_EQ(connect(), connection);
 }
 
@@ -170,7 +171,7 @@ TEST_F(PathGroupTest, NoneThatCanBeConnectedIsAnErrorOfAll) {
 // The kernel is asked for others as long as it restores one.
 TEST_F(PathGroupTest, IsUpAsLongAsOnePathIs) {
     auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     const auto names = controllers();
     host.setState(names.at(kAddress.traddr), "connecting");
     EXPECT_TRUE(connection->isLive());
@@ -192,7 +193,7 @@ TEST_F(PathGroupTest, AnswersWhenOnePathDoes) {
         return !isDead;
     };
     auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     lost = controllers()[kAddress.traddr];
     hangs = true;
     EXPECT_TRUE(connection->provokeAnswer(nullptr)) << "without waiting for the other one";
@@ -205,7 +206,7 @@ TEST_F(PathGroupTest, AnswersWhenOnePathDoes) {
 // What was open on the disks of before is gone with the last path.
 TEST_F(PathGroupTest, IsAtItsEndWithTheLastPath) {
     auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     failProbesOf(kAddress, ECONNREFUSED);
     failProbesOf(kSecond, ECONNREFUSED);
     for (const auto& [address, name] : controllers()) host.removeController(name);
@@ -215,12 +216,79 @@ TEST_F(PathGroupTest, IsAtItsEndWithTheLastPath) {
     failProbesOf(kSecond, 0);
     const auto fresh = connect();
     EXPECT_NE(fresh, connection);
-    EXPECT_TRUE(bothAreThere(fresh));
+    EXPECT_TRUE(allAreThere(fresh));
+}
+
+// It is those who ask again that get new disks.
+TEST_F(PathGroupTest, DoesNotComeBackAfterItsEnd) {
+    auto connection = connect();
+    ASSERT_TRUE(allAreThere(connection));
+    for (const auto& [address, name] : controllers()) host.removeController(name);
+    const auto fresh = connect();
+    EXPECT_NE(fresh, connection);
+    ASSERT_TRUE(allAreThere(fresh));
+    ASSERT_TRUE(eventually([&] {
+        const auto paths = connection->paths()->read();
+        return paths[0].losses + paths[1].losses > 0;
+    }));
+    // By when this one has noticed and done something, so would the other.
+    host.removeController(controllers()[kSecond.traddr]);
+    ASSERT_TRUE(eventually([&] { return fresh->paths()->read()[1].connects == 2; }));
+    EXPECT_FALSE(connection->isLive());
+    for (const auto& path : connection->paths()->read()) EXPECT_EQ(path.connects, 1u);
+}
+
+// The kernel has joined it to ours.
+TEST_F(PathGroupTest, SomebodyElsesPathIsUsedAndLeftAlone) {
+    host.addController({.name = "nvme7"});
+    host.addDisk(host.controllerDir("nvme7"), kNqn, {.name = "nvme7c7n1", .minor = 7});
+    std::mutex own;
+    std::vector<std::string> asked;
+    fabrics->onProvoke = [&](const std::string& controller) {
+        const std::lock_guard guard(own);
+        asked.push_back(controller);
+        return true;
+    };
+    failProbesOf(kSecond, EHOSTUNREACH);
+    auto connection = connect();
+    // Later, so that what its thread does is done by that of the first one, too.
+    failProbesOf(kSecond, 0);
+    ASSERT_TRUE(allAreThere(connection));
+    EXPECT_EQ(fabrics->made, 1);
+    const std::string ours = controllers()[kSecond.traddr];
+    const auto merging = [&](const std::string& disk) {
+        return FakeHost::read(host.sys() / "class/nvme" / disk / "queue/nomerges");
+    };
+    host.addDisk(host.controllerDir(ours), kNqn, {.name = "nvme7c0n1", .minor = 8});
+    EXPECT_TRUE(eventually([&] { return merging(ours + "/nvme7c0n1") == "2"; }));
+    EXPECT_TRUE(connection->provokeAnswer(nullptr));
+    EXPECT_EQ(merging("nvme7/nvme7c7n1"), "0");
+    connection->giveUp();
+    EXPECT_TRUE(eventually([&] { return !controllers().contains(kSecond.traddr); }));
+    EXPECT_NE(connect(), connection) << "it was given up, whatever is left of it";
+    connection.reset();
+    EXPECT_TRUE(fs::exists(host.controllerDir("nvme7")));
+    const std::lock_guard guard(own);
+    EXPECT_THAT(asked, testing::Not(testing::Contains("nvme7")));
+}
+
+TEST_F(PathGroupTest, APathThatIsUpIsNamedFirst) {
+    auto connection = connect();
+    ASSERT_TRUE(allAreThere(connection));
+    for (const auto& [address, name] : controllers()) {
+        const auto other =
+            controllers()[address == kAddress.traddr ? kSecond.traddr : kAddress.traddr];
+        host.setState(name, "connecting");
+        const auto all = dynamic_cast<KernelConnection&>(*connection).controllers();
+        ASSERT_EQ(all.size(), 2u);
+        EXPECT_EQ(all[0]->controllerName(), other);
+        host.setState(name, "live");
+    }
 }
 
 TEST_F(PathGroupTest, IsGivenUpAsAWhole) {
     auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     connection->giveUp();
     EXPECT_FALSE(connection->isLive());
     std::shared_ptr<Connection> fresh;
@@ -230,7 +298,7 @@ TEST_F(PathGroupTest, IsGivenUpAsAWhole) {
         return fresh != nullptr;
     }));
     EXPECT_NE(fresh, connection);
-    EXPECT_TRUE(bothAreThere(fresh));
+    EXPECT_TRUE(allAreThere(fresh));
 }
 
 // To take a path down may take the kernel two seconds.
@@ -241,7 +309,7 @@ TEST_F(PathGroupTest, AllPathsAreGivenUpAtTheSameTime) {
         many.push_back({"tcp", "ipv4", "192.0.2." + std::to_string(i + 1), "4420"});
     }
     auto connection = connect(many);
-    ASSERT_TRUE(bothAreThere(connection));
+    ASSERT_TRUE(allAreThere(connection));
     std::mutex own;
     std::condition_variable changed;
     size_t begun = 0;
@@ -282,32 +350,62 @@ TEST_F(PathGroupTest, APathThatComesWhileItIsGivenUpGoesToo) {
 }
 
 // A path that lets small packets pass alone connects again and again.
-TEST_F(PathGroupTest, ALamePathIsPutAside) {
-    std::atomic<int> asked{0};
-    fabrics->onProvoke = [&](const std::string& controller) {
-        if (FakeHost::read(host.controllerDir(controller) / "address").find(kSecond.traddr) ==
-            std::string::npos) {
-            return true;
-        }
-        ++asked;
-        return false;
-    };
-    auto connection = connect();
-    ASSERT_TRUE(bothAreThere(connection));
-    const std::string lame = controllers()[kSecond.traddr];
-    for (int i = 1; i <= 3; ++i) {
+class LamePathTest : public PathGroupTest {
+ protected:
+    void SetUp() override {
+        PathGroupTest::SetUp();
+        fabrics->onProvoke = [this](const std::string& controller) {
+            if (FakeHost::read(host.controllerDir(controller) / "address").find(kSecond.traddr) ==
+                std::string::npos) {
+                return true;
+            }
+            ++asked;
+            return answers.load();
+        };
+    }
+    void TearDown() override {
+        connection.reset();  // whose threads ask
+    }
+    /// The second path, which is up, is lost and comes back.
+    void comeBack() {
+        const std::string lame = controllers()[kSecond.traddr];
+        const uint64_t losses = connection->paths()->read()[1].losses;
+        const int before = asked;
         host.setState(lame, "connecting");
-        ASSERT_TRUE(eventually([&] {
-            const auto paths = connection->paths()->read();
-            return paths[1].losses == static_cast<uint64_t>(i);
-        }));
+        ASSERT_TRUE(
+            eventually([&] { return connection->paths()->read()[1].losses == losses + 1; }));
         host.setState(lame, "live");
-        ASSERT_TRUE(eventually([&] { return asked == i; })) << i;
+        ASSERT_TRUE(eventually([&] { return asked == before + 1; }));
+    }
+
+    std::atomic<int> asked{0};
+    std::atomic<bool> answers{false};
+    std::shared_ptr<Connection> connection;
+};
+
+TEST_F(LamePathTest, IsPutAside) {
+    connection = connect({kAddress, kSecond, kThird});
+    ASSERT_TRUE(allAreThere(connection));
+    for (const bool answer : {false, false, true, false, false, false}) {
+        ASSERT_TRUE(controllers().contains(kSecond.traddr)) << "three in a row";
+        answers = answer;
+        ASSERT_NO_FATAL_FAILURE(comeBack());
     }
     EXPECT_TRUE(eventually([&] { return !controllers().contains(kSecond.traddr); }));
     EXPECT_TRUE(connection->isLive());
-    EXPECT_TRUE(controllers().contains(kAddress.traddr));
-    connection.reset();
+    // Not at once, as the other one is that is gone.
+    host.removeController(controllers()[kAddress.traddr]);
+    EXPECT_TRUE(eventually([&] { return controllers().contains(kAddress.traddr); }));
+    EXPECT_FALSE(controllers().contains(kSecond.traddr));
+}
+
+TEST_F(LamePathTest, IsBetterThanNone) {
+    failProbesOf(kAddress, EHOSTUNREACH);
+    connection = connect();
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(controllers().contains(kSecond.traddr)) << i;
+        ASSERT_NO_FATAL_FAILURE(comeBack());
+    }
 }
 
 // A node that publishes another one's NQN, with that one's addresses and its own.
@@ -478,6 +576,20 @@ TEST_P(OnePathTest, OneThatWasGivenUpIsNotTheFirstChoice) {
     connection->giveUp();
     connection = connect();
     EXPECT_TRUE(controllers().contains(kAddress.traddr)) << "both were given up";
+}
+
+// It answers who asks, and not the kernel.
+TEST_P(OnePathTest, OneThatCouldNotBeConnectedIsNotTheFirstChoice) {
+    fabrics->onProbe = [](const Path& path, const auto&) {
+        if (path.target == kSecond) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        return 0;
+    };
+    fabrics->onAddress = [this](const TransportAddress& address) {
+        fabrics->failWith = address == kAddress ? ECONNRESET : 0;
+    };
+    EXPECT_EQ(errorOf(kBoth).code, ECONNRESET);
+    auto connection = connect();
+    EXPECT_TRUE(controllers().contains(kSecond.traddr));
 }
 
 // The kernel would send what it had over the new one.
