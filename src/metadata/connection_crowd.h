@@ -49,6 +49,8 @@ class ConnectionCrowd {
     void move(Id id, Stage stage, Time now);
     void remove(Id id);
     size_t size() const { return held_.size(); }
+    // A quarter of what there may be, at most.
+    bool isSmall() const { return held_.size() <= limits_.connections / 4; }
 
  private:
     struct Held {

@@ -55,6 +55,11 @@ void Clients::move(Id id, Stage stage) {
     changed_.notify_all();
 }
 
+bool Clients::areFew() const {
+    std::lock_guard lock(mutex_);
+    return crowd_.isSmall();
+}
+
 bool Clients::grow(Id id, size_t bytes) {
     std::lock_guard lock(mutex_);
     Client& own = clients_[id];

@@ -31,6 +31,8 @@ class Clients {
     void leave(Id id);
 
     void move(Id id, Stage stage);
+    // Whether there is room for many more.
+    bool areFew() const;
     // So many bytes of its request have come. Where all requests together have too many, the one
     // with the most goes; false where that is this one.
     bool grow(Id id, size_t bytes);

@@ -95,8 +95,9 @@ bool HttpFront::serve(socket_t fd, Clients::Id id) {
     }
     bool well = false;
     t_close_after_answer = false;
+    auto patience = times_.idle;
     for (int left = kRequestsPerConnection; left > 0; --left) {
-        if (svr_sock_ == INVALID_SOCKET || !stream.waitForRequest(times_.idle)) break;
+        if (svr_sock_ == INVALID_SOCKET || !stream.waitForRequest(patience)) break;
         clients_.move(id, Clients::Stage::kAsking);
         stream.allow(times_.header, kHeaderBytes);
         bool closed = false;
@@ -113,6 +114,7 @@ bool HttpFront::serve(socket_t fd, Clients::Id id) {
         t_close_after_answer = t_close_after_answer || stream.isOver();
         if (!well || closed || t_close_after_answer) break;
         clients_.move(id, Clients::Stage::kIdle);
+        patience = clients_.areFew() ? times_.leisure : times_.idle;
     }
     stream.end();
     if (t_close_after_answer) drain(fd);

@@ -20,8 +20,11 @@ class HttpFront : public httplib::Server {
  public:
     // How long a client may take, however many bytes it sends meanwhile.
     struct Times {
-        std::chrono::milliseconds idle{
-            1000};  // to its first byte, and from one request to the next
+        // To its first byte, and from one request to the next.
+        std::chrono::milliseconds idle{1000};
+        // From one request to the next while there is room: a node that asks again every few
+        // seconds is spared a new connection each time.
+        std::chrono::milliseconds leisure{15000};
         std::chrono::milliseconds header{5000};  // from its first byte on, a TLS handshake included
         std::chrono::milliseconds body{30000};   // from the end of the header on
     };

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <future>
@@ -54,21 +55,34 @@ class SilentHost {
         const auto deadline = soon();
         while (closed_ < count && std::chrono::steady_clock::now() < deadline) {
             poll(open_.data(), open_.size(), 1000);
-            std::erase_if(open_, [this](const pollfd& one) {
-                char bytes[4096];
-                ssize_t got = 0;
-                while ((got = recv(one.fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
-                }
-                if (got < 0 && errno == EAGAIN) return false;
-                close(one.fd);
-                ++closed_;
-                return true;
-            });
+            look();
         }
         return closed_ >= count;
     }
+    // Until each has had the begin of an answer, at least.
+    bool waitUntilAnswered() {
+        return std::all_of(open_.begin(), open_.end(),
+                           [](pollfd one) { return poll(&one, 1, 30000) == 1; });
+    }
+    size_t stillOpen() {
+        look();
+        return open_.size();
+    }
 
  private:
+    void look() {
+        std::erase_if(open_, [this](const pollfd& one) {
+            char bytes[4096];
+            ssize_t got = 0;
+            while ((got = recv(one.fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+            }
+            if (got < 0 && errno == EAGAIN) return false;
+            close(one.fd);
+            ++closed_;
+            return true;
+        });
+    }
+
     std::vector<pollfd> open_;
     size_t closed_ = 0;
 };
@@ -118,7 +132,7 @@ TEST(MetadataServerTest, AClientHasATimeLimit) {
     } cases[] = {{"", &Times::idle},
                  {kBegunHeader, &Times::header},
                  {kBegunBody, &Times::body},
-                 {kWhole, &Times::idle}};
+                 {kWhole, &Times::leisure}};
     for (const auto& one : cases) {
         MetadataServer::Options options = patient();
         options.times.*one.time = milliseconds(50);
@@ -129,6 +143,24 @@ TEST(MetadataServerTest, AClientHasATimeLimit) {
         ASSERT_TRUE(socket.send(one.said, soon()).ok());
         receiveAll(&socket);
     }
+}
+
+// Who has had its answer may stay while few are connected, and not for as long where there are
+// many.
+TEST(MetadataServerTest, AFewHaveTheirLeisure) {
+    MetadataServer::Options options = patient();
+    options.times.idle = milliseconds(50);
+    options.crowd = {.connections = 8, .per_peer = 8, .grace = std::chrono::hours(1)};
+    ServerThread server(options);
+    SilentHost only(server, "127.0.0.1", 1, kWhole);
+    ASSERT_TRUE(only.waitUntilAnswered());
+    SilentHost silent(server, "127.0.0.1", 1, "");
+    ASSERT_TRUE(silent.waitUntilClosed(1)) << "its time has not passed";
+    EXPECT_EQ(only.stillOpen(), 1u);
+    const SilentHost asking(server, "127.0.0.1", 2, kBegunHeader);
+    SilentHost further(server, "127.0.0.1", 3, kWhole);
+    EXPECT_TRUE(further.waitUntilClosed(3));
+    EXPECT_EQ(crowdedOut(server), 0);
 }
 
 // Case 45: a byte now and then does not make the time longer.

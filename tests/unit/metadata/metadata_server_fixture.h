@@ -52,7 +52,7 @@ inline constexpr char kWhole[] = "GET /health HTTP/1.1\r\n\r\n";
 // No time limit that a test reaches.
 inline MetadataServer::Options patient() {
     constexpr std::chrono::hours kLong(1);
-    return {.times = {.idle = kLong, .header = kLong, .body = kLong}};
+    return {.times = {.idle = kLong, .leisure = kLong, .header = kLong, .body = kLong}};
 }
 
 // The nodes' own program, as it is started: with a token, or with another.

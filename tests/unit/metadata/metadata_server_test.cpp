@@ -101,6 +101,7 @@ TEST(MetadataServerTest, HasTheLimitsThatAreDocumented) {
     using std::chrono::seconds;
     const MetadataServer::Options options;
     EXPECT_EQ(options.times.idle, seconds(1));
+    EXPECT_EQ(options.times.leisure, seconds(15));
     EXPECT_EQ(options.times.header, seconds(5));
     EXPECT_EQ(options.times.body, seconds(30));
     EXPECT_EQ(options.crowd.connections, 512u);
