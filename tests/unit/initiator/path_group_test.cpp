@@ -433,6 +433,18 @@ TEST_F(PathGroupTest, AControllerElsewhereKeepsEveryPathFromBeingMade) {
     EXPECT_EQ(fabrics->made, 0);
 }
 
+// While it is not this one's turn yet.
+TEST_F(PathGroupTest, AControllerElsewhereThatComesMeanwhileDoes) {
+    fabrics->onProbe = [&](const Path&, const auto&) {
+        host.addController({.name = "nvme7", .address = "traddr=203.0.113.66,trsvcid=4420"});
+        return 0;
+    };
+    const auto refused = initiator->connect(kAddress, kNqn);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, EADDRINUSE) << refused.error().message;
+    EXPECT_EQ(fabrics->made, 0);
+}
+
 TEST_F(PathGroupTest, ShowsItsPaths) {
     failProbesOf(kSecond, EHOSTUNREACH);
     host.addSubsystem("nvme-subsys0", kNqn, "nvme0");

@@ -395,6 +395,14 @@ TEST(TcpProbe, EndsWhenStopped) {
     probing.join();
 }
 
+TEST(TcpProbe, IsForNoOtherTransport) {
+    const auto fabrics = makeKernelFabrics("/nonexistent");
+    const Path path{{"rdma", "ipv4", "127.0.0.1", "4420"}};
+    const auto probed = fabrics->probe(path, kNqn, {kHostNqn, kHostId}, {}, Clock::now() + 30s, {});
+    ASSERT_TRUE(probed.ok());
+    EXPECT_FALSE(probed.value()) << "it was not asked";
+}
+
 TEST(TcpProbe, SaysThatAnInterfaceIsMissing) {
     const TransportAddress address{"tcp", "ipv6", "fe80::1%nosuchif0", "4420"};
     const Error error = errorOf(probe(address));
