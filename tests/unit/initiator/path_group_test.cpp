@@ -65,9 +65,12 @@ class PathGroupTest : public testing::Test {
         return found;
     }
     static bool allAreThere(const std::shared_ptr<Connection>& connection) {
-        return eventually([board = connection->paths()] {
+        const auto& controllers = dynamic_cast<const KernelConnection&>(*connection);
+        return eventually([&controllers, board = connection->paths()] {
             const auto paths = board->read();
-            return std::all_of(paths.begin(), paths.end(),
+            // The statistics know of one a moment before it is used.
+            return controllers.controllers().size() == paths.size() &&
+                   std::all_of(paths.begin(), paths.end(),
                                [](const auto& path) { return path.state == "live"; });
         });
     }
