@@ -89,6 +89,10 @@ TEST_F(ConnectKernelTest, ConnectsOverRdma) {
         const auto initiator = makeInitiator();
         auto connection = initiator->connect(other.address(), other.nqn());
         ASSERT_TRUE(connection.ok()) << connection.error().message;
+        const std::string controller = *controllers().rbegin();
+        EXPECT_GT(std::stoi(attribute(controller, "reconnect_delay")),
+                  std::stoi(attribute(controller, "fast_io_fail_tmo")))
+            << "an attempt would keep it from being removed";
         auto opened = open(*initiator, *connection.value());
         ASSERT_TRUE(opened.ok()) << opened.error().message;
         exchangeData(opened.value().fd.get(), path, 4);

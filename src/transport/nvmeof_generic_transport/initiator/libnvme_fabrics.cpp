@@ -15,7 +15,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -30,6 +32,12 @@ namespace mooncake::nvmeof_generic {
 namespace {
 
 constexpr int kFirstLibnvmeCode = 1000;  // enum nvme_connect_err begins here in every version
+
+// An attempt of the kernel's to restore a connection over RDMA whose target has fallen silent takes
+// more than a minute, and until it is over the controller cannot be removed (Linux 6.12: 76 s). So
+// it is to be given up before the first one: what it has fails after fastIoFail, and that takes a
+// moment to be seen.
+constexpr std::chrono::seconds kBeforeRdmaAttempt{2};
 
 std::mutex libnvmeMutex;
 
@@ -180,7 +188,10 @@ Result<std::string> connectWith(const KeyPair& key, const Path& path,
     Settings settings{};
     nvmf_default_config(&settings.config);
     settings.config.keep_alive_tmo = static_cast<int>(options.keepAlive.count());
-    settings.config.reconnect_delay = static_cast<int>(options.reconnectDelay.count());
+    settings.config.reconnect_delay = static_cast<int>(
+        (rdma ? std::max(options.reconnectDelay, options.fastIoFail + kBeforeRdmaAttempt)
+              : options.reconnectDelay)
+            .count());
     settings.config.fast_io_fail_tmo = static_cast<int>(options.fastIoFail.count());
     settings.config.ctrl_loss_tmo = static_cast<int>(options.controllerLoss.count());
     settings.config.nr_io_queues = static_cast<int>(options.ioQueues);
