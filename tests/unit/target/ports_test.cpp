@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -15,7 +16,12 @@
 namespace mooncake::nvmeof_generic {
 namespace {
 
+using testing::_;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
+
+const std::string kA = "nqn.2014-08.org:a", kB = "nqn.2014-08.org:b";
 
 const TransportAddresses kThree{{"tcp", "ipv4", "127.0.0.1", "4420"},
                                 {"tcp", "ipv4", "127.0.0.2", "4420"},
@@ -55,6 +61,19 @@ class PortsTest : public TargetTest {
         nvmet_->absent = addresses;
     }
 
+    /// Counts how often each port's link is taken away, and what is served just before.
+    void watchCuts(const Target& target) {
+        cuts_.clear();
+        servedAtCuts_.clear();
+        nvmet_->beforeUnlink = [&](const std::string& path) {
+            if (path.find("/ports/") == std::string::npos) return;
+            ++cuts_[path];
+            servedAtCuts_.insert(served(target));
+        };
+    }
+
+    std::map<std::string, int> cuts_;
+    std::set<std::set<std::string>> servedAtCuts_;
     const std::set<std::string> kAll{"127.0.0.1:4420", "127.0.0.2:4420", "127.0.0.1:4421"};
 };
 
@@ -113,17 +132,61 @@ TEST_F(PortsTest, AnAddressThatIsTakenIsAnError) {
 
 // A host that is taken off the list loses its connections at each of them.
 TEST_F(PortsTest, AHostIsCutOffEverywhere) {
-    options_.allowedHosts = {"nqn.2014-08.org:a", "nqn.2014-08.org:b"};
+    options_.allowedHosts = {kA, kB};
     auto target = tryStart();
     ASSERT_TRUE(target.ok());
-    std::multiset<std::string> cut;
-    nvmet_->beforeUnlink = [&](const std::string& path) {
-        if (path.find("/ports/") != std::string::npos) cut.insert(path);
-    };
-    ASSERT_TRUE(target.value()->setAllowedHosts({"nqn.2014-08.org:a"}).ok());
-    EXPECT_EQ(cut.size(), 3u);
+    watchCuts(*target.value());
+    ASSERT_TRUE(target.value()->setAllowedHosts({kA}).ok());
+    EXPECT_THAT(cuts_, ElementsAre(Pair(_, 1), Pair(_, 1), Pair(_, 1)));
+    EXPECT_EQ(servedAtCuts_, std::set<std::set<std::string>>{kAll}) << "one after the other";
     EXPECT_EQ(served(*target.value()), kAll);
     nvmet_->beforeUnlink = nullptr;
+}
+
+// One at which that fails costs those on the list nothing, also when it is tried again.
+TEST_F(PortsTest, EveryStepOfCuttingAHostOff) {
+    options_.allowedHosts = {kA, kB};
+    auto tree = std::make_shared<FailingTree>(nvmet_);
+    int unlinks = 0, links = 0;
+    for (int at = 1; at < 100; ++at) {
+        auto started = Target::start(kThree, options_, tree);
+        ASSERT_TRUE(started.ok()) << started.error().message;
+        const auto target = started.take();
+        watchCuts(*target);
+        tree->arm(at, EIO);
+        const auto changed = target->setAllowedHosts({kA});
+        const std::string failed = tree->failed();
+        tree->arm(0, 0);
+        if (failed.empty()) break;
+        const bool port = failed.find("/ports/") != std::string::npos;
+        if (port && failed.starts_with("unlink ")) {
+            ++unlinks;
+            EXPECT_EQ(served(*target), kAll) << failed;
+        } else if (port && failed.starts_with("link ")) {
+            ++links;
+            EXPECT_EQ(served(*target).size(), 2u) << failed;
+        }
+        EXPECT_TRUE(target->setAllowedHosts({kA}).ok()) << failed;
+        EXPECT_EQ(served(*target), kAll) << failed;
+        EXPECT_THAT(cuts_, ElementsAre(Pair(_, 1), Pair(_, 1), Pair(_, 1))) << failed;
+        nvmet_->beforeUnlink = nullptr;
+    }
+    nvmet_->beforeUnlink = nullptr;
+    EXPECT_EQ(unlinks, 3);
+    EXPECT_EQ(links, 3);
+}
+
+// With nobody at an address that has gone.
+TEST_F(PortsTest, AnAddressThatHasGoneIsNoObstacleToCuttingAHostOff) {
+    options_.allowedHosts = {kA, kB};
+    auto target = tryStart();
+    ASSERT_TRUE(target.ok());
+    setAbsent({"127.0.0.1"});
+    const auto changed = target.value()->setAllowedHosts({kA});
+    EXPECT_TRUE(changed.ok()) << changed.error().message;
+    EXPECT_EQ(served(*target.value()), std::set<std::string>{"127.0.0.2:4420"});
+    setAbsent({});
+    EXPECT_TRUE(comesToBeServed(*target.value(), kAll));
 }
 
 TEST_F(PortsTest, NothingIsAddedAfterTheEnd) {

@@ -28,17 +28,15 @@ Result<> HostAccess::takeOff(const std::set<std::string>& wanted, Ports& ports) 
             continue;
         }
         // Even a failed revocation may have taken effect.
-        mustCut_ = true;
+        for (const auto& port : ports.all()) toCut_.insert(port.get());
         note(host->first, false);
         if (auto revoked = host->second->revoke(); !revoked.ok()) return revoked;
         LOG(INFO) << "Host " << host->first << " may no longer connect to " << subsystemNqn_;
         host = hosts_.erase(host);
     }
-    if (!mustCut_) return {};
-    if (auto cut = ports.unlink(); !cut.ok()) return cut;
-    if (auto served = ports.link(subsystemNqn_); !served.ok()) return served;
-    mustCut_ = false;
-    return {};
+    // nvmet looks at the list when a host connects, and never again: a connection that stands ends
+    // only with the link of its port, which is that of all hosts.
+    return toCut_.empty() ? Result<>() : ports.relink(subsystemNqn_, toCut_);
 }
 
 Result<> HostAccess::set(const std::set<std::string>& wanted, Ports& ports) {

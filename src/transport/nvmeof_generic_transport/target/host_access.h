@@ -25,8 +25,8 @@ class HostAccess {
 
     /// Lets exactly `wanted` connect. New hosts disturb nobody. The kernel has no means to end the
     /// connection of one host: where one is taken off, the subsystem's links to `ports` are taken
-    /// away and made again, which ends the connections of all; those still on the list reconnect by
-    /// themselves.
+    /// away and made again, one port after the other, which ends the connections of all; those
+    /// still on the list reconnect by themselves.
     /// @param ports  where the subsystem is served; not cut, so long as nobody was taken off
     /// @return the first failure. Hosts are taken off, and cut off, also where others cannot be
     ///     added. May be repeated: what is left to do is done then.
@@ -51,7 +51,8 @@ class HostAccess {
     const PathCheck pathCheck_;
     std::mutex mutex_;
     std::map<std::string, std::unique_ptr<AllowedHost>> hosts_;  // guarded by mutex_
-    bool mustCut_ = false;  // hosts were taken off whose connections may still stand
+    /// Where hosts may still be connected that were taken off; guarded by mutex_.
+    std::set<const Port*> toCut_;
     mutable std::mutex allowedMutex_;
     Allowed allowed_;  // guarded by allowedMutex_
 };

@@ -4,6 +4,7 @@
 #include <glog/logging.h>
 
 #include <cerrno>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -69,6 +70,31 @@ Result<> Ports::link(const std::string& subsystemNqn) {
     return result;
 }
 
+Result<> Ports::relink(const std::string& subsystemNqn, std::set<const Port*>& toCut) {
+    const std::lock_guard guard(mutex_);
+    Result<> result;
+    for (const auto& port : ports_) {
+        if (!toCut.contains(port.get())) continue;
+        auto changed = port->unlink();
+        const bool cut = changed.ok();
+        if (cut) changed = port->link(subsystemNqn);
+        // Where an address has gone meanwhile there is nobody left to be cut off.
+        const bool late = cut && !changed.ok() && isMissing(changed.error()) && late_.joinable();
+        if (late) {
+            LOG(WARNING) << changed.error().message << "; " << subsystemNqn
+                         << " is served there again as soon as the address is";
+            missing_ = true;
+        }
+        if (late || changed.ok()) {
+            toCut.erase(port.get());
+        } else if (result.ok()) {
+            result = changed;
+        }
+    }
+    changed_.notify_all();
+    return result;
+}
+
 Result<> Ports::unlink() {
     const std::lock_guard guard(mutex_);
     missing_ = false;
@@ -89,21 +115,31 @@ void Ports::addLate() {
         if (changed_.wait_for(lock, times_.interval, [this] { return ended_ || !missing_; })) {
             continue;
         }
-        missing_ = false;
-        for (size_t i = 0; i < ports_.size(); ++i) {
-            if (ports_[i]->isLinked()) continue;
-            const auto linked = ports_[i]->link(served_);
-            if (linked.ok()) {
-                LOG(INFO) << "Serving subsystem " << served_ << " at " << toString(addresses_[i])
-                          << ", too";
-                continue;
-            }
-            missing_ = true;
-            if (!isMissing(linked.error())) {
-                LOG_EVERY_T(ERROR, 60) << linked.error().message;
-            }
+        try {
+            missing_ = !addMissing();
+        } catch (const std::bad_alloc&) {
+            // There may be some the next time.
         }
     }
+}
+
+// @return whether none is left
+bool Ports::addMissing() {
+    bool all = true;
+    for (size_t i = 0; i < ports_.size(); ++i) {
+        if (ports_[i]->isLinked()) continue;
+        const auto linked = ports_[i]->link(served_);
+        if (linked.ok()) {
+            LOG(INFO) << "Serving subsystem " << served_ << " at " << toString(addresses_[i])
+                      << ", too";
+            continue;
+        }
+        all = false;
+        if (!isMissing(linked.error())) {
+            LOG_EVERY_T(ERROR, 60) << linked.error().message;
+        }
+    }
+    return all;
 }
 
 }  // namespace mooncake::nvmeof_generic

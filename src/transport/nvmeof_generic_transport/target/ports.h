@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,6 +40,13 @@ class Ports {
     /// @return as Port::link(), of the first address at which it cannot be served; may be repeated
     Result<> link(const std::string& subsystemNqn);
 
+    /// Cuts every host off, one address after the other: at each the subsystem is served again
+    /// before the next one is cut.
+    /// @param toCut  of all(), those at which that is still to be done: what is done leaves it
+    /// @return as Port::unlink() and link(), of the first address at which it cannot be done: there
+    ///     hosts may not be cut off. May be repeated
+    Result<> relink(const std::string& subsystemNqn, std::set<const Port*>& toCut);
+
     /// Stops serving and cuts every host off. Does nothing without a link.
     /// @return as Port::unlink(), of the first that fails
     Result<> unlink();
@@ -50,6 +58,7 @@ class Ports {
     Ports(const TransportAddresses& addresses, Times times)
         : addresses_(addresses), times_(times) {}
     void addLate();
+    bool addMissing();
 
     const TransportAddresses addresses_;
     const Times times_;
