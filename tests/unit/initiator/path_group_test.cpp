@@ -607,6 +607,23 @@ TEST_P(OnePathTest, OneThatCouldNotBeConnectedIsNotTheFirstChoice) {
     EXPECT_TRUE(controllers().contains(kSecond.traddr));
 }
 
+// What ended a connect may have nothing to do with the path.
+TEST_P(OnePathTest, OneWhoseConnectWasStoppedIsAsGoodAsBefore) {
+    for (const auto& [code, same] : {std::pair(ECANCELED, true), {ENOMEM, true}, {EIO, false}}) {
+        const std::string nqn = kNqn + std::to_string(code);
+        failProbesOf(kSecond, EHOSTUNREACH);
+        fabrics->failWith = code;
+        const auto failed = initiator->connect(kBoth, nqn);
+        ASSERT_FALSE(failed.ok());
+        EXPECT_EQ(failed.error().code, code);
+        fabrics->failWith = 0;
+        failProbesOf(kSecond, 0);
+        const auto connected = initiator->connect(kBoth, nqn);
+        ASSERT_TRUE(connected.ok()) << connected.error().message;
+        EXPECT_EQ(controllers().contains(kAddress.traddr), same) << code;
+    }
+}
+
 // The kernel would send what it had over the new one.
 TEST_P(OnePathTest, OneThatIsGoingIsWaitedFor) {
     host.addController({.name = "nvme7", .state = "deleting"});

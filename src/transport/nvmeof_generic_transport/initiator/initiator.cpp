@@ -79,6 +79,11 @@ void warnOfSlowFailure(const ControllerConnection& connection, const InitiatorOp
                  << " s, which decides how long I/O hangs when its target is gone";
 }
 
+// Whether it says anything about the path that a connect over it failed with this.
+bool speaksOfPath(int code) {
+    return code != ECANCELED && code != ENOMEM && code != kNotAlone;
+}
+
 Error beingRemoved(const std::string& subsystemNqn) {
     return makeError(ETIMEDOUT, "the connection to " + subsystemNqn +
                                     " was given up, and the kernel is still removing it");
@@ -184,7 +189,9 @@ InitiatorImpl::Connected InitiatorImpl::connectOne(const Segment& segment, const
         }
         // Another process was faster, over another path.
         if (made.error().code == kNotAlone && poll.wait()) continue;
-        if (chosen.ok()) lastPaths_.refused(segment.nqn, chosen.value());
+        if (chosen.ok() && speaksOfPath(made.error().code)) {
+            lastPaths_.refused(segment.nqn, chosen.value());
+        }
         return made.error();
     }
 }
