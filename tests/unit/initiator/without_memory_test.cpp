@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory runs out while a connection is made or kept.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -14,6 +15,9 @@
 
 namespace mooncake::nvmeof_generic {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 const TransportAddress kSecond{"tcp", "ipv4", "198.51.100.7", "4420"};
 const TransportAddresses kBoth{kAddress, kSecond};
@@ -41,6 +45,8 @@ class WithoutMemoryTest : public testing::TestWithParam<bool> {
         });
     }
 
+    bool noController() const { return std::filesystem::is_empty(host.sys() / "class/nvme"); }
+
     FakeHost host;
     std::shared_ptr<FakeFabrics> fabrics = std::make_shared<FakeFabrics>(host);
     std::unique_ptr<Initiator> initiator;
@@ -56,6 +62,7 @@ TEST(ConnectionTable, AnAttemptThatHadNoneIsOver) {
         table.get("key", {}, []() -> ConnectionTable::Connected { throw std::bad_alloc(); });
     ASSERT_FALSE(first.ok());
     EXPECT_EQ(first.error().code, ENOMEM);
+    EXPECT_THAT(first.error().message, HasSubstr("cannot connect to key"));
     const auto second = table.get("key", {}, []() -> ConnectionTable::Connected {
         return Error{ECONNREFUSED, {}};
     });
@@ -103,7 +110,13 @@ TEST_P(WithoutMemoryTest, ThreadsThatHaveNoneGoOn) {
         {
             const test_support::NoMemoryFor none(thread);
             auto connected = initiator->connect(kBoth, kNqn);
-            if (connected.ok()) connection = connected.take();
+            if (connected.ok()) {
+                connection = connected.take();
+            } else {
+                EXPECT_EQ(connected.error().code, ENOMEM);
+                EXPECT_THAT(connected.error().message, StartsWith("out of memory"))
+                    << "it had none to say more";
+            }
             refusals = none.refusals();
         }
         const bool used = GetParam() == (std::string(thread) == "nvmeof-path");
@@ -126,6 +139,51 @@ TEST_P(WithoutMemoryTest, AConnectionThatIsUpLivesOn) {
         EXPECT_TRUE(!GetParam() || eventually([&] { return none.refusals() > 0; }));
     }
     EXPECT_TRUE(eventually([&] { return connection->provokeAnswer(nullptr); }));
+}
+
+// The kernel is told, sooner or later.
+TEST_P(WithoutMemoryTest, AConnectionThatIsGivenUpGoes) {
+    for (const bool thread : {true, false}) {
+        int refused = 1;
+        for (long allowed = 0; refused > 0; ++allowed) {
+            auto connected = initiator->connect(kBoth, kNqn);
+            ASSERT_TRUE(connected.ok()) << connected.error().message;
+            const auto connection = connected.take();
+            ASSERT_TRUE(bothAreUp(connection));
+            if (thread) {
+                const test_support::NoMemoryFor none("nvmeof-removal");
+                connection->giveUp();
+                EXPECT_TRUE(eventually([&] { return none.refusals() > 0; }));
+                refused = 0;
+            } else {
+                const auto giveUp = [&] {
+                    try {
+                        connection->giveUp();
+                    } catch (const std::bad_alloc&) {
+                        // Its caller is told.
+                    }
+                };
+                refused = test_support::withMemoryFor(allowed, giveUp, test_support::Refused::kOne);
+                // Does nothing where the first has begun.
+                connection->giveUp();
+            }
+            EXPECT_TRUE(eventually([&] { return noController(); })) << allowed;
+        }
+    }
+}
+
+TEST_P(WithoutMemoryTest, AConnectionThatEndsIsDisconnected) {
+    int refused = 1;
+    for (long allowed = 0; refused > 0; ++allowed) {
+        auto connected = initiator->connect(kBoth, kNqn);
+        ASSERT_TRUE(connected.ok()) << connected.error().message;
+        auto connection = connected.take();
+        connected = Error{0, {}};
+        ASSERT_TRUE(bothAreUp(connection));
+        refused = test_support::withMemoryFor(
+            allowed, [&] { connection.reset(); }, test_support::Refused::kOne);
+        EXPECT_TRUE(noController()) << allowed;
+    }
 }
 
 }  // namespace

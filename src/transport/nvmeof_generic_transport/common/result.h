@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -22,6 +23,12 @@ struct Error {
 /// @param what  what was tried, on which object; without a trailing full stop
 /// @param remedy  what to do about it, or empty
 Error makeError(int code, const std::string& what, const std::string& remedy = "");
+
+/// The error of what failed for want of memory (ENOMEM). Never throws: without memory for a message
+/// of its own it says no more than that.
+/// @param what  what was tried, on which object
+/// @param object  its name
+Error outOfMemory(const char* what, std::string_view object) noexcept;
 
 /// A value of type T or an Error. Result<> (T = void) carries success or an Error. One object is
 /// not to be changed by two threads at once.

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 
-#include <cerrno>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -27,7 +26,7 @@ Result<std::thread> startThread(const std::string& name, std::function<void()> b
                              "-u, or kernel.threads-max");
         }
     } catch (const std::bad_alloc&) {
-        return Error{ENOMEM, {}};
+        return outOfMemory("cannot start thread", name);
     }
 }
 

@@ -41,11 +41,12 @@ ConnectionTable::Connected ConnectionTable::makeOne(std::unique_lock<std::mutex>
     const auto attempt = std::make_shared<Attempt>();
     entries_[key].attempt = attempt;
     lock.unlock();
-    Connected made = Error{ENOMEM, {}};
+    Connected made = Error{0, {}};
     try {
         made = make();
     } catch (const std::bad_alloc&) {
         // Others wait for a result.
+        made = outOfMemory("cannot connect to", key);
     }
     lock.lock();
     Entry& entry = entries_[key];

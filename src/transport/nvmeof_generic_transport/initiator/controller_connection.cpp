@@ -3,6 +3,8 @@
 
 #include <glog/logging.h>
 
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "tcp_flows.h"
@@ -23,21 +25,30 @@ ControllerConnection::ControllerConnection(std::string subsystemNqn, const Path&
 
 ControllerConnection::~ControllerConnection() {
     if (givenUp_) return;
-    // Others hold the gate for moments only, unless they are deleting the controller themselves.
-    constexpr std::chrono::seconds kGateLimit{2};
-    if (!lease_->endsLast(Poll(Clock::now() + kGateLimit, {}))) return;
-    if (const auto gone =
+    std::optional<bool> last;
+    withMemory([&] {
+        // Others hold the gate for moments only, unless they are deleting the controller
+        // themselves.
+        constexpr std::chrono::seconds kGateLimit{2};
+        if (!last) last = lease_->endsLast(Poll(Clock::now() + kGateLimit, {}));
+        if (!*last) return;
+        const auto gone =
             parts_.fabrics->disconnect(lease_->dir(), lease_->name(), Fabrics::Haste::kNone);
-        !gone.ok()) {
-        LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
-    } else {
-        LOG(INFO) << "disconnected controller " << lease_->name() << " of " << subsystemNqn_;
-    }
+        if (!gone.ok()) {
+            LOG(ERROR) << subsystemNqn_ << ": " << gone.error().message;
+        } else {
+            LOG(INFO) << "disconnected controller " << lease_->name() << " of " << subsystemNqn_;
+        }
+    });
 }
 
 bool ControllerConnection::isUsable() const {
+    return !givenUp_ && !isGoing();
+}
+
+bool ControllerConnection::isGoing() const {
     const auto state = SysfsNvme::readState(lease_->dir());
-    return state.ok() && state.value() != ControllerState::kGoing;
+    return !state.ok() || state.value() == ControllerState::kGoing;
 }
 
 bool ControllerConnection::isLive() const {
@@ -93,20 +104,21 @@ std::string ControllerConnection::removalOf(const std::string& subsystemNqn, con
 }
 
 void ControllerConnection::startRemoval(const std::string& removal) {
-    if (givenUp_.exchange(true)) return;
-    parts_.removals->start(removal, [lease = lease_, fabrics = parts_.fabrics, claim = parts_.claim,
-                                     nqn = subsystemNqn_] {
+    // First what may find no memory: then nothing has begun.
+    const std::function<void()> work = [lease = lease_, fabrics = parts_.fabrics,
+                                        claim = parts_.claim, nqn = subsystemNqn_] {
         const auto gone =
             fabrics->disconnect(lease->dir(), lease->name(), Fabrics::Haste::kTakeDown);
         if (!gone.ok()) LOG(ERROR) << nqn << ": " << gone.error().message;
-    });
+    };
+    if (!givenUp_.exchange(true)) parts_.removals->start(removal, work);
 }
 
 void ControllerConnection::waitUntilGoing() const {
     // The kernel marks it before anything that takes long.
     constexpr std::chrono::seconds kMarkLimit{2};
     Poll poll(Clock::now() + kMarkLimit, {});
-    while (isUsable() && poll.wait()) {
+    while (!isGoing() && poll.wait()) {
     }
 }
 

@@ -70,6 +70,7 @@ class ControllerConnection final : public KernelConnection,
 
  private:
     void startRemoval(const std::string& removal);
+    bool isGoing() const;
     bool waitsInVain() const;
     void reset() const;
 

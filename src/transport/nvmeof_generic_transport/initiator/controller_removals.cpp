@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include "transport/nvmeof_generic_transport/common/thread.h"
+#include "wait.h"
 
 namespace mooncake::nvmeof_generic {
 
@@ -15,22 +17,29 @@ ControllerRemovals::~ControllerRemovals() {
 
 void ControllerRemovals::start(const std::string& subsystemNqn, const std::function<void()>& work) {
     dropEnded();
-    {
-        const std::lock_guard guard(mutex_);
-        Removal& removal = removals_.emplace_back(Removal{subsystemNqn, false, {}});
+    if (!startThreadFor(subsystemNqn, work)) withMemory(work);
+}
+
+bool ControllerRemovals::startThreadFor(const std::string& subsystemNqn,
+                                        const std::function<void()>& work) {
+    const std::lock_guard guard(mutex_);
+    std::list<Removal> one;
+    try {
+        one.push_back({subsystemNqn, false, {}});
+        Removal& removal = one.front();
         auto started = startThread("nvmeof-removal", [this, &removal, work] {
-            work();
+            withMemory(work);
             const std::lock_guard ending(mutex_);
             removal.ended = true;
             ended_.notify_all();
         });
-        if (started.ok()) {
-            removal.thread = started.take();
-            return;
-        }
-        removals_.pop_back();
+        if (!started.ok()) return false;
+        removal.thread = started.take();
+    } catch (const std::bad_alloc&) {
+        return false;
     }
-    work();
+    removals_.splice(removals_.end(), one);
+    return true;
 }
 
 bool ControllerRemovals::endWithin(std::chrono::milliseconds limit,

@@ -21,9 +21,10 @@ class ControllerRemovals {
     ControllerRemovals(const ControllerRemovals&) = delete;
     ControllerRemovals& operator=(const ControllerRemovals&) = delete;
 
-    /// Runs `work` on a thread of its own; where there is none to be had, here.
+    /// Runs `work` on a thread of its own; where there is none to be had, or no memory for it,
+    /// here. Never throws.
     /// @param subsystemNqn  whose controller it deletes
-    /// @param work  owns what it uses
+    /// @param work  owns what it uses; can be begun anew, as withMemory() does
     void start(const std::string& subsystemNqn, const std::function<void()>& work);
     /// @return false when a controller of this subsystem is still being deleted after `limit`
     bool endWithin(std::chrono::milliseconds limit, const std::string& subsystemNqn);
@@ -35,6 +36,7 @@ class ControllerRemovals {
         std::thread thread;
     };
 
+    bool startThreadFor(const std::string& subsystemNqn, const std::function<void()>& work);
     void dropEnded();
 
     std::mutex mutex_;

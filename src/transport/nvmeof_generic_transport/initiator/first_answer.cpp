@@ -56,11 +56,11 @@ Result<Path> firstThatAnswers(
     threads.all.reserve(paths.size());
     for (size_t i = 0; i < paths.size(); ++i) {
         const auto askOne = [&, i] {
-            Result<bool> answer = Error{ENOMEM, {}};
+            Result<bool> answer = Error{0, {}};
             try {
                 answer = ask(paths[i], enough.get_token());
             } catch (const std::bad_alloc&) {
-                // Then it has none.
+                answer = outOfMemory("cannot ask", paths[i].target.traddr);
             }
             const std::lock_guard guard(answers.mutex);
             answers.of[i] = std::move(answer);

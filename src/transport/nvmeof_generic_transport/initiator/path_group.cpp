@@ -237,7 +237,7 @@ void PathGroup::noteNoMemory(Keeper& keeper, Course& course) {
     course.attemptAt = Clock::now() + kFirstPause;
     const std::lock_guard lock(mutex_);
     keeper.tried = true;
-    if (!keeper.controller) keeper.error = Error{ENOMEM, {}};
+    if (!keeper.controller) keeper.error = outOfMemory("cannot connect to", subsystemNqn_);
     if (keeper.question == Question::kAsked) keeper.question = Question::kUnanswered;
     changed_.notify_all();
 }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <new>
 #include <stop_token>
+#include <thread>
 
 namespace mooncake::nvmeof_generic {
 
@@ -23,5 +25,25 @@ class Poll {
     const std::stop_token stop_;
     std::chrono::milliseconds pause_{1};
 };
+
+/// Does what must be done, again and again as long as there is no memory for it, for some seconds.
+/// @param work  can be begun anew
+/// @return false where there was none in all that time
+template <class Work>
+bool withMemory(const Work& work) {
+    constexpr std::chrono::seconds kLimit{5};
+    constexpr std::chrono::milliseconds kPause{20};
+    const auto deadline = Clock::now() + kLimit;
+    while (true) {
+        try {
+            work();
+            return true;
+        } catch (const std::bad_alloc&) {
+            // There may be some in a moment.
+        }
+        if (Clock::now() >= deadline) return false;
+        std::this_thread::sleep_for(kPause);
+    }
+}
 
 }  // namespace mooncake::nvmeof_generic

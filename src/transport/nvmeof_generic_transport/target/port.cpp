@@ -167,11 +167,14 @@ Result<> Port::finishChange() {
 // The kernel makes such changes one at a time for all of nvmet.
 // @return what the tree said, or EBUSY as an Error
 Result<int> Port::change(const std::string& link, std::function<int()> work) {
+    // First what may find no memory: then nothing has begun.
     auto code = std::make_shared<int>(0);
+    auto next = std::make_unique<Change>(Change{link, code});
+    std::function<void()> task = [code, work = std::move(work)] { *code = work(); };
     linked_ = false;
     ++version_;
-    change_.reset(new Change{link, code});
-    thread_->run([code, work = std::move(work)] { *code = work(); });
+    change_ = std::move(next);
+    thread_->run(std::move(task));
     if (auto finished = finishChange(); !finished.ok()) return finished.error();
     return *code;
 }
