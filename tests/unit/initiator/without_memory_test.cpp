@@ -12,6 +12,7 @@
 #include "connection_table.h"
 #include "fake_host.h"
 #include "memory_limit.h"
+#include "thread_limit.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -143,19 +144,22 @@ TEST_P(WithoutMemoryTest, AConnectionThatIsUpLivesOn) {
 
 // The kernel is told, sooner or later.
 TEST_P(WithoutMemoryTest, AConnectionThatIsGivenUpGoes) {
-    for (const bool thread : {true, false}) {
+    enum class Lacks { kThreadMemory, kMemory, kMemoryAndThreads };
+    for (const Lacks lacks : {Lacks::kThreadMemory, Lacks::kMemory, Lacks::kMemoryAndThreads}) {
         int refused = 1;
         for (long allowed = 0; refused > 0; ++allowed) {
             auto connected = initiator->connect(kBoth, kNqn);
             ASSERT_TRUE(connected.ok()) << connected.error().message;
             const auto connection = connected.take();
             ASSERT_TRUE(bothAreUp(connection));
-            if (thread) {
+            if (lacks == Lacks::kThreadMemory) {
                 const test_support::NoMemoryFor none("nvmeof-removal");
                 connection->giveUp();
                 EXPECT_TRUE(eventually([&] { return none.refusals() > 0; }));
                 refused = 0;
             } else {
+                const test_support::ThreadLimit threads(lacks == Lacks::kMemory ? 0 : 1,
+                                                        test_support::ThreadLimit::Fails::kAllFrom);
                 const auto giveUp = [&] {
                     try {
                         connection->giveUp();
