@@ -57,6 +57,11 @@ std::string InitiatorKernelTest::makeBackingFile(const std::string& name) const 
     return path;
 }
 
+std::string InitiatorKernelTest::folder(const std::string& name) const {
+    fs::create_directories(dir_ + "/" + name);
+    return dir_ + "/" + name;
+}
+
 Result<RemoteNamespace> InitiatorKernelTest::open(Initiator& initiator,
                                                   const Connection& connection, uint32_t nsid,
                                                   uint64_t size) {

@@ -34,6 +34,8 @@ class InitiatorKernelTest : public testing::Test {
 
     /// Makes a file of kFileBytes for a namespace.
     std::string makeBackingFile(const std::string& name) const;
+    /// A folder of the test's own.
+    std::string folder(const std::string& name) const;
     std::string backingFile() const { return dir_ + "/file"; }
 
     /// Opens a namespace for direct I/O, with a limit that no working kernel needs.

@@ -48,6 +48,15 @@ void PlainTarget::listenAt(const TransportAddress& address) {
     fs::create_directory_symlink(subsystem_, port + "/subsystems/" + nqn_);
 }
 
+void PlainTarget::leave(const TransportAddress& address) {
+    for (const std::string& port : ports_) {
+        std::ifstream stream(port + "/addr_trsvcid");
+        std::string service;
+        if (!(stream >> service)) throw std::runtime_error("cannot read " + port);
+        if (service == address.trsvcid) fs::remove(port + "/subsystems/" + nqn_);
+    }
+}
+
 PlainTarget::~PlainTarget() {
     std::error_code ignored;
     for (const std::string& port : ports_) fs::remove(port + "/subsystems/" + nqn_, ignored);

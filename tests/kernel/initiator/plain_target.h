@@ -30,6 +30,8 @@ class PlainTarget {
     void removeNamespace(uint32_t nsid);
     /// Has the subsystem listen at another address, too.
     void listenAt(const TransportAddress& address);
+    /// Ends that, and with it the connections there.
+    void leave(const TransportAddress& address);
     /// From now on, this host alone may connect.
     void allowOnly(const std::string& hostNqn);
 

@@ -5,14 +5,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
+#include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "fixture.h"
+#include "sysfs_nvme.h"
 
 namespace initiator_test {
 namespace {
+
+const TransportAddress kOtherPort{"tcp", "ipv4", "127.0.0.1", "4421"};
 
 class SharingKernelTest : public InitiatorKernelTest {};
 
@@ -121,6 +127,100 @@ TEST_F(SharingKernelTest, AKilledProcessTakesNothingAway) {
     opened.value().fd.reset();
     connection.value().reset();
     EXPECT_TRUE(controllers().empty()) << "the last one disconnects, whoever made it";
+}
+
+// The next one takes over what it left, and disconnects it in the end.
+TEST_F(SharingKernelTest, AKilledProcessLeavesItsController) {
+    const auto connect = [&] {
+        auto connected = makeInitiator()->connect(kLoopback, target->nqn());
+        return connected.ok() ? connected.take() : nullptr;
+    };
+    Peer killed(connect);
+    ASSERT_TRUE(killed.connected());
+    killed.kill();
+    const auto left = controllers();
+    ASSERT_EQ(left.size(), 1u);
+    auto connection = connect();
+    ASSERT_TRUE(connection);
+    EXPECT_EQ(controllers(), left);
+    EXPECT_TRUE(connection->isOurs());
+    connection.reset();
+    EXPECT_TRUE(controllers().empty());
+}
+
+// Whose path has died: nothing keeps the next one from taking another, long before the kernel gives
+// up.
+TEST_F(SharingKernelTest, AKilledProcessIsInNobodysWay) {
+    target->listenAt(kOtherPort);
+    auto patient = options();
+    patient.controllerLoss = std::chrono::minutes(10);
+    const auto connect = [&] {
+        auto connected = makeInitiator(patient)->connect({kLoopback, kOtherPort}, target->nqn());
+        EXPECT_TRUE(connected.ok()) << connected.error().message;
+        return connected.ok() ? connected.take() : nullptr;
+    };
+    Peer killed(connect);
+    ASSERT_TRUE(killed.connected());
+    killed.kill();
+    const auto left = SysfsNvme("/sys").controllers();
+    ASSERT_TRUE(left.ok() && left.value().size() == 1);
+    const auto& port = left.value()[0].trsvcid == kLoopback.trsvcid ? kLoopback : kOtherPort;
+    target->leave(port);
+    ASSERT_TRUE(eventually([&] { return attribute(left.value()[0].name, "state") != "live"; }));
+    auto connection = connect();
+    ASSERT_TRUE(connection);
+    EXPECT_TRUE(connection->isOurs());
+    EXPECT_TRUE(eventually([&] { return controllers().size() == 1; }));
+    const auto now = SysfsNvme("/sys").controllers();
+    ASSERT_TRUE(now.ok() && now.value().size() == 1);
+    EXPECT_NE(now.value()[0].trsvcid, port.trsvcid);
+    connection.reset();
+    EXPECT_TRUE(controllers().empty());
+}
+
+// By which the younger of two is known, and a controller from another one of its name.
+TEST_F(SharingKernelTest, ControllersAreBornInOrder) {
+    const std::string otherId = "4d2f4b3a-9c7e-4f0a-8a55-0c1d2e3f4a5c";
+    const std::string other = "nqn.2014-08.org.nvmexpress:uuid:" + otherId;
+    uint64_t last = 0;
+    const auto connectYounger = [&](const std::string& hostNqn, const std::string& hostId) {
+        const std::string name = connectByHand(*target, hostNqn, hostId);
+        const auto dir = SysfsNvme("/sys").openController(name);
+        const auto info = SysfsNvme::describeController(dir.value().get(), name);
+        EXPECT_GT(info.value().born, last) << name;
+        last = info.value().born;
+        return name;
+    };
+    const std::string first = connectYounger(kHostNqn, kHostId);
+    const std::string second = connectYounger(other, otherId);
+    deleteController(first);
+    const std::string third = connectYounger(kHostNqn, kHostId);
+    deleteController(second);
+    deleteController(third);
+    deleteController(connectYounger(kHostNqn, kHostId));
+}
+
+// With a /run of their own they take no turns, and both make a controller, each over another path.
+TEST_F(SharingKernelTest, TwoContainersUseOnePath) {
+    target->listenAt(kOtherPort);
+    const TransportAddresses orders[] = {{kLoopback, kOtherPort}, {kOtherPort, kLoopback}};
+    for (int round = 0; round < 3; ++round) {
+        std::shared_ptr<Connection> connections[2];
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 2; ++i) {
+            threads.emplace_back([&, i] {
+                auto own = options();
+                own.runRoot = folder("run" + std::to_string(i));
+                auto connected = makeInitiator(own)->connect(orders[i], target->nqn());
+                ASSERT_TRUE(connected.ok()) << connected.error().message;
+                connections[i] = connected.take();
+            });
+        }
+        for (auto& thread : threads) thread.join();
+        EXPECT_EQ(controllers().size(), 1u) << "round " << round;
+        for (auto& connection : connections) connection.reset();
+        EXPECT_TRUE(controllers().empty());
+    }
 }
 
 // Processes that come and go at the same time: each gets a connection that works.

@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -87,10 +86,31 @@ std::string ueventOf(const FakeController& controller) {
 
 }  // namespace
 
+// A folder with a larger inode than all before, as the kernel's have. A file system gives them in
+// whatever order, so some are made at a time.
+fs::path FakeHost::newFolder() {
+    const std::lock_guard lock(foldersMutex_);
+    // A forked child has used some of the same.
+    std::erase_if(folders_, [](const auto& one) { return !fs::exists(one.second); });
+    while (folders_.empty()) {
+        constexpr int kAtATime = 32;
+        for (int i = 0; i < kAtATime; ++i) {
+            const fs::path folder = sys() / "making" / ("new." + std::to_string(++foldersMade_));
+            fs::create_directory(folder);
+            struct stat status {};
+            if (stat(folder.c_str(), &status) == 0 && status.st_ino > lastInode_) {
+                folders_.emplace(status.st_ino, folder);
+            }
+        }
+    }
+    const auto first = folders_.extract(folders_.begin());
+    lastInode_ = first.key();
+    return first.mapped();
+}
+
 void FakeHost::addController(const FakeController& controller) {
     // Complete before it can be seen, as in the kernel.
-    const fs::path making = sys() / "making" / controller.name;
-    fs::create_directory(making);
+    const fs::path making = newFolder();
     write(making / "subsysnqn", controller.nqn);
     write(making / "transport", controller.transport);
     write(making / "address", controller.address);
@@ -104,13 +124,15 @@ void FakeHost::addController(const FakeController& controller) {
 }
 
 void FakeHost::removeController(const std::string& name) {
-    // In one step, as in the kernel; somebody else may be doing the same.
+    // In one step, as in the kernel; somebody else may be doing the same. The folder stays, empty:
+    // the kernel gives no inode twice.
     const fs::path gone = sys() / "making" / ("gone." + std::to_string(++removals_));
     std::error_code ignored;
     fs::rename(controllerDir(name), gone, ignored);
     // Without the library's memory, of which a test may leave none: fs::remove_all() dies of that.
     nftw(
-        gone.c_str(), [](const char* path, auto, auto, auto) { return ::remove(path); }, 8,
+        gone.c_str(),
+        [](const char* path, auto, auto, FTW* at) { return at->level > 0 ? ::remove(path) : 0; }, 8,
         FTW_DEPTH | FTW_PHYS);
 }
 
@@ -193,6 +215,7 @@ Result<std::string> FakeFabrics::connect(const Path& path, const std::string& su
     controller.fastIoFail = std::to_string(options.fastIoFail.count());
     host_.addController(controller);
     ++made;
+    afterConnect();
     return controller.name;
 }
 

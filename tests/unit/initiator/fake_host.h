@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -89,8 +90,14 @@ class FakeHost {
     static std::string read(const std::filesystem::path& file);
 
  private:
+    std::filesystem::path newFolder();
+
     std::filesystem::path root_;
     std::atomic<int> removals_{0};
+    std::mutex foldersMutex_;
+    std::map<uint64_t, std::filesystem::path> folders_;  // by inode; guarded by foldersMutex_
+    uint64_t lastInode_ = 0;                             // guarded by foldersMutex_
+    int foldersMade_ = 0;                                // guarded by foldersMutex_
 };
 
 /// Thread-safe. Like the kernel it makes one connection at a time, numbers controllers, refuses a
@@ -115,6 +122,7 @@ class FakeFabrics : public Fabrics {
 
     std::function<void()> onConnect = [] {};  ///< runs first, with nothing locked
     std::function<void(const TransportAddress&)> onAddress = [](const auto&) {};  ///< then this
+    std::function<void()> afterConnect = [] {};  ///< the controller is there
     std::function<void()> onDisconnect = [] {};  ///< runs first, with nothing locked
     /// Gives the errno of a probe.
     std::function<int(const Path&, const std::stop_token&)> onProbe = [](const auto&, const auto&) {

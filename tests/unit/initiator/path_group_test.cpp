@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -572,6 +574,94 @@ TEST_P(OnePathTest, OneIsForAllProcessesOfTheMachine) {
         EXPECT_TRUE(controllers().contains(kAddress.traddr));
         EXPECT_TRUE(theirs->isLive()) << "nobody took it from them";
         ours.reset();
+    }
+}
+
+// Two containers with a /run of their own, which take no turns.
+TEST_P(OnePathTest, TheYoungerOfTwoGoes) {
+    const auto theirFabrics = std::make_shared<FakeFabrics>(host);
+    theirFabrics->onProbe = [](const Path& path, const auto&) {
+        return path.target == kAddress ? 0 : EHOSTUNREACH;
+    };
+    auto options = GetParam() ? host.options() : allPaths();
+    options.runRoot = host.etc();
+    const auto they = makeInitiator(host, theirFabrics, options);
+    failProbesOf(kAddress, EHOSTUNREACH);
+    std::shared_ptr<Connection> theirs;
+    // Both have looked.
+    fabrics->onConnect = [&] {
+        if (!theirs) theirs = they->connect(kBoth, kNqn).take();
+    };
+    auto ours = connect();
+    EXPECT_EQ(fabrics->made, 1);
+    EXPECT_EQ(fabrics->disconnects, 1);
+    EXPECT_EQ(controllers().size(), 1u);
+    EXPECT_TRUE(controllers().contains(kAddress.traddr)) << "which both use";
+    EXPECT_TRUE(theirs->isLive());
+    EXPECT_TRUE(ours->isLive());
+}
+
+// It sees both, and stays: the other one goes.
+TEST_P(OnePathTest, TheOlderOfTwoStays) {
+    fabrics->onDisconnect = [&] { ADD_FAILURE(); };
+    failProbesOf(kSecond, EHOSTUNREACH);
+    fabrics->afterConnect = [&] {
+        host.addController({.name = "nvme7", .address = "traddr=198.51.100.7,trsvcid=4420"});
+    };
+    auto ours = connect();
+    ASSERT_TRUE(ours);
+    EXPECT_TRUE(controllers().contains(kAddress.traddr));
+    fabrics->onDisconnect = [] {};
+}
+
+// Beside the path that is there now: of what nobody uses any more.
+TEST_P(OnePathTest, WhatAKilledProcessLeftGoesFirst) {
+    for (const char* state : {"connecting", "live"}) {
+        for (const bool sameInterfaces : {true, false}) {
+            auto options = GetParam() ? host.options() : allPaths();
+            if (!sameInterfaces) options.hostInterfaces = {{"eth1", ""}};
+            const auto killed = makeInitiator(host, fabrics, options);
+            failProbesOf(kAddress, 0);
+            failProbesOf(kSecond, EHOSTUNREACH);
+            const pid_t child = fork();
+            ASSERT_GE(child, 0);
+            if (child == 0) _exit(killed->connect(kBoth, kNqn).ok() ? 0 : 1);
+            int status = 0;
+            ASSERT_EQ(waitpid(child, &status, 0), child);
+            ASSERT_EQ(status, 0);
+            const std::string left = controllers().at(kAddress.traddr);
+            host.setState(left, state);
+            failProbesOf(kAddress, EHOSTUNREACH);
+            failProbesOf(kSecond, 0);
+            if (!sameInterfaces) options.hostInterfaces = {{"eth2", ""}};
+            auto connected = makeInitiator(host, fabrics, options)->connect(kBoth, kNqn);
+            ASSERT_TRUE(connected.ok()) << connected.error().message;
+            auto connection = connected.take();
+            connected = Error{0, {}};
+            const bool joined = sameInterfaces && std::string(state) == "live";
+            EXPECT_EQ(controllers().size(), 1u) << state;
+            EXPECT_TRUE(controllers().contains((joined ? kAddress : kSecond).traddr)) << state;
+            EXPECT_TRUE(connection->isOurs());
+            connection.reset();
+            EXPECT_TRUE(controllers().empty());
+        }
+    }
+}
+
+// Nor is what somebody else has made ours because nobody of us uses it.
+TEST_P(OnePathTest, WhatSomebodyElseMadeStays) {
+    for (const char* state : {"connecting", "live"}) {
+        host.addController({.name = "nvme7", .state = state});
+        failProbesOf(kAddress, EHOSTUNREACH);
+        auto options = GetParam() ? host.options() : allPaths();
+        options.connectTimeout = std::chrono::seconds(1);
+        options.hostInterfaces = {{"eth1", ""}};
+        const auto refused = makeInitiator(host, fabrics, options)->connect(kBoth, kNqn);
+        ASSERT_FALSE(refused.ok());
+        EXPECT_EQ(refused.error().code, EBUSY) << refused.error().message;
+        EXPECT_EQ(controllers().size(), 1u);
+        EXPECT_EQ(fabrics->disconnects, 0);
+        host.removeController("nvme7");
     }
 }
 

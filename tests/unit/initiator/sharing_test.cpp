@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -32,11 +34,30 @@ class SharingTest : public testing::Test {
     std::shared_ptr<FakeFabrics> fabrics = std::make_shared<FakeFabrics>(host);
     std::unique_ptr<Initiator> one = makeInitiator(host, fabrics);
     std::unique_ptr<Initiator> two = makeInitiator(host, fabrics);
+    const ControllerNotes noNotes{std::make_shared<RunFolder>("/nonexistent"), host.sys()};
 
     std::shared_ptr<Connection> connect(Initiator& initiator) {
         auto connected = initiator.connect(kAddress, kNqn);
         EXPECT_TRUE(connected.ok()) << connected.error().message;
         return connected.ok() ? connected.take() : nullptr;
+    }
+    /// Connects in a process that ends as after SIGKILL: nothing is cleaned up.
+    static void connectAndDie(Initiator& initiator, const TransportAddresses& addresses) {
+        const pid_t child = fork();
+        ASSERT_GE(child, 0);
+        if (child == 0) _exit(initiator.connect(addresses, kNqn).ok() ? 0 : 1);
+        int status = 0;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        ASSERT_EQ(status, 0);
+    }
+    std::vector<fs::path> notes() {
+        std::vector<fs::path> found;
+        const fs::path folder = fs::path(host.options().runRoot) / "nvmeof_generic";
+        for (const auto& entry : fs::directory_iterator(folder)) {
+            const auto& name = entry.path().filename().string();
+            if (name.starts_with("controller.")) found.push_back(entry.path());
+        }
+        return found;
     }
     bool exists(const std::string& controller) {
         return fs::exists(host.controllerDir(controller));
@@ -73,20 +94,79 @@ TEST_F(SharingTest, AForeignControllerStaysForeignForAll) {
     EXPECT_EQ(fabrics->disconnects, 0);
 }
 
-// A process that was killed leaves its controller. Nobody can tell it from a foreign one.
-TEST_F(SharingTest, TheControllerOfAKilledProcessIsUsed) {
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        const auto connected = one->connect(kAddress, kNqn);
-        _exit(connected.ok() ? 0 : 1);  // as after SIGKILL: nothing is cleaned up
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_EQ(status, 0);
-    ASSERT_TRUE(exists("nvme0"));
-    EXPECT_TRUE(connect(*two));
+// The next one takes it over.
+TEST_F(SharingTest, AKilledProcessLeavesItsController) {
+    connectAndDie(*one, {kAddress});
+    auto second = connect(*two);
+    ASSERT_TRUE(second);
     EXPECT_EQ(fabrics->connects, 0);
+    EXPECT_TRUE(second->isOurs());
+    auto first = connect(*one);
+    EXPECT_TRUE(first->isOurs());
+    second.reset();
+    EXPECT_TRUE(exists("nvme0")) << "the other one still uses it";
+    first.reset();
+    EXPECT_FALSE(exists("nvme0"));
+}
+
+// Of one that is restarted again and again before it can disconnect.
+TEST_F(SharingTest, WhatWasTakenOverCanBeLeftAgain) {
+    connectAndDie(*one, {kAddress});
+    connectAndDie(*one, {kAddress});
+    auto second = connect(*two);
+    EXPECT_TRUE(second->isOurs());
+    EXPECT_EQ(fabrics->connects, 0);
+}
+
+TEST_F(SharingTest, TheNameOfAKilledProcessIsSomebodyElsesController) {
+    connectAndDie(*one, {kAddress});
+    host.removeController("nvme0");
+    host.addController({.name = "nvme0"});
+    auto second = connect(*two);
+    EXPECT_FALSE(second->isOurs());
+    second.reset();
+    EXPECT_TRUE(exists("nvme0"));
+    EXPECT_EQ(fabrics->disconnects, 0);
+}
+
+// What this machine's last start, or a container with a sysfs of its own, has noted. Its inodes
+// say nothing here, and its locks are others.
+TEST_F(SharingTest, NotesFromElsewhereCountNothing) {
+    connectAndDie(*one, {kAddress});
+    const auto note = notes().at(0);
+    std::ifstream stream(note);
+    std::string boot, mount, nqn;
+    ASSERT_TRUE(std::getline(stream, boot) && std::getline(stream, mount) &&
+                std::getline(stream, nqn));
+    EXPECT_EQ(nqn, kNqn);
+    const auto isOurs = [&](const std::string& b, const std::string& m, const std::string& n) {
+        std::ofstream(note) << b << "\n" << m << "\n" << n << "\n";
+        const bool ours = connect(*two)->isOurs();
+        EXPECT_TRUE(exists("nvme0"));
+        return ours;
+    };
+    EXPECT_FALSE(isOurs(boot + "0", mount, nqn));
+    EXPECT_FALSE(isOurs(boot, mount + "0", nqn));
+    EXPECT_FALSE(isOurs(boot, mount, kOtherNqn));
+    auto third = connect(*two);
+    EXPECT_FALSE(third->isOurs());
+    std::ofstream(note) << boot << "\n" << mount << "\n" << nqn << "\n";
+    EXPECT_TRUE(connect(*one)->isOurs()) << "the right one";
+}
+
+TEST_F(SharingTest, NotesGoWithTheirControllers) {
+    connectAndDie(*one, {kAddress});
+    EXPECT_EQ(notes().size(), 1u);
+    host.addController({.name = "nvme5", .nqn = kOtherNqn});
+    makeInitiator(host, fabrics);
+    EXPECT_EQ(notes().size(), 1u) << "it is still there";
+    host.removeController("nvme0");
+    makeInitiator(host, fabrics);
+    EXPECT_TRUE(notes().empty());
+    connect(*one);
+    EXPECT_EQ(notes().size(), 1u);
+    connect(*one);
+    EXPECT_EQ(notes().size(), 1u) << "that of before has gone";
 }
 
 // Disconnecting can take long. Until it has ended, nobody is given the controller.
@@ -124,7 +204,7 @@ TEST_F(SharingTest, AControllerThatIsGoneAfterTheWaitIsNotUsed) {
     std::thread waiting([&] {
         const Poll poll(Clock::now() + std::chrono::seconds(20), {});
         const auto lease = ControllerLease::ofFound(sysfs.openController("nvme0").take(), "nvme0",
-                                                    Clock::now(), poll);
+                                                    noNotes, Clock::now(), poll);
         if (!lease.ok()) code = lease.error().code;
     });
     const auto opened = [&] {
@@ -190,12 +270,14 @@ TEST_F(SharingTest, WaitsForTheMarkOfAnExpectedMaker) {
     bool ours = false;
     std::thread other([&] {
         looking = true;
-        auto lease = ControllerLease::ofFound(sysfs.openController("nvme0").take(), "nvme0",
-                                              Clock::now() + std::chrono::seconds(20), poll);
+        auto lease =
+            ControllerLease::ofFound(sysfs.openController("nvme0").take(), "nvme0", noNotes,
+                                     Clock::now() + std::chrono::seconds(20), poll);
         ours = lease.ok() && lease.value().isOurs();
     });
     ASSERT_TRUE(eventually([&] { return looking.load(); }));
-    auto maker = ControllerLease::ofMade(sysfs.openController("nvme0").take(), "nvme0", poll);
+    auto maker =
+        ControllerLease::ofMade(sysfs.openController("nvme0").take(), "nvme0", noNotes, poll);
     other.join();
     ASSERT_TRUE(maker.ok());
     EXPECT_TRUE(ours);

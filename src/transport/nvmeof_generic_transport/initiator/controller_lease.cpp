@@ -42,17 +42,20 @@ Result<ProcessFd> enterGate(int dir, const std::string& name, Poll& poll) {
 ControllerLease::ControllerLease(ProcessFd dir, std::string name, bool ours)
     : dir_(std::move(dir)), name_(std::move(name)), ours_(ours) {}
 
-Result<ControllerLease> ControllerLease::ofMade(UniqueFd opened, std::string name, Poll poll) {
+Result<ControllerLease> ControllerLease::ofMade(UniqueFd opened, std::string name,
+                                                const ControllerNotes& notes, Poll poll) {
     auto dir = openHere(opened.get(), ".", O_DIRECTORY);
     if (!dir.valid()) return makeError(errno, "cannot open controller " + name);
     const auto gate = enterGate(dir.get(), name, poll);
     if (!gate.ok() && isGone(gate.error().code)) return gate.error();
-    // Ours to disconnect also where a lock cannot be had.
-    tryLock(dir.get(), LOCK_SH);
+    // Ours to disconnect also where a lock cannot be had. A note without one would make it look
+    // left.
+    if (tryLock(dir.get(), LOCK_SH) == 0) notes.add(dir.get(), name);
     return ControllerLease(std::move(dir), std::move(name), true);
 }
 
 Result<ControllerLease> ControllerLease::ofFound(UniqueFd opened, std::string name,
+                                                 const ControllerNotes& notes,
                                                  Clock::time_point makerExpected, Poll poll) {
     auto dir = openHere(opened.get(), ".", O_DIRECTORY);
     if (!dir.valid()) return makeError(errno, "cannot open controller " + name);
@@ -62,7 +65,7 @@ Result<ControllerLease> ControllerLease::ofFound(UniqueFd opened, std::string na
         // Whoever was behind the gate before may have deleted it.
         const auto alive = readAttribute(dir.get(), "state");
         if (!alive.ok()) return alive.error();
-        const bool ours = tryLock(dir.get(), LOCK_EX) == EWOULDBLOCK;
+        const bool ours = tryLock(dir.get(), LOCK_EX) == EWOULDBLOCK || notes.has(dir.get());
         // Nobody takes the lock exclusively but behind the gate: this one can be had.
         tryLock(dir.get(), ours ? LOCK_SH : LOCK_UN);
         if (ours || Clock::now() >= makerExpected) {

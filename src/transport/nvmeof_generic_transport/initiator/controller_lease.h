@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "controller_notes.h"
 #include "transport/nvmeof_generic_transport/common/process_fd.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
@@ -18,16 +19,17 @@ namespace mooncake::nvmeof_generic {
 /// - the folder itself: a shared lock is held by all who use a controller made by this transport;
 /// - its file "transport": the gate, held exclusively while one looks at or changes the other lock,
 ///   and while the controller is being deleted.
-/// A controller on whose folder nobody holds a lock was made by someone else (nvme-cli, or a
-/// process of ours that was killed): it is used without a lock and never disconnected. For one
-/// thread.
+/// A controller on whose folder nobody holds a lock was left by a process of ours that was killed,
+/// where ControllerNotes know it: who finds it takes it over. Otherwise somebody else made it
+/// (nvme-cli): it is used without a lock and never disconnected. For one thread.
 class ControllerLease {
  public:
     /// Begins the use of a controller that the caller just made.
     /// @param opened  the controller's opened folder
     /// @param poll  how long to wait for another process at the gate
     /// @return isGone() codes when the controller was deleted
-    static Result<ControllerLease> ofMade(UniqueFd opened, std::string name, Poll poll);
+    static Result<ControllerLease> ofMade(UniqueFd opened, std::string name,
+                                          const ControllerNotes& notes, Poll poll);
 
     /// Begins the use of a controller that was there.
     /// @param makerExpected  until when its maker may still be about to take the lock, which it can
@@ -35,6 +37,7 @@ class ControllerLease {
     /// lock is not taken for somebody else's
     /// @return isGone() codes when the controller was deleted; ETIMEDOUT or ECANCELED
     static Result<ControllerLease> ofFound(UniqueFd opened, std::string name,
+                                           const ControllerNotes& notes,
                                            Clock::time_point makerExpected, Poll poll);
 
     ControllerLease(ControllerLease&&) noexcept = default;

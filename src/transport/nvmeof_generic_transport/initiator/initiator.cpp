@@ -125,6 +125,7 @@ InitiatorImpl::InitiatorImpl(const InitiatorOptions& options, std::shared_ptr<Fa
       sysfs_(options.sysRoot),
       opener_(options.sysRoot, options.devRoot, std::move(open)),
       run_(std::make_shared<RunFolder>(options.runRoot)),
+      notes_(run_, options.sysRoot),
       claims_(run_),
       order_(run_) {}
 
@@ -216,28 +217,28 @@ Result<Path> InitiatorImpl::choosePath(const Segment& segment, const Paths& path
         },
         stop_.get_token(), unasked_++);
     if (!chosen.ok()) return chosen;
-    if (auto gone = giveUpOthers(segment, paths, chosen.value(), deadline); !gone.ok()) {
+    if (auto gone = giveUpOthers(segment, chosen.value(), deadline); !gone.ok()) {
         return gone.error();
     }
     return chosen;
 }
 
-// What the kernel has lost and is restoring: it must not come back beside the path that was chosen.
-Result<> InitiatorImpl::giveUpOthers(const Segment& segment, const Paths& paths, const Path& chosen,
+// What the kernel has lost and is restoring, which must not come back beside the path that was
+// chosen, and what a killed process has left, also from an interface that is no path here.
+Result<> InitiatorImpl::giveUpOthers(const Segment& segment, const Path& chosen,
                                      Clock::time_point deadline) {
     const auto controllers = sysfs_.controllers();
     if (!controllers.ok()) return controllers.error();
     for (const ControllerInfo& one : controllers.value()) {
-        for (const Path& path : paths) {
-            if (path == chosen || !isUsable(one, segment, path)) continue;
-            const Attempt attempt{segment, path, deadline, stop_.get_token()};
-            const auto lost = use(one.name, attempt);
-            if (!lost.ok() || !lost.value()->isOurs()) break;
-            // Restored, or another process has just made it.
-            if (lost.value()->isLive()) return notAlone(one);
-            lost.value()->giveUp();
-            break;
-        }
+        const bool candidate =
+            isPath(one, segment.nqn, segment.addresses) && one.state != ControllerState::kGoing;
+        if (!candidate || isUsable(one, segment, chosen)) continue;
+        const Path path = pathOf(one);
+        const auto other = use(one.name, Attempt{segment, path, deadline, stop_.get_token()});
+        if (!other.ok() || !other.value()->isOurs()) continue;
+        // Restored, or another process has just made it. What nobody else uses goes with this use.
+        if (other.value()->isLive()) return notAlone(one);
+        other.value()->giveUp();
     }
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
@@ -296,6 +297,18 @@ const ControllerInfo* InitiatorImpl::findOther(const std::vector<ControllerInfo>
     const auto found = std::find_if(controllers.begin(), controllers.end(), [&](const auto& one) {
         return one.subsystemNqn == attempt.segment.nqn &&
                !isUsable(one, attempt.segment, attempt.path);
+    });
+    return found == controllers.end() ? nullptr : &*found;
+}
+
+// Made at the same time by who takes no turns with this process, as in a container with a /run of
+// its own. The younger of two goes: whoever looks sees both, and the older one may have been in use
+// for long.
+const ControllerInfo* InitiatorImpl::findOlder(const std::vector<ControllerInfo>& controllers,
+                                               const ControllerInfo& made, const Attempt& attempt) {
+    if (!attempt.alone) return nullptr;
+    const auto found = std::find_if(controllers.begin(), controllers.end(), [&](const auto& one) {
+        return one.subsystemNqn == made.subsystemNqn && one.born < made.born;
     });
     return found == controllers.end() ? nullptr : &*found;
 }
@@ -382,8 +395,9 @@ ControllerConnection::Parts InitiatorImpl::partsOf(const std::string& controller
 InitiatorImpl::Made InitiatorImpl::use(const std::string& controller, const Attempt& attempt) {
     auto dir = openController(controller, attempt);
     if (!dir.ok()) return dir.error();
-    auto lease = ControllerLease::ofFound(dir.take(), controller, Clock::now() + kMakerDelay,
-                                          Poll(attempt.deadline, attempt.stop));
+    auto lease =
+        ControllerLease::ofFound(dir.take(), controller, notes_, Clock::now() + kMakerDelay,
+                                 Poll(attempt.deadline, attempt.stop));
     if (!lease.ok()) return lease.error();
     const bool ours = lease.value().isOurs();
     auto connection = std::make_shared<ControllerConnection>(
@@ -402,8 +416,8 @@ InitiatorImpl::Made InitiatorImpl::useMade(const std::string& controller, const 
     if (auto right = checkMade(dir.value().get(), controller, attempt); !right.ok()) {
         return right.error();
     }
-    auto lease =
-        ControllerLease::ofMade(dir.take(), controller, Poll(attempt.deadline, attempt.stop));
+    auto lease = ControllerLease::ofMade(dir.take(), controller, notes_,
+                                         Poll(attempt.deadline, attempt.stop));
     if (!lease.ok()) return lease.error();
     return std::make_shared<ControllerConnection>(nqn, attempt.path, lease.take(),
                                                   partsOf(controller, attempt));
@@ -438,6 +452,8 @@ Result<> InitiatorImpl::checkMade(int dir, const std::string& controller,
         } else if (const auto* stranger =
                        findStranger(all.value(), segment.nqn, segment.addresses)) {
             wrong = strangerError(*stranger, segment.addresses);
+        } else if (const auto* older = findOlder(all.value(), info.value(), attempt)) {
+            wrong = notAlone(*older);
         }
     }
     if (wrong.code == 0) return {};

@@ -10,6 +10,7 @@
 #include "address_claims.h"
 #include "connect_order.h"
 #include "connection_table.h"
+#include "controller_notes.h"
 #include "controller_removals.h"
 #include "last_paths.h"
 #include "namespace_opener.h"
@@ -79,6 +80,10 @@ class InitiatorImpl final : public Initiator {
     /// What an attempt that is to be alone must not meet; null where there is none.
     const ControllerInfo* findOther(const std::vector<ControllerInfo>& controllers,
                                     const Attempt& attempt) const;
+    /// A controller of the same subsystem that was there before one that was just made, where it is
+    /// to be alone; null where there is none.
+    static const ControllerInfo* findOlder(const std::vector<ControllerInfo>& controllers,
+                                           const ControllerInfo& made, const Attempt& attempt);
 
     /// The kernel joins several controllers of a subsystem to the same disks.
     bool kernelJoinsPaths() const;
@@ -87,8 +92,7 @@ class InitiatorImpl final : public Initiator {
     Connected connectOne(const Segment& segment, const Paths& paths);
     /// The one that is up, or the first that answers; one that has just failed if no other does.
     Result<Path> choosePath(const Segment& segment, const Paths& paths, Clock::time_point deadline);
-    Result<> giveUpOthers(const Segment& segment, const Paths& paths, const Path& chosen,
-                          Clock::time_point deadline);
+    Result<> giveUpOthers(const Segment& segment, const Path& chosen, Clock::time_point deadline);
 
     const InitiatorOptions options_;
     const std::shared_ptr<Fabrics> fabrics_;
@@ -98,6 +102,7 @@ class InitiatorImpl final : public Initiator {
     const NamespaceOpener opener_;
     std::stop_source stop_;
     const std::shared_ptr<const RunFolder> run_;
+    const ControllerNotes notes_;
     AddressClaims claims_;
     ConnectOrder order_;
     LastPaths lastPaths_;

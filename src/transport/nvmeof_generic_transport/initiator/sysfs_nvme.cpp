@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -88,6 +89,12 @@ std::string canonicalAddress(const std::string& traddr) {
     return traddr;
 }
 
+Path pathOf(const ControllerInfo& controller) {
+    const bool ipv6 = controller.traddr.find(':') != std::string::npos;
+    return {{controller.trtype, ipv6 ? "ipv6" : "ipv4", controller.traddr, controller.trsvcid},
+            {controller.hostInterface, controller.hostTraddr}};
+}
+
 bool isAt(const ControllerInfo& controller, const TransportAddress& address) {
     return controller.trtype == address.trtype && controller.trsvcid == address.trsvcid &&
            canonicalAddress(controller.traddr) == canonicalAddress(address.traddr);
@@ -162,6 +169,8 @@ Result<ControllerInfo> SysfsNvme::describeController(int dir, const std::string&
     // Not of every kernel.
     if (auto text = readAttribute(dir, "hostnqn"); text.ok()) info.hostNqn = text.take();
     if (auto text = readAttribute(dir, "hostid"); text.ok()) info.hostId = text.take();
+    struct stat status {};
+    if (fstat(dir, &status) == 0) info.born = status.st_ino;
     // Last: what was read before is of a controller that still was there now.
     const auto state = readState(dir);
     if (!state.ok()) return state.error();

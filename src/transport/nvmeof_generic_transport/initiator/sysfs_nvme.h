@@ -33,11 +33,17 @@ struct ControllerInfo {
     ControllerState state;
     std::string hostTraddr = {};     ///< from where; empty: as the route says
     std::string hostInterface = {};  ///< likewise
+    /// Larger with each controller that the kernel makes: the inode of its folder in sysfs, of
+    /// which none is given twice (see ControllerNotes).
+    uint64_t born = 0;
 };
 
 /// One text for all spellings of a numeric address ("::1" for "0:0:0:0:0:0:0:1"); the text itself
 /// if it is none.
 std::string canonicalAddress(const std::string& traddr);
+
+/// The path that a controller is.
+Path pathOf(const ControllerInfo& controller);
 
 /// Whether a controller connects to this address. Addresses are compared as numbers.
 bool isAt(const ControllerInfo& controller, const TransportAddress& address);
