@@ -243,15 +243,18 @@ void PathGroup::noteNoMemory(Keeper& keeper, Course& course) {
 }
 
 void PathGroup::attempt(Keeper& keeper, Course& course) {
+    bool connected = false;
     {
-        // The disks went with the last path, and what was open with them.
-        const bool anyLeft = isUsable();
         const std::lock_guard lock(mutex_);
-        if (connected_ && !anyLeft) {
-            over_ = true;
-            changed_.notify_all();
-            return;
-        }
+        connected = connected_;
+    }
+    // In this order: a first path that comes between the two is none that has gone.
+    if (connected && !isUsable()) {
+        // The disks went with the last path, and what was open with them.
+        const std::lock_guard lock(mutex_);
+        over_ = true;
+        changed_.notify_all();
+        return;
     }
     auto made = make_(keeper.path, ending_.get_token());
     if (made.ok()) {
