@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +139,10 @@ TEST_F(SharingTest, NotesFromElsewhereCountNothing) {
     std::string boot, mount, nqn;
     ASSERT_TRUE(std::getline(stream, boot) && std::getline(stream, mount) &&
                 std::getline(stream, nqn));
+    struct stat controller {};
+    ASSERT_EQ(stat(host.controllerDir("nvme0").c_str(), &controller), 0);
+    EXPECT_EQ(boot, bootId());
+    EXPECT_EQ(mount, std::to_string(controller.st_dev));
     EXPECT_EQ(nqn, kNqn);
     const auto isOurs = [&](const std::string& b, const std::string& m, const std::string& n) {
         std::ofstream(note) << b << "\n" << m << "\n" << n << "\n";
