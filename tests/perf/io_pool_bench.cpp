@@ -17,6 +17,7 @@
 #include "channels.h"
 #include "completion.h"
 #include "dispatcher.h"
+#include "held_back.h"
 #include "instant_aio.h"
 #include "planner.h"
 #include "pool.h"
@@ -121,10 +122,11 @@ void completion(benchmark::State& state) {
     InstantAio aio;
     Channels channels(aio);
     Dispatcher dispatcher(aio, conditions);
+    HeldBack heldBack(aio, channels, dispatcher);
     auto counter = std::make_shared<Counter>();
     const PlanRules rules{DirectIo::kAuto, 4096, 512, 1 << 20, 256 << 10};
     Device device({UniqueFd(), "bench", 1ULL << 40, 4096, counter}, rules, kBatch, false, *bounce,
-                  conditions, dispatcher);
+                  conditions, dispatcher, heldBack);
     Channel& mine = *channels.mine();
     counter->expect(SIZE_MAX);
     for (auto _ : state) {

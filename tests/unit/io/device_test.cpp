@@ -14,6 +14,7 @@
 #include "conditions.h"
 #include "dispatcher.h"
 #include "fake_aio.h"
+#include "held_back.h"
 #include "io_fixture.h"
 
 namespace mooncake::nvmeof_generic::io {
@@ -36,7 +37,7 @@ class DeviceTest : public ::testing::Test {
                           std::move(recorder), std::move(guard)};
         const PlanRules rules{DirectIo::kAuto, kBlock, 512, 1 << 20, 256 << 10};
         return std::make_unique<Device>(std::move(spec), rules, 64, false, *bounce_, conditions_,
-                                        dispatcher_);
+                                        dispatcher_, heldBack_);
     }
 
     Channel& mine() { return *channels_.mine(); }
@@ -93,6 +94,7 @@ class DeviceTest : public ::testing::Test {
     Conditions conditions_;
     Channels channels_{aio_};
     Dispatcher dispatcher_{aio_, conditions_};
+    HeldBack heldBack_{aio_, channels_, dispatcher_};
     Channel slotChannel_{0, true};
     Dispatcher::Slot slot_{slotChannel_, Lane::kCommon, 0};
     std::shared_ptr<Recorder> recorder_;

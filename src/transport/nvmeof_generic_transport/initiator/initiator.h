@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,6 +59,9 @@ class Connection {
     /// initiator's end waits for the rest of it, and until then connecting to this subsystem fails
     /// with ETIMEDOUT. Only if isOurs(). May block for seconds.
     virtual void giveUp() = 0;
+    /// Of several paths that are used together: see IoDeviceSpec::lossWithCopies. May outlive
+    /// the connection. Null otherwise.
+    virtual std::function<uint64_t()> lossWithCopies() const { return nullptr; }
     /// Null where it goes over no network.
     virtual std::shared_ptr<const PathBoard> paths() const { return nullptr; }
 };

@@ -160,6 +160,12 @@ std::vector<std::shared_ptr<const ControllerConnection>> PathGroup::controllers(
     return live;
 }
 
+std::function<uint64_t()> PathGroup::lossWithCopies() const {
+    const std::lock_guard lock(mutex_);
+    if (!lateCopies_) return nullptr;
+    return [copies = lateCopies_] { return copies->loss(); };
+}
+
 bool PathGroup::provokeAnswer(const std::shared_ptr<const UniqueFd>&) {
     std::unique_lock lock(mutex_);
     for (const auto& keeper : keepers_) {
@@ -257,10 +263,14 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
         return;
     }
     auto made = make_(keeper.path, ending_.get_token());
+    std::shared_ptr<LateCopies> lateCopies;
     if (made.ok()) {
         const ControllerConnection& controller = *made.value();
         keeper.record->connected(controller.controllerName(), controller.dir(),
                                  controller.subsystem());
+        if (controller.subsystem()) {
+            lateCopies = std::make_shared<LateCopies>(controller.subsystem());
+        }
     }
     bool tooLate = false, alone = false;
     {
@@ -272,6 +282,7 @@ void PathGroup::attempt(Keeper& keeper, Course& course) {
             keeper.controller = made.value();
             keeper.question = Question::kNone;
             connected_ = true;
+            if (!lateCopies_) lateCopies_ = std::move(lateCopies);
         } else {
             keeper.error = made.error();
         }

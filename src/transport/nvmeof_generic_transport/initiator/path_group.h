@@ -13,6 +13,7 @@
 
 #include "controller_connection.h"
 #include "kernel_connection.h"
+#include "late_copies.h"
 #include "path.h"
 #include "path_record.h"
 #include "wait.h"
@@ -51,6 +52,7 @@ class PathGroup final : public KernelConnection {
     void giveUp() override;
     bool isUsable() const override;
     std::vector<std::shared_ptr<const ControllerConnection>> controllers() const override;
+    std::function<uint64_t()> lossWithCopies() const override;
     std::shared_ptr<const PathBoard> paths() const override { return board_; }
 
  private:
@@ -90,6 +92,7 @@ class PathGroup final : public KernelConnection {
     mutable std::condition_variable_any changed_;
     std::vector<std::unique_ptr<Keeper>> keepers_;  // the list never changes after start()
     bool connected_ = false;                        // some path was; guarded by mutex_
+    std::shared_ptr<LateCopies> lateCopies_;        // from then on; guarded by mutex_
     bool over_ = false;                             // guarded by mutex_
     bool givenUp_ = false;                          // guarded by mutex_
     std::shared_ptr<const PathBoard> board_;

@@ -28,10 +28,15 @@ std::string shown(const std::string& traddr) {
     return text.data();
 }
 
-}  // namespace
+struct Flow {
+    unsigned state;           // as in the kernel's include/net/tcp_states.h
+    unsigned unacknowledged;  // bytes; a FIN counts as one
+    unsigned repeated;        // times in a row
+};
 
-bool waitsInVain(const std::string& traddr, const std::string& trsvcid, const std::string& source,
-                 const std::string& procRoot) {
+/// Whether some flow to the address, from this source, is such a one.
+bool anyFlow(const std::string& traddr, const std::string& trsvcid, const std::string& source,
+             const std::string& procRoot, bool (*isSuch)(const Flow&)) {
     const std::string address = shown(traddr);
     const std::string from = source.empty() ? "" : shown(source) + ":";
     unsigned port = 0;
@@ -42,16 +47,35 @@ bool waitsInVain(const std::string& traddr, const std::string& trsvcid, const st
     std::ifstream table(procRoot + (address.size() == 8 ? "/net/tcp" : "/net/tcp6"));
     for (std::string line; std::getline(table, line);) {
         std::array<char, 48> near{}, far{};
-        unsigned state = 0, unacknowledged = 0, repeated = 0;
+        Flow flow{};
         // sl, local, remote, st, tx_queue:rx_queue, tr:tm->when, retrnsmt
         if (sscanf(line.c_str(), " %*u: %47s %47s %x %x:%*x %*x:%*x %x", near.data(), far.data(),
-                   &state, &unacknowledged, &repeated) == 5 &&
+                   &flow.state, &flow.unacknowledged, &flow.repeated) == 5 &&
             std::string_view(near.data()).starts_with(from) && far.data() == remote &&
-            unacknowledged > 0 && repeated >= kRepeated) {
+            isSuch(flow)) {
             return true;
         }
     }
     return false;
+}
+
+}  // namespace
+
+bool waitsInVain(const std::string& traddr, const std::string& trsvcid, const std::string& source,
+                 const std::string& procRoot) {
+    return anyFlow(traddr, trsvcid, source, procRoot, [](const Flow& flow) {
+        return flow.unacknowledged > 0 && flow.repeated >= kRepeated;
+    });
+}
+
+bool closesWithData(const std::string& traddr, const std::string& trsvcid,
+                    const std::string& procRoot) {
+    return anyFlow(traddr, trsvcid, "", procRoot, [](const Flow& flow) {
+        constexpr unsigned kFinWait1 = 4, kLastAck = 9, kClosing = 11;
+        const bool closes =
+            flow.state == kFinWait1 || flow.state == kLastAck || flow.state == kClosing;
+        return closes && flow.unacknowledged > 1;
+    });
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -14,4 +14,9 @@ namespace mooncake::nvmeof_generic {
 bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
                  const std::string& source = "", const std::string& procRoot = "/proc");
 
+/// Whether some TCP connection of this network namespace to an address has been shut down by this
+/// end and not been closed yet, and may still send data. Other parameters as above.
+bool closesWithData(const std::string& traddr, const std::string& trsvcid,
+                    const std::string& procRoot = "/proc");
+
 }  // namespace mooncake::nvmeof_generic

@@ -131,6 +131,10 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Re
         if (stagedRead && !copyOut(bounce, operation, operation.length)) {
             return fail(operation, kUntouchable, end, completions);
         }
+        if (writes && operation.device->holdsBack(operation)) {
+            completions.held.push(&operation);
+            return;
+        }
         endPieces(operation, 0, operation.length, end, nullptr);
         completions.ended.push(&operation);
         return;
@@ -139,6 +143,12 @@ void complete(const BouncePool& bounce, Operation& operation, int64_t result, Re
         return fail(operation, kUntouchable, end, completions);
     }
     fail(operation, verdict, end, completions);
+}
+
+void endHeld(Operation& write, int error, RequestEnd& end, Completions& completions) {
+    if (error != 0) noteWritten(write);
+    endPieces(write, error, error == 0 ? write.length : 0, end, nullptr);
+    completions.ended.push(&write);
 }
 
 void failUnsent(Operation& operation, int error, RequestEnd& end, Completions& completions) {

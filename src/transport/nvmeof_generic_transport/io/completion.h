@@ -31,6 +31,9 @@ Verdict judge(Operation& operation, uint32_t blockSize, int64_t result);
 
 /// Ends an operation, or finds out what is still to be done for it. Takes no lock.
 ///
+/// A write that the kernel may have repeated, and of which it may still send the first copy, is
+/// held back (Device::holdsBack()).
+///
 /// An operation of several pieces that failed is tried once more piece by piece, to tell the
 /// requests that touch a bad range from those that do not. That is safe for writes as for reads:
 /// the requests have not ended, so their memory is unchanged, and nothing that was submitted
@@ -39,7 +42,11 @@ Verdict judge(Operation& operation, uint32_t blockSize, int64_t result);
 void complete(const BouncePool& bounce, Operation& operation, int64_t result, RequestEnd& end,
               Completions& completions);
 
-/// The same for one that has been started and that the kernel has not been given.
+/// Ends a write that was held back.
+/// @param error  0, or a positive errno value: then nobody knows what will have become of it
+void endHeld(Operation& write, int error, RequestEnd& end, Completions& completions);
+
+/// The same as complete() for one that has been started and that the kernel has not been given.
 /// @param error  positive errno value
 void failUnsent(Operation& operation, int error, RequestEnd& end, Completions& completions);
 

@@ -10,6 +10,7 @@
 
 #include "channel.h"
 #include "dispatcher.h"
+#include "held_back.h"
 
 namespace mooncake::nvmeof_generic::io {
 namespace {
@@ -27,7 +28,8 @@ constexpr uint32_t chunksFor(uint32_t bytes) {
 }  // namespace
 
 Device::Device(IoDeviceSpec spec, const PlanRules& rules, uint32_t depth, bool durable,
-               BouncePool& bounce, const Conditions& conditions, Dispatcher& dispatcher)
+               BouncePool& bounce, const Conditions& conditions, Dispatcher& dispatcher,
+               HeldBack& heldBack)
     : name_(std::move(spec.name)),
       size_(spec.size),
       rules_(rules),
@@ -35,9 +37,11 @@ Device::Device(IoDeviceSpec spec, const PlanRules& rules, uint32_t depth, bool d
       durable_(durable),
       listener_(std::move(spec.listener)),
       guard_(spec.guard ? std::move(spec.guard) : std::make_shared<WriteGuard>()),
+      lossWithCopies_(std::move(spec.lossWithCopies)),
       bounce_(bounce),
       conditions_(conditions),
       dispatcher_(dispatcher),
+      heldBack_(heldBack),
       number_(spec.fd.get()),
       fd_(std::make_shared<const UniqueFd>(std::move(spec.fd))) {
     bounceAccount_.device = this;
@@ -83,8 +87,35 @@ bool Device::start(Operation& operation) {
         operation.chunkCount = static_cast<uint8_t>(chunks);
     }
     if (operation.op == IoOp::kWrite && !guard_->begin(operation, nullptr)) return false;
-    operation.change(OperationState::kPlanned, OperationState::kStarted);
+    begin(operation);
     return true;
+}
+
+void Device::begin(Operation& operation) const {
+    operation.change(OperationState::kPlanned, OperationState::kStarted);
+    operation.startTick = static_cast<uint16_t>(conditions_.tick.load(std::memory_order_relaxed));
+}
+
+// What ends within a round of the monitor, some milliseconds, the kernel has sent once: to take a
+// path down, and repeat what it had, takes it longer. So a write on the usual way costs no look at
+// the paths.
+bool Device::isOld(const Operation& operation) const {
+    return static_cast<uint16_t>(conditions_.tick.load(std::memory_order_relaxed)) !=
+           operation.startTick;
+}
+
+// No write begins on a path that is lost.
+bool Device::isOlderThanLoss(const Operation& operation) {
+    const uint64_t loss = lossWithCopies_();
+    if (loss == 0) return false;
+    const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
+    if (loss_.load(std::memory_order_acquire) != loss) {
+        lossTick_.store(tick, std::memory_order_relaxed);
+        loss_.store(loss, std::memory_order_release);
+    }
+    // Of 16 bits, about five minutes.
+    const auto since = static_cast<uint16_t>(tick - lossTick_.load(std::memory_order_relaxed));
+    return static_cast<uint16_t>(tick - operation.startTick) >= since;
 }
 
 Enqueued Device::enqueue(Operation* planned, RequestQueue& requests, bool offer) {
@@ -126,6 +157,7 @@ void Device::freeChunks(Operation& operation) {
 }
 
 bool Device::finish(Completions& completions, Channel* mine, bool offer) {
+    if (!completions.held.empty()) heldBack_.add(std::move(completions.held));
     std::array<InFlight::Places, InFlight::kGenerations> places;
     uint32_t kinds = 0;
     while (Operation* operation = completions.ended.pop()) {
@@ -407,7 +439,7 @@ bool Device::startLocked(Operation& operation) {
         held_ = Held::kByWrite;
         return false;
     }
-    operation.change(OperationState::kPlanned, OperationState::kStarted);
+    begin(operation);
     return true;
 }
 

@@ -24,14 +24,16 @@
 namespace mooncake::nvmeof_generic::io {
 
 class Dispatcher;
+class HeldBack;
 
 /// The outcome of operations of one device, for Device::finish().
 struct Completions {
     OperationQueue ended;
     OperationQueue again;  ///< these need another system call
+    OperationQueue held;   ///< writes that are over, and whose end is told later, see HeldBack
     RequestQueue retries;  ///< pieces of operations that failed; each is tried once more, alone
 
-    bool empty() const { return ended.empty() && again.empty() && retries.empty(); }
+    bool empty() const { return ended.empty() && again.empty() && held.empty() && retries.empty(); }
 };
 
 /// What a worker does next for a device.
@@ -71,7 +73,8 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     /// @param depth  I/Os in flight at most, up to InFlight::kMost
     /// @param durable  writes complete only when they are stable
     Device(IoDeviceSpec spec, const PlanRules& rules, uint32_t depth, bool durable,
-           BouncePool& bounce, const Conditions& conditions, Dispatcher& dispatcher);
+           BouncePool& bounce, const Conditions& conditions, Dispatcher& dispatcher,
+           HeldBack& heldBack);
     ~Device() override;
 
     const std::string& name() const { return name_; }
@@ -110,6 +113,11 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
         if (lastSkip_.load(std::memory_order_relaxed) != 0) {
             lastSkip_.store(0, std::memory_order_relaxed);
         }
+    }
+
+    /// Whether the end of a write that is over must not be told yet.
+    bool holdsBack(const Operation& write) {
+        return lossWithCopies_ && isOld(write) && isOlderThanLoss(write);
     }
 
     /// Takes in the outcome of operations, whichever thread submitted them. Clears those that have
@@ -180,6 +188,9 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     Operation* startNext(Channel& mine) MC_REQUIRES(mutex_);
     bool startLocked(Operation& operation) MC_REQUIRES(mutex_);
     void freeChunks(Operation& operation) MC_EXCLUDES(mutex_);
+    void begin(Operation& operation) const;
+    bool isOld(const Operation& operation) const;
+    bool isOlderThanLoss(const Operation& operation);
 
     const std::string name_;
     const uint64_t size_;
@@ -188,12 +199,16 @@ class Device final : public IoDevice, private WriteGuard::Waiter {
     const bool durable_;
     const std::shared_ptr<IoListener> listener_;
     const std::shared_ptr<WriteGuard> guard_;
+    const std::function<uint64_t()> lossWithCopies_;
     BouncePool& bounce_;
     const Conditions& conditions_;
     Dispatcher& dispatcher_;
+    HeldBack& heldBack_;
     const int number_;                        // of the descriptor
     std::atomic<uint32_t> callersToSkip_{0};  // how often leavesToWorkers() still says yes
     std::atomic<uint32_t> lastSkip_{0};
+    std::atomic<uint64_t> loss_{0};      // the last one that was seen, see lossWithCopies
+    std::atomic<uint64_t> lossTick_{0};  // when it was
 
     // What all threads that use the device write.
     alignas(64) InFlight inFlight_;

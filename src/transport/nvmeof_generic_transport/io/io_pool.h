@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -44,7 +45,8 @@ class IoListener {
     /// @param error  0, or a positive errno value. EINVAL: the request was malformed or misaligned
     ///     (mode "on"); ENODATA: the device gave fewer bytes than asked (it ended, or its namespace
     ///     was removed), or the medium is bad there; ECANCELED: the device was closed before the
-    ///     whole request had reached the kernel; ENOMEM: no memory to queue it; EIO, ENOSPC ...: as
+    ///     whole request had reached the kernel; ETIMEDOUT also: see IoDeviceSpec::lossWithCopies,
+    ///     it lasted for too long; ENOMEM: no memory to queue it; EIO, ENOSPC ...: as
     ///     the kernel said. After a failed write the contents of its range are unknown.
     /// @param bytes  bytes moved for certain: `length` when error is 0, less otherwise
     /// Called from a thread of the pool, from poll() or wait(), or from submit() itself for a
@@ -75,6 +77,13 @@ struct IoDeviceSpec {
     /// The kernel gets writes from the pool's own memory alone, in every mode: for a device that
     /// cannot be given any other without danger.
     bool copyWrites = false;
+    /// Of a device to which the kernel has several paths, between which it repeats writes by
+    /// itself: whether a path has been lost of which older copies of such writes may still come,
+    /// from the memory of the write. Asked when a write that took long is over; the end of one that
+    /// began before the loss was seen is told when there is none any more. Thread-safe, waits for
+    /// nothing, throws nothing. Null: there never is
+    /// @return the number of the last such loss, another one for each; 0: there is none
+    std::function<uint64_t()> lossWithCopies{};
 };
 
 /// A device that a pool has taken in. Only its pool knows what is inside.

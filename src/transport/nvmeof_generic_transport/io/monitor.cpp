@@ -57,6 +57,8 @@ void Monitor::run() {
         dispatcher.waitFor(length);
         conditions_.tick.fetch_add(1, std::memory_order_relaxed);
         const auto swept = services_.progress.sweep();
+        services_.heldBack.look(services_.progress, std::chrono::steady_clock::now());
+        const bool idle = swept == Progress::Sweep::kIdle && services_.heldBack.empty();
         try {
             lookForStuck(Lane::kCommon);
             lookForStuck(Lane::kSlow);
@@ -71,13 +73,16 @@ void Monitor::run() {
         const uint64_t wakeUpsNow = dispatcher.wakeUps();
         const bool workersSleep = dispatcher.isQuiet(wakeUps);
         wakeUps = wakeUpsNow;
-        if (!workersSleep || swept != Progress::Sweep::kIdle) {
+        if (!workersSleep || !idle) {
             quiet = 0;
         } else if (++quiet >= kQuietRounds) {
             services_.channels.trim();
             // What is asked once in a round is asked again after a pause.
             conditions_.tick.fetch_add(1, std::memory_order_relaxed);
-            dispatcher.waitForActivity(wakeUps, [this] { return services_.progress.idle(); });
+            // In this order: what is held back was in flight before.
+            dispatcher.waitForActivity(wakeUps, [this] {
+                return services_.progress.idle() && services_.heldBack.empty();
+            });
             quiet = 0;
             lastRound_ = std::chrono::steady_clock::now();
         }

@@ -50,15 +50,19 @@ struct Operation {
     uint64_t begin = 0;       ///< first byte of the transfer on the device; a multiple of the block
     uint32_t length = 0;      ///< bytes of the transfer; a multiple of the block
     uint32_t lead = 0;        ///< bytes of the transfer before the first piece
-    uint32_t done = 0;   ///< bytes that earlier system calls have moved; a multiple of the block
-    uint32_t asked = 0;  ///< bytes that the present system call is to move
-    uint8_t generation = 0;  ///< of its place, see InFlight
-    uint8_t attempts = 0;    ///< system calls without progress that the kernel wants repeated
+    uint32_t done = 0;  ///< bytes that earlier system calls have moved; a multiple of the block
+    union {
+        uint32_t asked = 0;  ///< bytes that the present system call is to move
+        uint32_t heldSince;  ///< milliseconds, see HeldBack
+    };
+    uint16_t startTick = 0;      ///< of the monitor, the lower bits
+    uint8_t generation : 3 = 0;  ///< of its place, see InFlight
+    uint8_t attempts : 5 = 0;    ///< system calls without progress that the kernel wants repeated
     IoOp op = IoOp::kRead;
     OperationKind kind = OperationKind::kDirect;
     OperationState state = OperationState::kPlanned;
-    bool merged = false;  ///< of a merge: the block has been read, its write is next
-    bool nowait = false;  ///< the present system call was not to wait
+    bool merged : 1 = false;  ///< of a merge: the block has been read, its write is next
+    bool nowait : 1 = false;  ///< the present system call was not to wait
     uint8_t chunkCount = 0;
     uint32_t chunks[kMostChunks];  ///< bounce buffers, see BouncePool
     GrowArray<Piece> pieces;

@@ -21,6 +21,7 @@
 #include "device.h"
 #include "device_registry.h"
 #include "dispatcher.h"
+#include "held_back.h"
 #include "monitor.h"
 #include "options.h"
 #include "progress.h"
@@ -55,7 +56,9 @@ class Pool final : public IoPool {
           dispatcher_(*aio_, conditions_),
           submit_(*aio_, conditions_, *bounce_, channels_, dispatcher_, options.maxIoBytes),
           progress_(*aio_, conditions_, *bounce_, channels_, submit_),
-          services_{*aio_, dispatcher_, *bounce_, registry_, channels_, progress_, options.spin},
+          heldBack_(*aio_, channels_, dispatcher_),
+          services_{*aio_,     dispatcher_, *bounce_,  registry_,
+                    channels_, progress_,   heldBack_, options.spin},
           monitor_({.firstEntries = kFirstEntries,
                     .furtherEntries = kFurtherEntries,
                     .mostActive = std::min(options.numWorkers, processors())},
@@ -83,9 +86,9 @@ class Pool final : public IoPool {
         }
         const PlanRules rules = planRules(
             options_, spec, memoryAlignment(spec.fd.get(), spec.blockSize), bounce_->chunks());
-        auto device =
-            std::make_shared<Device>(std::move(spec), rules, options_.queueDepth,
-                                     options_.durableWrites, *bounce_, conditions_, dispatcher_);
+        auto device = std::make_shared<Device>(std::move(spec), rules, options_.queueDepth,
+                                               options_.durableWrites, *bounce_, conditions_,
+                                               dispatcher_, heldBack_);
         registry_.add(device);
         return std::shared_ptr<IoDevice>(std::move(device));
     }
@@ -146,6 +149,7 @@ class Pool final : public IoPool {
     Dispatcher dispatcher_;
     CallerSubmit submit_;
     Progress progress_;
+    HeldBack heldBack_;
     DeviceRegistry registry_;
     WorkerServices services_;
     Monitor monitor_;  // its threads use all of the above

@@ -17,6 +17,7 @@
 #include "device.h"
 #include "device_registry.h"
 #include "dispatcher.h"
+#include "held_back.h"
 #include "progress.h"
 #include "request_end.h"
 #include "transport/nvmeof_generic_transport/common/result.h"
@@ -31,6 +32,7 @@ struct WorkerServices {
     DeviceRegistry& registry;
     Channels& channels;
     Progress& progress;
+    HeldBack& heldBack;
     std::chrono::microseconds spin;
 };
 

@@ -91,10 +91,10 @@ Result<> SharedNamespace::open(std::shared_ptr<Connection> connection, RemoteNam
     std::shared_ptr<IoDevice> taken;
     Error failure{0, {}};
     try {
-        auto added =
-            pool_.addDevice({std::move(device.fd), as.name + " (" + device.deviceName + ")", size,
-                             blockSize, std::make_shared<Listener>(shared_from_this(), client),
-                             writeGuardOf(key_), as.copyWrites && !device.local});
+        auto added = pool_.addDevice(
+            {std::move(device.fd), as.name + " (" + device.deviceName + ")", size, blockSize,
+             std::make_shared<Listener>(shared_from_this(), client), writeGuardOf(key_),
+             as.copyWrites && !device.local, connection->lossWithCopies()});
         if (added.ok()) {
             taken = added.take();
             auto opening = std::make_unique<Opening>(taken, blockSize, readOnly);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "late_copies.h"
+
+#include <algorithm>
+#include <new>
+#include <string_view>
+
+#include "sysfs_file.h"
+#include "sysfs_nvme.h"
+#include "tcp_flows.h"
+
+namespace mooncake::nvmeof_generic {
+namespace {
+
+using namespace std::chrono_literals;
+
+// From a path's loss until the kernel has repeated what it had: longer than this, since it waits
+// for all processors to have left the path's queues.
+constexpr LateCopies::Clock::duration kLookLasts = 5ms;
+
+// "nvme3", the link to a controller, and no disk.
+bool isControllerName(std::string_view name) {
+    constexpr std::string_view kHead = "nvme";
+    return name.starts_with(kHead) && name.size() > kHead.size() &&
+           std::all_of(name.begin() + kHead.size(), name.end(),
+                       [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+uint64_t LateCopies::loss(Clock::time_point now) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (now - lookedAt_ >= kLookLasts) {
+        try {
+            auto [names, mayBeSent] = look();
+            const bool more = std::any_of(names.begin(), names.end(), [this](const auto& name) {
+                return std::find(goingDown_.begin(), goingDown_.end(), name) == goingDown_.end();
+            });
+            if (more) ++losses_;
+            if (mayBeSent) over_ = now + kOnTheWay;
+            goingDown_ = std::move(names);
+            lookedAt_ = now;
+        } catch (const std::bad_alloc&) {
+            // There may be memory at the next look. Until then nothing is sure.
+            if (losses_ == 0) losses_ = 1;
+            return losses_;
+        }
+    }
+    return now < over_ ? losses_ : 0;
+}
+
+LateCopies::Look LateCopies::look() const {
+    Look found;
+    const auto names = listFolder(subsystem_->get(), ".");
+    if (!names.ok()) return found;  // the subsystem is gone, and all its controllers
+    for (const std::string& name : names.value()) {
+        if (!isControllerName(name)) continue;
+        const auto dir = openFolder(subsystem_->get(), name);
+        const auto state = dir.ok() ? SysfsNvme::readState(dir.value().get()) : dir.error();
+        if (!state.ok() || state.value() == ControllerState::kLive ||
+            state.value() == ControllerState::kConnecting) {
+            continue;
+        }
+        const auto info = SysfsNvme::describeController(dir.value().get(), name);
+        if (!info.ok() || info.value().trtype != "tcp") continue;
+        found.goingDown.push_back(name);
+        found.mayBeSent =
+            found.mayBeSent || closesWithData(info.value().traddr, info.value().trsvcid, procRoot_);
+    }
+    return found;
+}
+
+}  // namespace mooncake::nvmeof_generic
