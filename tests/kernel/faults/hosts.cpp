@@ -146,6 +146,51 @@ void Host::useJumboFrames() const {
     runThere(command);
 }
 
+void Host::loseAnswers(const std::vector<uint16_t>& flows) {
+    lose({});
+    losing_ = true;
+    run({"modprobe", "-a", "sch_ingress", "cls_u32", "act_gact"});
+    runThere({"tc", "qdisc", "add", "dev", device(), "ingress"});
+    run({"tc", "qdisc", "add", "dev", device(), "ingress"});
+    for (const uint16_t flow : flows) {
+        const auto filter = [&](const char* order, std::vector<std::string> rest) {
+            std::vector<std::string> command = {
+                "tc",      "filter", "add", "dev",      device(),
+                "ingress", "prio",   order, "protocol", "ip",
+                "u32",     "match",  "ip",  "dport",    std::to_string(flow),
+                "0xffff"};
+            command.insert(command.end(), rest.begin(), rest.end());
+            run(command);
+        };
+        // The length in the header of IP: below 128.
+        filter("1", {"match", "u16", "0", "0xff80", "at", "2", "action", "pass"});
+        filter("2", {"action", "drop"});
+    }
+}
+
+FlowOrder::FlowOrder(Host& host, uint16_t port) : host_(host), port_(port) {
+    host_.disturb("delay 30ms");
+    observer_ = std::thread([this] {
+        while (!ended_) {
+            for (const uint16_t flow : host_.flowsTo(port_)) {
+                if (std::find(seen_.begin(), seen_.end(), flow) == seen_.end()) {
+                    seen_.push_back(flow);
+                }
+            }
+        }
+    });
+}
+
+std::vector<uint16_t> FlowOrder::end() {
+    if (!observer_.joinable()) return {};
+    ended_ = true;
+    observer_.join();
+    host_.disturb("");
+    const auto left = host_.flowsTo(port_);  // not those of who only asked
+    std::erase_if(seen_, [&](uint16_t flow) { return !left.contains(flow); });
+    return seen_;
+}
+
 void Host::loseLargerThan(unsigned bytes) {
     const std::string device = "data" + std::to_string(number_);
     const std::function<void(const std::vector<std::string>&)> ends[] = {

@@ -3,10 +3,12 @@
 // the process that links its port, and the kernel's initiator connects from the first one.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "child_process.h"
@@ -47,6 +49,9 @@ class Host {
     /// Loses every packet of these connections, in both directions, and of no others; none: no
     /// more.
     void lose(const std::vector<uint16_t>& flows);
+    /// Loses what these connections bring to this end, but for packets so small that they have no
+    /// answer with data: what this end sends arrives, and is acknowledged. Until lose({}).
+    void loseAnswers(const std::vector<uint16_t>& flows);
     /// Frames of up to 9000 bytes on the data cable, each packet by itself; for good.
     void useJumboFrames() const;
     /// Loses IP packets that are larger, in both directions; 0: no more.
@@ -65,6 +70,25 @@ class Host {
     const std::string name_;
     bool disturbed_ = false;
     bool losing_ = false;
+};
+
+/// Watches the order in which connections to a host are made: of NVMe the admin queue's comes
+/// first. The host's answers are delayed meanwhile, so that it can be seen.
+class FlowOrder {
+ public:
+    FlowOrder(Host& host, uint16_t port);
+    ~FlowOrder() { end(); }
+    FlowOrder(const FlowOrder&) = delete;
+    FlowOrder& operator=(const FlowOrder&) = delete;
+    /// Ends it. @return the local ports of those that are still there, in their order
+    std::vector<uint16_t> end();
+
+ private:
+    Host& host_;
+    const uint16_t port_;
+    std::atomic<bool> ended_{false};
+    std::vector<uint16_t> seen_;  // the observer's, until it has ended
+    std::thread observer_;
 };
 
 /// A target process on a host.

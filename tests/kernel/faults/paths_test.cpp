@@ -254,6 +254,39 @@ TEST_F(PathsTest, FromTheInterfacesThatAreNamed) {
     EXPECT_EQ(report.failed, 0u);
 }
 
+// The I/O queues of a path die, and its admin queue goes on; what was sent over them has arrived,
+// so that nothing is sent again. Reads of both paths' processors are under way all the time.
+TEST_F(PathsTest, OneThatLosesTheAnswersOfItsIoQueues) {
+    const Variable all("MC_NVMEOF_GENERIC_PATHS", "all");
+    const Variable both("MC_NVMEOF_GENERIC_IO_POLICY", "round-robin");
+    constexpr uint16_t kPort = 4420;
+    TargetNode& node = target("answers");
+    FlowOrder order(host(), kPort);
+    add(node);
+    ASSERT_TRUE(load().healthy());
+    ASSERT_TRUE(comesIntoUse(0) && comesIntoUse(1));
+    auto flows = order.end();
+    ASSERT_GE(flows.size(), 2u) << "an admin queue and some for I/O";
+    print("two links");
+    flows.erase(flows.begin());
+    host().loseAnswers(flows);
+    EXPECT_TRUE(eventually(
+        [&] {
+            const auto now = host().flowsTo(kPort);
+            return std::none_of(flows.begin(), flows.end(),
+                                [&](uint16_t flow) { return now.contains(flow); });
+        },
+        2 * static_cast<int>(kLimit)))
+        << "the path's connection is the old one";
+    EXPECT_TRUE(load().healthy());
+    EXPECT_TRUE(comesIntoUse(0)) << "again";
+    const auto report = print("a path whose I/O queues' answers are lost");
+    EXPECT_EQ(report.failed, 0u);
+    // The kernel's own limit is 30 s.
+    EXPECT_LE(report.slowest, kLimit);
+    host().lose({});
+}
+
 // What the places of a file are filled with.
 constexpr uint8_t kOlder = 1, kNewer = 2, kForeign = 3;
 

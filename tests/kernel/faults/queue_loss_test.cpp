@@ -30,34 +30,15 @@ constexpr std::chrono::seconds kLimit{20};
 
 class QueueLossTest : public FaultTest {
  protected:
-    // Connects so slowly that the order shows in which the flows are made: admin queue first.
     void connect() {
         TargetNode& target = FaultTest::target(1, "flows");
         id_ = target.ids()[0];
         test_support::fillPattern(kVersion, 0, content_.data(), content_.size());
         segment_ = initiator().engine().openSegment("flows");
-        host(1).disturb("delay 30ms");
-        std::atomic<bool> connected{false};
-        std::vector<uint16_t> seen;
-        std::thread observer([&] {
-            while (!connected) {
-                for (const uint16_t flow : host(1).flowsTo(kPort)) {
-                    if (std::find(seen.begin(), seen.end(), flow) == seen.end()) {
-                        seen.push_back(flow);
-                    }
-                }
-            }
-        });
-        const bool wrote = eventually(
-            [&] { return initiator().write(segment_, id_, 0, content_.data(), content_.size()); });
-        connected = true;
-        observer.join();
-        host(1).disturb("");
-        ASSERT_TRUE(wrote);
-        const auto left = host(1).flowsTo(kPort);  // not those of who only asked
-        for (const uint16_t flow : seen) {
-            if (left.contains(flow)) flows_.push_back(flow);
-        }
+        FlowOrder order(host(1), kPort);
+        ASSERT_TRUE(eventually(
+            [&] { return initiator().write(segment_, id_, 0, content_.data(), content_.size()); }));
+        flows_ = order.end();
         ASSERT_GE(flows_.size(), 3u) << "an admin queue and two for I/O";
     }
 

@@ -209,6 +209,24 @@ TEST_F(PathGroupTest, AnswersWhenOnePathDoes) {
 }
 
 // What was open on the disks of before is gone with the last path.
+// Its admin queue answers.
+TEST_F(PathGroupTest, APathThatKeepsItsIoIsReset) {
+    auto connection = connect();
+    ASSERT_TRUE(allAreThere(connection));
+    const auto shows = [&](const TransportAddress& address, const std::string& inFlight) {
+        const fs::path disk = host.controllerDir(controllers()[address.traddr]) / "nvme0c0n1";
+        fs::create_directories(disk);
+        FakeHost::write(disk / "stat", " 10 0 16 5 20 0 32 5 " + inFlight + " 0 0");
+    };
+    shows(kAddress, "0");
+    shows(kSecond, "3");
+    EXPECT_TRUE(eventually([&] {
+        EXPECT_TRUE(connection->provokeAnswer(nullptr));
+        return fabrics->resets > 0;
+    }));
+    EXPECT_TRUE(connection->isLive());
+}
+
 TEST_F(PathGroupTest, IsAtItsEndWithTheLastPath) {
     auto connection = connect();
     ASSERT_TRUE(allAreThere(connection));

@@ -59,6 +59,9 @@ class ControllerConnection final : public KernelConnection,
     /// The same as provokeAnswer() for one of several paths, with whose disks no I/O queue of this
     /// one can be asked: one that repeats data in vain has it reset.
     bool provokeAnswerOfPath();
+    /// Of one of several paths: what it has goes over the others, and its connection is made anew.
+    /// May take seconds.
+    void resetPath() const { parts_.fabrics->reset(lease_->dir(), lease_->name()); }
     /// The same as giveUp() for one of several paths: its I/O goes over the others. Until the
     /// controller is gone, connecting over this path again fails with ETIMEDOUT.
     void giveUpPath() {

@@ -29,6 +29,9 @@ constexpr auto kArrange = 10s;
 // For the answer of some path.
 constexpr auto kAnswerLimit = 3s;
 
+// After a question, for how long and how often each path is looked at whether I/O over it ends.
+constexpr Clock::duration kWatch = 4s, kShortLook = 250ms;
+
 // A path that comes back and does not answer so often in a row is lame: it lets small packets pass,
 // with which the kernel connects, and loses large ones.
 constexpr int kLame = 3;
@@ -47,9 +50,10 @@ struct PathGroup::Course {
     Clock::duration pause = kFirstPause;
     Clock::time_point attemptAt{};  // not before
     Clock::time_point arrangeAt{};
-    bool up = false;     // at the last look
-    bool asked = false;  // since it came up
-    int unanswered = 0;  // questions in a row to a path that had come up
+    bool up = false;                 // at the last look
+    bool asked = false;              // since it came up
+    int unanswered = 0;              // questions in a row to a path that had come up
+    Clock::time_point watchUntil{};  // whether I/O ends
     LogPace failures, losses;
     std::string told;  // the last error that was logged
 };
@@ -75,9 +79,11 @@ Result<> PathGroup::start(const Paths& paths) {
     std::vector<std::shared_ptr<const PathRecord>> records;
     for (const Path& path : paths) {
         keepers_.push_back(std::make_unique<Keeper>(path));
+        keepers_.back()->number = keepers_.size() - 1;
         records.push_back(keepers_.back()->record);
     }
     board_ = std::make_shared<PathRecords>(std::move(records));
+    stuck_ = StuckPaths(keepers_.size());
     for (const auto& keeper : keepers_) {
         auto started = startThread("nvmeof-path", [this, one = keeper.get()] { keep(*one); });
         if (!started.ok()) return started.error();
@@ -216,7 +222,9 @@ void PathGroup::keep(Keeper& keeper) {
                 changed_.wait_until(lock, stop, course.attemptAt, [this] { return over_; });
                 continue;
             } else if (controller && keeper.question != Question::kAsked) {
-                changed_.wait_for(lock, stop, kLook,
+                const Clock::duration look =
+                    Clock::now() < course.watchUntil ? kShortLook : Clock::duration(kLook);
+                changed_.wait_for(lock, stop, look,
                                   [&] { return over_ || keeper.question == Question::kAsked; });
             }
             if (over_ || stop.stop_requested()) continue;
@@ -343,7 +351,10 @@ void PathGroup::attend(Keeper& keeper, const Controller& controller, Course& cou
         wanted = keeper.question == Question::kAsked;
     }
     const bool isBack = ours && up && !course.asked;
-    if (!wanted && !isBack) return;
+    if (!wanted && !isBack) {
+        if (ours && now < course.watchUntil) lookForStuck(keeper, controller, course, up);
+        return;
+    }
     const bool answered = up && controller->provokeAnswerOfPath();
     if (isBack) {
         course.asked = true;
@@ -362,9 +373,33 @@ void PathGroup::attend(Keeper& keeper, const Controller& controller, Course& cou
         course.unanswered = 0;
         course.attemptAt = Clock::now() + kLamePause;
     }
-    const std::lock_guard lock(mutex_);
-    keeper.question = answered ? Question::kAnswered : Question::kUnanswered;
-    changed_.notify_all();
+    {
+        const std::lock_guard lock(mutex_);
+        keeper.question = answered ? Question::kAnswered : Question::kUnanswered;
+        changed_.notify_all();
+    }
+    if (!wanted) return;
+    course.watchUntil = Clock::now() + kWatch;
+    lookForStuck(keeper, controller, course, answered);
+}
+
+void PathGroup::lookForStuck(Keeper& keeper, const Controller& controller, Course& course,
+                             bool answers) {
+    std::optional<StuckPaths::Sight> sight;
+    if (answers) {
+        const auto traffic = SysfsNvme::readTraffic(controller->dir());
+        sight = {traffic.ended, traffic.inFlight};
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (!stuck_.note(keeper.number, sight, Clock::now())) return;
+    }
+    LOG(WARNING) << subsystemNqn_ << ": the path " << toString(keeper.path) << " ("
+                 << controller->controllerName()
+                 << ") answers, but none of its I/O ends, and that of another path does; resetting "
+                    "it";
+    course.watchUntil = {};
+    controller->resetPath();
 }
 
 }  // namespace mooncake::nvmeof_generic

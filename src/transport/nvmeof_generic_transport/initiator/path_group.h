@@ -16,6 +16,7 @@
 #include "late_copies.h"
 #include "path.h"
 #include "path_record.h"
+#include "stuck_paths.h"
 #include "wait.h"
 
 namespace mooncake::nvmeof_generic {
@@ -65,6 +66,7 @@ class PathGroup final : public KernelConnection {
         explicit Keeper(const Path& p) : path(p), record(std::make_shared<PathRecord>(p)) {}
         const Path path;
         const std::shared_ptr<PathRecord> record;
+        size_t number = 0;      // in the list
         Controller controller;  // null: there is none, or it is being connected
         bool tried = false;
         Question question = Question::kNone;
@@ -79,6 +81,7 @@ class PathGroup final : public KernelConnection {
     void noteNoMemory(Keeper& keeper, Course& course);
     void attempt(Keeper& keeper, Course& course);
     void attend(Keeper& keeper, const Controller& controller, Course& course);
+    void lookForStuck(Keeper& keeper, const Controller& controller, Course& course, bool answers);
     bool isSpare(const Controller& controller) const;
     std::vector<Controller> all() const;
 
@@ -92,6 +95,7 @@ class PathGroup final : public KernelConnection {
     mutable std::condition_variable_any changed_;
     std::vector<std::unique_ptr<Keeper>> keepers_;  // the list never changes after start()
     bool connected_ = false;                        // some path was; guarded by mutex_
+    StuckPaths stuck_{0};                           // guarded by mutex_
     std::shared_ptr<LateCopies> lateCopies_;        // from then on; guarded by mutex_
     bool over_ = false;                             // guarded by mutex_
     bool givenUp_ = false;                          // guarded by mutex_

@@ -239,12 +239,16 @@ SysfsNvme::Traffic SysfsNvme::readTraffic(int dir) {
         if (!name.starts_with("nvme")) continue;
         const auto text = readAttribute(dir, name + "/stat");
         if (!text.ok()) continue;
-        // Reads, merged, sectors, ms, writes, merged, sectors (Documentation/block/stat.rst).
-        uint64_t read = 0, written = 0;
-        if (sscanf(text.value().c_str(), "%*u %*u %" SCNu64 " %*u %*u %*u %" SCNu64, &read,
-                   &written) == 2) {
+        // Reads, merged, sectors, ms, writes, merged, sectors, ms, in flight
+        // (Documentation/block/stat.rst).
+        uint64_t reads = 0, read = 0, writes = 0, written = 0, inFlight = 0;
+        if (sscanf(text.value().c_str(),
+                   "%" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64,
+                   &reads, &read, &writes, &written, &inFlight) == 5) {
             all.read += read * kSectorBytes;
             all.written += written * kSectorBytes;
+            all.ended += reads + writes;
+            all.inFlight += inFlight;
         }
     }
     return all;

@@ -95,11 +95,13 @@ class SysfsNvme {
     /// @return the policy that holds; "" where that is not known
     static std::string readIoPolicy(int subsystemDir);
 
-    /// Bytes that went over one controller's own block devices, since it was made.
+    /// What went over one controller's own block devices, since it was made.
     /// @param dir  of openController()
     struct Traffic {
-        uint64_t read = 0;
-        uint64_t written = 0;
+        uint64_t read = 0;      ///< bytes
+        uint64_t written = 0;   ///< bytes
+        uint64_t ended = 0;     ///< I/Os
+        uint64_t inFlight = 0;  ///< I/Os that have not ended
     };
     static Traffic readTraffic(int dir);
 
