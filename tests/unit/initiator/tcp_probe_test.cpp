@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -393,6 +394,35 @@ TEST(TcpProbe, EndsWhenStopped) {
     const UniqueFd peer = listener.accept();  // it is under way
     stop.request_stop();
     probing.join();
+}
+
+// There are targets that a Connect without anybody to answer to stops for good.
+TEST(TcpProbe, AwaitsTheAnswerToConnectWhenStopped) {
+    size_t asked = 0;
+    // On a machine that stands still for a second it is not awaited.
+    for (int attempt = 0; attempt < 10 && asked <= kCap; ++attempt) {
+        std::stop_source stop;
+        NvmePeer peer(kNqn, [&](size_t step, Bytes&, int fd) {
+            if (step != kConnect) return;
+            stop.request_stop();
+            // It ends within this time, if it does.
+            pollfd end{fd, POLLRDHUP, 0};
+            poll(&end, 1, 100);
+        });
+        static_cast<void>(probe(peer.address(), 30s, stop.get_token()));
+        asked = peer.received().size();
+    }
+    EXPECT_GT(asked, size_t{kCap}) << "it ended before";
+}
+
+TEST(TcpProbe, AwaitsItForASecondAtMost) {
+    std::stop_source stop;
+    NvmePeer silent(kNqn, [&](size_t step, Bytes& answer, int) {
+        if (step != kConnect) return;
+        answer.clear();
+        stop.request_stop();
+    });
+    EXPECT_EQ(errorOf(probe(silent.address(), 60s, stop.get_token())).code, ECANCELED);
 }
 
 TEST(TcpProbe, IsForNoOtherTransport) {

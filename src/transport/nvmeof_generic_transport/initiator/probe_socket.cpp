@@ -145,13 +145,19 @@ Result<> ProbeSocket::receive(uint8_t* data, size_t length, Clock::time_point de
 }
 
 Result<> ProbeSocket::wait(short events, Clock::time_point deadline) const {
+    constexpr std::chrono::seconds kInOrder{1};
+    bool stopped = false;
     while (true) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-        if (left.count() <= 0) return failed(ETIMEDOUT);
-        pollfd fds[] = {{fd_.get(), events, 0}, {stop_->fd(), POLLIN, 0}};
+        if (left.count() <= 0) return failed(stopped ? ECANCELED : ETIMEDOUT);
+        pollfd fds[] = {{fd_.get(), events, 0}, {stopped ? -1 : stop_->fd(), POLLIN, 0}};
         const int ready = poll(fds, 2, static_cast<int>(std::min<int64_t>(left.count(), 60000)));
         if (ready < 0 && errno != EINTR) return failed(errno);
-        if (ready > 0) return fds[1].revents ? failed(ECANCELED) : Result<>();
+        if (ready <= 0) continue;
+        if (fds[1].revents == 0 || (inOrder_ && fds[0].revents != 0)) return {};
+        if (!inOrder_) return failed(ECANCELED);
+        stopped = true;
+        deadline = std::min<Clock::time_point>(deadline, Clock::now() + kInOrder);
     }
 }
 

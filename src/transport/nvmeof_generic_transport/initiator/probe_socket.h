@@ -24,6 +24,8 @@ class ProbeSocket {
     /// @return as connect(2); EADDRNOTAVAIL for an unknown interface, or an
     /// address that is not this host's; ETIMEDOUT, ECANCELED
     Result<> connect(const Path& path, Clock::time_point deadline);
+    /// As long as it is on, a stop ends a wait a second later, and what comes until then counts.
+    void endInOrder(bool on) { inOrder_ = on; }
     /// @return errno; ETIMEDOUT at the deadline, ECANCELED when stopped
     Result<> send(const uint8_t* data, size_t length, Clock::time_point deadline);
     /// Receives `length` bytes, neither more nor less.
@@ -36,6 +38,7 @@ class ProbeSocket {
 
     const std::unique_ptr<Stop> stop_;
     UniqueFd fd_;
+    bool inOrder_ = false;
 };
 
 }  // namespace mooncake::nvmeof_generic
