@@ -162,9 +162,11 @@ void Host::loseAnswers(const std::vector<uint16_t>& flows) {
             command.insert(command.end(), rest.begin(), rest.end());
             run(command);
         };
-        // The length in the header of IP: below 128.
-        filter("1", {"match", "u16", "0", "0xff80", "at", "2", "action", "pass"});
-        filter("2", {"action", "drop"});
+        // The length in the header of IP: below 64, or 64 to 71, for what acknowledges a part. The
+        // answer to a write has 76.
+        filter("1", {"match", "u16", "0", "0xffc0", "at", "2", "action", "pass"});
+        filter("2", {"match", "u16", "0x40", "0xfff8", "at", "2", "action", "pass"});
+        filter("3", {"action", "drop"});
     }
 }
 

@@ -49,8 +49,8 @@ class Host {
     /// Loses every packet of these connections, in both directions, and of no others; none: no
     /// more.
     void lose(const std::vector<uint16_t>& flows);
-    /// Loses what these connections bring to this end, but for packets so small that they have no
-    /// answer with data: what this end sends arrives, and is acknowledged. Until lose({}).
+    /// Loses what these connections bring to this end, but for packets without data: what this end
+    /// sends arrives, and is acknowledged. Until lose({}).
     void loseAnswers(const std::vector<uint16_t>& flows);
     /// Frames of up to 9000 bytes on the data cable, each packet by itself; for good.
     void useJumboFrames() const;
