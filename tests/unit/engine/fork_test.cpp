@@ -18,8 +18,8 @@
 #include "transfer_engine.h"
 #include "transfer_engine_c.h"
 
-// LeakSanitizer asks this at the end of a process. What the threads of a parent have on their stacks
-// is what they had for a child without these threads, and leaks of nobody's.
+// LeakSanitizer asks this at the end of a process. What the threads of a parent have on their
+// stacks is what they had for a child without these threads, and leaks of nobody's.
 static const pid_t kParent = getpid();
 extern "C" __attribute__((visibility("default"))) int __lsan_is_turned_off() {
     return getpid() != kParent ? 1 : 0;
