@@ -80,8 +80,9 @@ struct IoDeviceSpec {
     /// Of a device to which the kernel has several paths, between which it repeats writes by
     /// itself: whether a path has been lost of which older copies of such writes may still come,
     /// from the memory of the write. Asked when a write that took long is over; the end of one that
-    /// began before the loss was seen is told when there is none any more. Thread-safe, waits for
-    /// nothing, throws nothing. Null: there never is
+    /// began before the loss was seen is told when there is none any more. Thread-safe, throws
+    /// nothing; waits for no path and no peer, but may read sysfs, one thread at a time. Null:
+    /// there never is
     /// @return the number of the last such loss, another one for each; 0: there is none
     std::function<uint64_t()> lossWithCopies{};
 };
