@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
+#include <optional>
+#include <thread>
 
 #include "fake_host.h"
 
@@ -25,7 +28,10 @@ class LateCopiesTest : public ::testing::Test {
         flow("01", 0);
         copies.emplace(std::make_shared<UniqueFd>(open(host.subsystemDir("nvme-subsys0").c_str(),
                                                        O_DIRECTORY | O_CLOEXEC)),
-                       proc());
+                       proc(), [this] {
+                           if (atEachTime) atEachTime();
+                           return now;
+                       });
     }
     /// To 192.0.2.7, the address of nvme0.
     void flow(const std::string& state, unsigned bytes) {
@@ -39,11 +45,15 @@ class LateCopiesTest : public ::testing::Test {
                             ":00000000 01:0000001A 00000002     0        0 0 2\n");
     }
     /// A look some time after the last one.
-    uint64_t loss(LateCopies::Clock::duration later = 20ms) { return copies->loss(now += later); }
+    uint64_t loss(LateCopies::Clock::duration later = 20ms) {
+        now += later;
+        return copies->loss();
+    }
     std::string proc() const { return (host.sys() / "proc").string(); }
 
     FakeHost host;
     LateCopies::Clock::time_point now = LateCopies::Clock::now();
+    std::function<void()> atEachTime;
     std::optional<LateCopies> copies;
 };
 
@@ -112,6 +122,35 @@ TEST_F(LateCopiesTest, ALookCountsForSomeMilliseconds) {
     flow("04", 4169);
     EXPECT_EQ(loss(1ms), 0u);
     EXPECT_NE(loss(), 0u);
+}
+
+// Writes of all threads end here, and the look reads sysfs.
+TEST_F(LateCopiesTest, NobodyWaitsForAnothersLook) {
+    host.setState("nvme0", "resetting");
+    flow("04", 4169);
+    // The second time is taken in the middle of the look.
+    int times = 0;
+    uint64_t meanwhile = 0;
+    atEachTime = [&] {
+        if (++times == 2) std::thread([&] { meanwhile = copies->loss(); }).join();
+    };
+    EXPECT_EQ(loss(), 1u);
+    EXPECT_EQ(meanwhile, LateCopies::kNotKnownYet);
+    EXPECT_EQ(loss(0ms), 1u) << "of the look before";
+}
+
+// The thread that looks may stand still between two of its steps.
+TEST_F(LateCopiesTest, ALossIsCountedFromTheEndOfTheLook) {
+    host.setState("nvme0", "resetting");
+    flow("04", 4169);
+    int times = 0;
+    atEachTime = [&] {
+        if (++times == 2) now += 2s;
+    };
+    EXPECT_EQ(loss(), 1u);
+    flow("01", 0);
+    EXPECT_EQ(loss(LateCopies::kOnTheWay - 1ms), 1u);
+    EXPECT_EQ(loss(1ms), 0u);
 }
 
 }  // namespace

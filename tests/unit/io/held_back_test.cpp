@@ -121,6 +121,25 @@ TEST_F(HeldBackTest, ItWaitsUntilTheLossIsOver) {
     EXPECT_EQ(device_->inFlight(), 0u);
 }
 
+TEST_F(HeldBackTest, ForARoundWhileAnotherThreadLooks) {
+    Operation* const write = begin(IoOp::kWrite, 0);
+    nextRound();
+    loss_ = IoDeviceSpec::kLossNotKnownYet;
+    complete(write);
+    EXPECT_FALSE(recorder_->ended(0));
+    // What is not known is no loss that a write could be younger than.
+    nextRound();
+    Operation* const younger = begin(IoOp::kWrite, 1);
+    nextRound();
+    complete(younger);
+    EXPECT_FALSE(recorder_->ended(1));
+    loss_ = 0;
+    look();
+    EXPECT_EQ(recorder_->error(0), 0);
+    EXPECT_EQ(recorder_->error(1), 0);
+    EXPECT_TRUE(heldBack_.empty());
+}
+
 TEST_F(HeldBackTest, AReadDoesNotWait) {
     Operation* const read = begin(IoOp::kRead, 0);
     nextRound();

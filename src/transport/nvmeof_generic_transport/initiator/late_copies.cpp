@@ -28,25 +28,27 @@ bool isControllerName(std::string_view name) {
 
 }  // namespace
 
-uint64_t LateCopies::loss(Clock::time_point now) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (now - lookedAt_ >= kLookLasts) {
+uint64_t LateCopies::loss() noexcept {
+    const auto now = now_();
+    if (now - lookedAt_.load(std::memory_order_acquire) >= kLookLasts) {
+        const std::unique_lock lock(looking_, std::try_to_lock);
+        if (!lock.owns_lock()) return kNotKnownYet;
         try {
             auto [names, mayBeSent] = look();
             const bool more = std::any_of(names.begin(), names.end(), [this](const auto& name) {
                 return std::find(goingDown_.begin(), goingDown_.end(), name) == goingDown_.end();
             });
-            if (more) ++losses_;
-            if (mayBeSent) over_ = now + kOnTheWay;
+            if (more) losses_.fetch_add(1, std::memory_order_relaxed);
+            if (mayBeSent) over_.store(now_() + kOnTheWay, std::memory_order_relaxed);
             goingDown_ = std::move(names);
-            lookedAt_ = now;
+            lookedAt_.store(now, std::memory_order_release);
         } catch (const std::bad_alloc&) {
             // There may be memory at the next look. Until then nothing is sure.
-            if (losses_ == 0) losses_ = 1;
-            return losses_;
+            return kNotKnownYet;
         }
     }
-    return now < over_ ? losses_ : 0;
+    return now < over_.load(std::memory_order_relaxed) ? losses_.load(std::memory_order_relaxed)
+                                                       : 0;
 }
 
 LateCopies::Look LateCopies::look() const {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,17 +35,20 @@ class LateCopies {
     using Clock = std::chrono::steady_clock;
     /// mcast_solicit (3) times retrans_time (1 s), of the kernel's defaults (arp(7)), and a moment.
     static constexpr std::chrono::milliseconds kOnTheWay{3200};
+    /// What loss() returns while another thread looks.
+    static constexpr uint64_t kNotKnownYet = UINT64_MAX;
 
     /// @param subsystem  its opened folder in sysfs
-    explicit LateCopies(std::shared_ptr<const UniqueFd> subsystem, std::string procRoot = "/proc")
-        : subsystem_(std::move(subsystem)), procRoot_(std::move(procRoot)) {}
+    explicit LateCopies(std::shared_ptr<const UniqueFd> subsystem, std::string procRoot = "/proc",
+                        std::function<Clock::time_point()> now = Clock::now)
+        : subsystem_(std::move(subsystem)), procRoot_(std::move(procRoot)), now_(std::move(now)) {}
 
     /// A look at the state of each controller of the subsystem, and, where one is being taken
     /// down, at the TCP connections of this network namespace. An answer counts for some
-    /// milliseconds.
-    /// @return the number of the last loss of which copies may still come; 0: there is none
-    uint64_t loss() noexcept { return loss(Clock::now()); }
-    uint64_t loss(Clock::time_point now) noexcept;
+    /// milliseconds. Waits for no other thread.
+    /// @return the number of the last loss of which copies may still come; 0: there is none;
+    /// kNotKnownYet: another thread looks just now
+    uint64_t loss() noexcept;
 
  private:
     struct Look {
@@ -54,11 +59,13 @@ class LateCopies {
 
     const std::shared_ptr<const UniqueFd> subsystem_;
     const std::string procRoot_;
-    std::mutex mutex_;
-    std::vector<std::string> goingDown_;  // at the last look; guarded by mutex_
-    uint64_t losses_ = 0;                 // guarded by mutex_
-    Clock::time_point lookedAt_{};        // guarded by mutex_
-    Clock::time_point over_{};            // of the last loss; guarded by mutex_
+    const std::function<Clock::time_point()> now_;
+    std::mutex looking_;                  // held by the thread that looks
+    std::vector<std::string> goingDown_;  // at the last look; guarded by looking_
+    // Written by the thread that looks, the time of the look last.
+    std::atomic<uint64_t> losses_{0};
+    std::atomic<Clock::time_point> over_{};  // of the last loss
+    std::atomic<Clock::time_point> lookedAt_{};
 };
 
 }  // namespace mooncake::nvmeof_generic

@@ -108,6 +108,7 @@ bool Device::isOld(const Operation& operation) const {
 bool Device::isOlderThanLoss(const Operation& operation) {
     const uint64_t loss = lossWithCopies_();
     if (loss == 0) return false;
+    if (loss == IoDeviceSpec::kLossNotKnownYet) return true;  // until the monitor's next round
     const uint64_t tick = conditions_.tick.load(std::memory_order_relaxed);
     if (loss_.load(std::memory_order_acquire) != loss) {
         lossTick_.store(tick, std::memory_order_relaxed);

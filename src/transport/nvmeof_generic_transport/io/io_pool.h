@@ -81,10 +81,11 @@ struct IoDeviceSpec {
     /// itself: whether a path has been lost of which older copies of such writes may still come,
     /// from the memory of the write. Asked when a write that took long is over; the end of one that
     /// began before the loss was seen is told when there is none any more. Thread-safe, throws
-    /// nothing; waits for no path and no peer, but may read sysfs, one thread at a time. Null:
-    /// there never is
-    /// @return the number of the last such loss, another one for each; 0: there is none
+    /// nothing; waits for nobody, but may read sysfs. Null: there never is
+    /// @return the number of the last such loss, another one for each; 0: there is none;
+    /// kLossNotKnownYet: another thread finds out, ask again
     std::function<uint64_t()> lossWithCopies{};
+    static constexpr uint64_t kLossNotKnownYet = UINT64_MAX;
 };
 
 /// A device that a pool has taken in. Only its pool knows what is inside.
