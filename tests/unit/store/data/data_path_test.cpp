@@ -353,15 +353,17 @@ TEST_F(DataPathTest, DoesNotReturnWhileARequestIsOnItsWay) {
             return TransferFault::kHold;
         };
         std::atomic<bool> released = false;
-        const auto until = steady_clock::now() + std::chrono::milliseconds(50);
+        constexpr std::chrono::milliseconds kTime{300};
         auto call = std::async(std::launch::async, [&] {
+            // From here on: a thread may take long to start.
+            const auto until = steady_clock::now() + kTime;
             writes ? path.put(objects->puts, pages_, until) : path.get(objects->gets, until);
             EXPECT_TRUE(released);
         });
         control_.waitForHeld(1);
-        std::this_thread::sleep_until(until);
         // One that does not wait for it would return now.
-        EXPECT_EQ(call.wait_for(std::chrono::milliseconds(200)), std::future_status::timeout);
+        EXPECT_EQ(call.wait_for(kTime + std::chrono::milliseconds(200)),
+                  std::future_status::timeout);
         released = true;
         control_.release();
         ASSERT_EQ(call.wait_for(kLimit), std::future_status::ready);
