@@ -175,7 +175,8 @@ all_cases() {
     idle_segment=compare-target idle_file=''
     [ "$where" != native ] || idle_segment=compare idle_file=$hole
     idle() { probe_side idle $idle_segment 10 ${idle_file:+"$idle_file"}; }
-    turns=1
+    # The median of some: an emulated processor that the host takes away for a moment counts that time as its own.
+    turns=$((rounds < 5 ? rounds : 5))
     absolute idle-10s idle
     turns=$rounds
 
