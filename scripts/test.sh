@@ -38,7 +38,7 @@ cd "$(dirname "$0")/.."
 readonly kLogs=build/log
 mkdir -p "$kLogs"
 jobs=$(nproc)
-waiting=$((2 * jobs)) # unit tests mostly wait
+waiting=$((4 * jobs)) # unit tests mostly wait
 summary=() failed=() executed=0 skipped=0
 
 # phase <name> <command>: runs one step. Its output goes to a file, and here only as much as $show matches, and what is
