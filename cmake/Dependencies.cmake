@@ -19,6 +19,12 @@ if(BUILD_STORE)
     find_program(GRPC_PLUGIN grpc_cpp_plugin REQUIRED)
   endif()
   pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+  # Where it was built with variants for several processors, as Debian's is for x86.
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_LIBRARIES PkgConfig::XXHASH)
+  check_cxx_source_compiles("#include <xxh_x86dispatch.h>
+    int main() { return static_cast<int>(XXH3_128bits_dispatch(nullptr, 0).low64); }" XXHASH_DISPATCHES)
+  unset(CMAKE_REQUIRED_LIBRARIES)
   pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
   find_path(EXPECTED_INCLUDE_DIR tl/expected.hpp REQUIRED)
 endif()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data_path.h"
 
+#include "checksum.h"
 #include "job.h"
 
 namespace mooncake::store {
@@ -55,6 +56,8 @@ class DataPath::Lent {
 DataPath::DataPath(TransferEngine& engine, const DataOptions& options)
     : engine_(engine), options_(options), staging_(options.staging_bytes) {
     spare_.reserve(kMostSpare);
+    // The library chooses its functions at the first call, which is not to be two threads' at once.
+    (void)checksumOf(nullptr, 0);
 }
 
 DataPath::~DataPath() = default;
