@@ -32,7 +32,7 @@ bool shows(const std::string& message, const std::string& key) {
 
 TEST(DhchapKey, AcceptsEveryKind) {
     for (const std::string& key : {kPlain, kSha256, kSha384, kSha512}) {
-        const auto checked = checkDhchapKey(key);
+        const auto checked = parseDhchapKey(key);
         EXPECT_TRUE(checked.ok()) << checked.error().message;
     }
 }
@@ -50,7 +50,7 @@ TEST(DhchapKey, RefusesMalformedOnes) {
           kPlain.substr(0, 40) + "\0"s + kPlain.substr(41),
           kPlain.substr(0, 40) + kPlain.substr(44), kPlain.substr(0, 59) + "=:", otherHash, noHash,
           "DHHC-1:00:AAAA:"s, "DHHC-1:00:" + std::string(200, 'A') + ":"}) {
-        const auto checked = checkDhchapKey(key);
+        const auto checked = parseDhchapKey(key);
         ASSERT_FALSE(checked.ok()) << key;
         EXPECT_EQ(checked.error().code, EINVAL);
         EXPECT_FALSE(shows(checked.error().message, kPlain)) << checked.error().message;
@@ -61,7 +61,7 @@ TEST(DhchapKey, NoticesEveryChangedCharacter) {
     for (size_t i = 10; i + 1 < kPlain.size(); ++i) {
         std::string changed = kPlain;
         changed[i] = changed[i] == 'B' ? 'C' : 'B';
-        EXPECT_FALSE(checkDhchapKey(changed).ok()) << "character " << i;
+        EXPECT_FALSE(parseDhchapKey(changed).ok()) << "character " << i;
     }
 }
 

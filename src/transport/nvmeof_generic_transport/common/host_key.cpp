@@ -87,7 +87,7 @@ bool choose(std::string_view value, std::initializer_list<std::string_view> name
 
 Result<> takeKey(std::string_view value, Secret& key, Secret& old) {
     if (!old.empty()) return keyError("it is given three times: the new one and the old one count");
-    if (auto checked = checkDhchapKey(value); !checked.ok()) return checked;
+    if (const auto parsed = parseDhchapKey(value); !parsed.ok()) return parsed.error();
     (key.empty() ? key : old) = Secret(value);
     return {};
 }
@@ -113,17 +113,22 @@ Result<> takeLine(std::string_view line, HostKey& key) {
 
 }  // namespace
 
-Result<> checkDhchapKey(std::string_view key) {
+Result<DhchapKey> parseDhchapKey(std::string_view text) {
     constexpr std::string_view kHead = "DHHC-1:0h:";
-    const bool headed = key.size() > kHead.size() && key.starts_with("DHHC-1:0") && key[8] >= '0' &&
-                        key[8] <= '3' && key[9] == ':' && key.ends_with(':');
+    const bool headed = text.size() > kHead.size() && text.starts_with("DHHC-1:0") &&
+                        text[8] >= '0' && text[8] <= '3' && text[9] == ':' && text.ends_with(':');
     if (!headed) return keyError("it must have the form DHHC-1:<00|01|02|03>:<base64>:");
-    const std::string_view text = key.substr(kHead.size(), key.size() - kHead.size() - 1);
+    const std::string_view coded = text.substr(kHead.size(), text.size() - kHead.size() - 1);
     std::array<uint8_t, kMaxDecoded> bytes{};
-    const size_t length = decodeBase64(text, bytes);
-    auto checked = checkDecoded(key[8], bytes.data(), length);
+    const size_t length = decodeBase64(coded, bytes);
+    const auto checked = checkDecoded(text[8], bytes.data(), length);
+    DhchapKey key{static_cast<uint8_t>(text[8] - '0'), {}};
+    if (checked.ok()) {
+        key.bytes = Secret({reinterpret_cast<const char*>(bytes.data()), length - kCrcBytes});
+    }
     explicit_bzero(bytes.data(), bytes.size());
-    return checked;
+    if (!checked.ok()) return checked.error();
+    return key;
 }
 
 Result<HostKey> readKeyFile(const std::string& path, PathCheck check) {

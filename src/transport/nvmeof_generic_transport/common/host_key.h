@@ -3,6 +3,7 @@
 // from any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,11 +22,18 @@ struct HostKey {
     std::string dhGroup;   ///< "null", "ffdhe2048" ...; empty: the kernel's default
 };
 
-/// Checks the form of a key (NVMe Base Specification 2.0, 8.13.5.8):
+/// What the text of a key stands for.
+struct DhchapKey {
+    uint8_t hash;  ///< with which it is bound to its owner's NQN: 1 SHA-256, 2 SHA-384, 3 SHA-512;
+                   ///< 0: it is used as it is
+    Secret bytes;  ///< 32, 48 or 64
+};
+
+/// Reads the text of a key (NVMe Base Specification 2.0, 8.13.5.8):
 /// "DHHC-1:<hash>:<base64 of key and CRC-32>:", hash 00 to 03; a key of 32, 48 or 64 bytes, as the
 /// hash wants; the CRC must be right.
 /// @return EINVAL; the message says what is wrong and holds nothing of the key
-Result<> checkDhchapKey(std::string_view key);
+Result<DhchapKey> parseDhchapKey(std::string_view text);
 
 /// Reads a key file (readGuardedFile(), kSecret): lines "host_key=", "controller_key=" (optional),
 /// each twice while keys are being changed, the new one first;
