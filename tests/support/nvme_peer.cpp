@@ -88,10 +88,29 @@ std::vector<Bytes> NvmePeer::received() {
     return received_;
 }
 
+bool NvmePeer::hasAuthenticated() {
+    received();
+    return firstAuthentication_ && firstAuthentication_->hasAuthenticated();
+}
+
+bool NvmePeer::wasToldFailure2() {
+    received();
+    return firstAuthentication_ && firstAuthentication_->wasToldFailure2();
+}
+
+size_t NvmePeer::connections() {
+    const std::lock_guard lock(mutex_);
+    return accepted_;
+}
+
 void NvmePeer::accept() {
     while (true) {
         UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (!fd.valid()) return;
+        {
+            const std::lock_guard lock(mutex_);
+            ++accepted_;
+        }
         const int number = fd.get();
         const bool first = connections_.empty();
         connections_.push_back(std::move(fd));
@@ -107,6 +126,8 @@ void NvmePeer::accept() {
 }
 
 void NvmePeer::serve(int fd, bool first) {
+    std::optional<DhchapTarget> own;
+    auto& chap = first ? firstAuthentication_ : own;
     for (size_t step = 0;; ++step) {
         Bytes pdu(8);
         if (!receiveAll(fd, pdu.data(), 8)) return;
@@ -118,13 +139,15 @@ void NvmePeer::serve(int fd, bool first) {
             const std::lock_guard lock(mutex_);
             received_.push_back(pdu);
         }
-        Bytes answer = answerTo(step, pdu);
+        Bytes answer = answerTo(step, pdu, chap);
         change_(step, answer, fd);
         if (send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) return;
+        if (chap && chap->hasRefused()) return;
     }
 }
 
-NvmePeer::Bytes NvmePeer::answerTo(size_t step, const Bytes& pdu) {
+NvmePeer::Bytes NvmePeer::answerTo(size_t step, const Bytes& pdu,
+                                   std::optional<DhchapTarget>& chap) {
     if (pdu[0] == 0) {
         Bytes answer(128);
         answer[0] = 1, answer[2] = 128, answer[4] = 128;
@@ -138,8 +161,26 @@ NvmePeer::Bytes NvmePeer::answerTo(size_t step, const Bytes& pdu) {
     if (status != 0) return response(id, 0, status);
     const uint8_t opcode = command[0], fabricsType = command[4];
     if (opcode == 0x0c) return {};  // an asynchronous event, of which there is none
+    if (opcode == 0x7f && fabricsType == 1) {
+        if (!authentication) return response(id, connectResult, 0);
+        const auto name = [&](size_t at) { return reinterpret_cast<const char*>(&pdu[72 + at]); };
+        chap.emplace(*authentication, name(512), name(256));
+        return response(id, connectResult | 1u << 17, 0);
+    }
+    if (opcode == 0x7f && (fabricsType == 5 || fabricsType == 6)) {
+        const bool right = chap && command[41] == 1 && command[42] == 1 && command[43] == 0xe9;
+        uint32_t length = 0;
+        std::memcpy(&length, command + 44, 4);
+        if (!right) return response(id, 0, 0x4002);
+        if (fabricsType == 6) {
+            return dataAnd(chap->receive(length), response(id, 0, 0), id);
+        }
+        if (pdu.size() != 72 + length) return response(id, 0, 0x4002);
+        chap->send(Bytes(pdu.begin() + 72, pdu.end()));
+        return response(id, 0, 0);
+    }
+    if (chap && !chap->hasAuthenticated()) return response(id, 0, 0x4191);
     if (opcode == 0x7f) {
-        if (fabricsType == 1) return response(id, connectResult, 0);
         if (fabricsType == 4 && command[44] == 0x1c) return response(id, isReady ? 1 : 0, 0);
         return response(id, 0x10300, 0);
     }

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "dhchap_target.h"
 #include "transport/nvmeof_generic_transport/common/transport_address.h"
 #include "transport/nvmeof_generic_transport/common/unique_fd.h"
 
@@ -40,11 +42,19 @@ class NvmePeer {
     uint64_t connectResult = 7;    ///< the controller's id
     uint16_t refuseWith[16] = {};  ///< status by step
     bool isReady = true;           ///< CSTS.RDY
+    /// With which it authenticates hosts; without, it asks for nothing. Like Linux's target it
+    /// answers nothing else before, and ends the connection when it has said no.
+    std::optional<DhchapTarget::Config> authentication;
+    /// How the first connection's authentication went; when that has ended.
+    bool hasAuthenticated();
+    bool wasToldFailure2();
+    /// Connections up to now.
+    size_t connections();
 
  private:
     void accept();
     void serve(int fd, bool first);
-    Bytes answerTo(size_t step, const Bytes& pdu);
+    Bytes answerTo(size_t step, const Bytes& pdu, std::optional<DhchapTarget>& chap);
 
     const std::string nqn_;
     const Change change_;
@@ -55,6 +65,8 @@ class NvmePeer {
     std::condition_variable firstEnded_;
     bool hasEnded_ = false;
     std::vector<Bytes> received_;
+    std::optional<DhchapTarget> firstAuthentication_;
+    size_t accepted_ = 0;
     std::vector<UniqueFd> connections_;
     std::vector<std::thread> threads_;  // of the connections; like them, the acceptor's own
     std::thread acceptor_;

@@ -3,7 +3,7 @@
 # nvmeof_generic_transport, with the libraries that it needs. The engine's include folders come from the folder above; the
 # plugin's own headers are found from the sources' root, as in its own tree.
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(NVMEOF_GENERIC_LIBRARIES REQUIRED IMPORTED_TARGET libnvme>=1.0 uuid)
+pkg_check_modules(NVMEOF_GENERIC_LIBRARIES REQUIRED IMPORTED_TARGET libnvme>=1.0 uuid libcrypto>=3.0)
 find_library(AIO_LIBRARY aio REQUIRED)
 find_path(AIO_INCLUDE_DIR libaio.h REQUIRED)
 

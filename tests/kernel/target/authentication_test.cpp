@@ -3,6 +3,7 @@
 // test expects to be told so: nothing is exported, and nothing connected, unprotected.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,23 @@ const std::string kKeyA = "DHHC-1:00:JTA7RlFcZ3J9iJOeqbS/ytXg6/YBDBciLThDTllkb3q
 const std::string kKeyB = "DHHC-1:01:SlVga3aBjJeirbjDztnk7/oFEBsmMTxHUl1oc36JlJ9Udcmo:";
 const std::string kKeyC =
     "DHHC-1:02:b3qFkJumsbzH0t3o8/4JFB8qNUBLVmFsd4KNmKOuucTP2uXw+wYRHCcyPUhTXml0QnvTEQ==:";
+
+// How often the kernel is asked to connect.
+class FabricsOpenings {
+ public:
+    FabricsOpenings() : events_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+        EXPECT_GE(inotify_add_watch(events_.get(), "/dev/nvme-fabrics", IN_OPEN), 0);
+    }
+    /// Since the last call.
+    size_t count() const {
+        inotify_event events[64];
+        const ssize_t length = read(events_.get(), events, sizeof(events));
+        return length > 0 ? static_cast<size_t>(length) / sizeof(inotify_event) : 0;
+    }
+
+ private:
+    const UniqueFd events_;
+};
 
 class AuthenticationTest : public KernelTargetTest {
  protected:
@@ -120,6 +138,45 @@ TEST_F(AuthenticationTest, OnlyTheRightKeyConnects) {
     target.reset();
     const std::string log = testing::internal::GetCapturedStderr();
     EXPECT_THAT(log, Not(HasSubstr("DHHC-1"))) << "a key in the log";
+}
+
+// The kernel could wait a minute for the answer to one, with all connects of the machine held up.
+TEST_F(AuthenticationTest, AHostWithoutTheRightKeyIsNotConnectedByTheKernel) {
+    keyFile(kHost, "host_key=" + kKeyA);
+    if (!supported_) return expectRefusal();
+    auto target = startWithFile();
+    const FabricsOpenings openings;
+    for (const auto& [key, code] : {std::pair("", ENOKEY),
+                                    {kKeyB.c_str(), EKEYREJECTED},
+                                    {kKeyC.c_str(), EKEYREJECTED},
+                                    {kKeyA.c_str(), 0}}) {
+        InitiatorOptions options;
+        options.hostNqn = kHost;
+        if (*key != '\0') options.keyFile = keyFile("own", std::string("host_key=") + key);
+        auto initiator = Initiator::create(options);
+        ASSERT_TRUE(initiator.ok()) << initiator.error().message;
+        openings.count();
+        const auto connected = initiator.value()->connect(kLoopback, target->subsystemNqn());
+        EXPECT_EQ(connected.ok() ? 0 : connected.error().code, code);
+        EXPECT_EQ(openings.count() > 0, code == 0) << code;
+    }
+}
+
+// What the target chooses, the probe computes as the kernel does.
+TEST_F(AuthenticationTest, WithEachHashAndGroup) {
+    const std::pair<const char*, const char*> choices[] = {
+        {"sha256", "ffdhe2048"}, {"sha384", "null"},      {"sha384", "ffdhe3072"},
+        {"sha512", "ffdhe4096"}, {"sha512", "ffdhe6144"}, {"sha256", "ffdhe8192"}};
+    for (const auto& [hash, group] : choices) {
+        const std::string keys = "host_key=" + kKeyC + "\ncontroller_key=" + kKeyB;
+        keyFile(kHost, keys + "\nhash=" + hash + "\ndhgroup=" + group);
+        if (!supported_) return expectRefusal();
+        auto target = startWithFile();
+        const auto connected = useAs(*target, keyFile("right", keys));
+        EXPECT_TRUE(connected.ok()) << hash << group << connected.error().message;
+        const Error refused = errorOf(useAs(*target, keyFile("wrong", "host_key=" + kKeyA)));
+        EXPECT_EQ(refused.code, EKEYREJECTED) << hash << group << refused.message;
+    }
 }
 
 // The kernel makes the attribute readable for all: who opened it at once could read the key later.

@@ -304,5 +304,31 @@ TEST(ConnectOrderOfAnInitiator, WhoDoesNotAnswerIsNotConnectedTo) {
     EXPECT_GT(fabrics->probes, 1) << "too slow once is not too slow for good";
 }
 
+// A key that a target rejects is the matter of the process that has it.
+TEST(ConnectOrderOfAnInitiator, AWrongKeyIsNothingAgainstTheTarget) {
+    FakeHost host;
+    const auto wrong = std::make_shared<FakeFabrics>(host),
+               right = std::make_shared<FakeFabrics>(host);
+    wrong->failProbeWith = EKEYREJECTED;
+    EXPECT_EQ(makeInitiator(host, wrong)->connect(kAddress, kNqn).error().code, EKEYREJECTED);
+    EXPECT_EQ(wrong->connects, 0) << "it is none of the kernel's business";
+    EXPECT_EQ(wrong->probes, 1) << "it does not become right by itself";
+    const auto folder = std::make_shared<RunFolder>(host.options().runRoot);
+    EXPECT_FALSE(HoldUps(folder).of(kAddress).suspicious);
+    EXPECT_TRUE(makeInitiator(host, right)->connect(kAddress, kNqn).ok());
+}
+
+// The kernel begins with the keys with which the probe got through: it may have to wait a minute
+// for what comes of others.
+TEST(ConnectOrderOfAnInitiator, TheKernelGetsTheKeysThatTheProbeGotThroughWith) {
+    for (const bool old : {false, true}) {
+        FakeHost host;
+        const auto fabrics = std::make_shared<FakeFabrics>(host);
+        fabrics->withOldKeys = old;
+        EXPECT_TRUE(makeInitiator(host, fabrics)->connect(kAddress, kNqn).ok());
+        EXPECT_EQ(fabrics->connectsWithOldKeys, old);
+    }
+}
+
 }  // namespace
 }  // namespace mooncake::nvmeof_generic

@@ -225,9 +225,9 @@ TEST_F(ConnectTest, AStrangerWithTheNameOfANewControllerIsLeftAlone) {
     struct Recycling : FakeFabrics {
         explicit Recycling(FakeHost& h) : FakeFabrics(h), host(h) {}
         Result<std::string> connect(const Path& path, const std::string& nqn,
-                                    const HostIdentity& own,
-                                    const InitiatorOptions& options) override {
-            auto name = FakeFabrics::connect(path, nqn, own, options);
+                                    const HostIdentity& own, const InitiatorOptions& options,
+                                    const Probed& probed) override {
+            auto name = FakeFabrics::connect(path, nqn, own, options, probed);
             if (name.ok()) {
                 host.removeController(name.value());
                 host.addController({.name = name.value(),

@@ -160,7 +160,7 @@ TEST(Libnvme, FailsWithAnErrnoAndWithoutAWord) {
     const int before = openDescriptors();
     testing::internal::CaptureStderr();
     const auto connected =
-        connectWithLibnvme({nowhere}, kNqn, HostIdentity{kHostNqn, kHostId}, host.options());
+        connectWithLibnvme({nowhere}, kNqn, HostIdentity{kHostNqn, kHostId}, host.options(), {});
     EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
     ASSERT_FALSE(connected.ok());
     const bool noKernel = access("/dev/nvme-fabrics", F_OK) != 0;

@@ -182,13 +182,14 @@ DeviceOpen FakeHost::deviceOpen() const {
 }
 
 Result<std::string> FakeFabrics::connect(const Path& path, const std::string& subsystemNqn,
-                                         const HostIdentity& host,
-                                         const InitiatorOptions& options) {
+                                         const HostIdentity& host, const InitiatorOptions& options,
+                                         const Probed& probed) {
     const TransportAddress& address = path.target;
     std::string shown = "traddr=" + address.traddr + ",trsvcid=" + address.trsvcid;
     if (!path.from.address.empty()) shown += ",host_traddr=" + path.from.address;
     if (!path.from.interface.empty()) shown += ",host_iface=" + path.from.interface;
     ++connects;
+    connectsWithOldKeys = probed.withOldKeys;
     ++connectsUnderWay;
     onConnect();
     const std::lock_guard lock(mutex_);
@@ -219,13 +220,13 @@ Result<std::string> FakeFabrics::connect(const Path& path, const std::string& su
     return controller.name;
 }
 
-Result<bool> FakeFabrics::probe(const Path& path, const std::string&, const HostIdentity&,
-                                const InitiatorOptions&, std::chrono::steady_clock::time_point,
-                                const std::stop_token& stop) {
+Result<Probed> FakeFabrics::probe(const Path& path, const std::string&, const HostIdentity&,
+                                  const InitiatorOptions&, std::chrono::steady_clock::time_point,
+                                  const std::stop_token& stop) {
     ++probes;
     if (const int code = failProbeWith) return makeError(code, "fake probe");
     if (const int code = onProbe(path, stop)) return makeError(code, "fake probe");
-    return path.target.trtype == "tcp";
+    return Probed{path.target.trtype == "tcp", withOldKeys};
 }
 
 Result<> FakeFabrics::disconnect(int controllerDir, const std::string& name, Haste) {

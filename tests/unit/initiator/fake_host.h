@@ -107,11 +107,12 @@ class FakeFabrics : public Fabrics {
     explicit FakeFabrics(FakeHost& host) : host_(host) {}
 
     Result<std::string> connect(const Path& path, const std::string& subsystemNqn,
-                                const HostIdentity& host, const InitiatorOptions& options) override;
-    Result<bool> probe(const Path& path, const std::string& subsystemNqn, const HostIdentity& host,
-                       const InitiatorOptions& options,
-                       std::chrono::steady_clock::time_point deadline,
-                       const std::stop_token& stop) override;
+                                const HostIdentity& host, const InitiatorOptions& options,
+                                const Probed& probed) override;
+    Result<Probed> probe(const Path& path, const std::string& subsystemNqn,
+                         const HostIdentity& host, const InitiatorOptions& options,
+                         std::chrono::steady_clock::time_point deadline,
+                         const std::stop_token& stop) override;
     bool provokeAnswer(int, const std::string& name) override { return onProvoke(name); }
     std::function<bool(const std::string& controller)> onProvoke = [](const auto&) { return true; };
     void provokeIoAnswers(int, int) override { onProvokeIo(); }
@@ -128,9 +129,11 @@ class FakeFabrics : public Fabrics {
     std::function<int(const Path&, const std::stop_token&)> onProbe = [](const auto&, const auto&) {
         return 0;
     };
-    std::atomic<int> failProbeWith{0};  ///< errno of the next probes
-    std::atomic<int> failWith{0};       ///< errno of the next connects
-    std::atomic<int> connects{0};       ///< attempts
+    std::atomic<int> failProbeWith{0};             ///< errno of the next probes
+    std::atomic<bool> withOldKeys{false};          ///< what the next probes say
+    std::atomic<bool> connectsWithOldKeys{false};  ///< what the last connect was told
+    std::atomic<int> failWith{0};                  ///< errno of the next connects
+    std::atomic<int> connects{0};                  ///< attempts
     std::atomic<int> made{0};
     std::atomic<int> probes{0};
     std::string claimsToBe;  ///< the NQN that targets give in Identify; empty: the one asked for

@@ -127,16 +127,6 @@ TEST(TcpProbe, AcceptsDataWhoseLastPartEndsTheCommand) {
     EXPECT_EQ(errorOf(probe(peer.address())).message, "");
 }
 
-// The rest is between the kernel and the target.
-TEST(TcpProbe, EndsWhereAuthenticationBegins) {
-    for (const uint64_t asks : {1u << 16, 1u << 17}) {
-        NvmePeer peer(kNqn);
-        peer.connectResult = 7 | asks;
-        EXPECT_TRUE(probe(peer.address()).ok());
-        EXPECT_EQ(peer.received().size(), 2u);
-    }
-}
-
 TEST(TcpProbe, ARefusalIsAQuickVerdict) {
     NvmePeer peer(kNqn);
     peer.refuseWith[kConnect] = 0x4182;
@@ -335,7 +325,8 @@ TEST(TcpProbe, SurvivesAnything) {
             shutdown(fd, SHUT_WR);
         });
         const int code = errorOf(probe(peer.address(), 10s)).code;
-        EXPECT_THAT(code, testing::AnyOf(0, EPROTO, EIO, ECONNRESET)) << round;
+        EXPECT_THAT(code, testing::AnyOf(0, EPROTO, EIO, ECONNRESET, ENOKEY, EPROTONOSUPPORT))
+            << round;
     }
 }
 
@@ -437,7 +428,7 @@ TEST(TcpProbe, IsForNoOtherTransport) {
     const Path path{{"rdma", "ipv4", "127.0.0.1", "4420"}};
     const auto probed = fabrics->probe(path, kNqn, {kHostNqn, kHostId}, {}, Clock::now() + 30s, {});
     ASSERT_TRUE(probed.ok());
-    EXPECT_FALSE(probed.value()) << "it was not asked";
+    EXPECT_FALSE(probed.value().answered) << "it was not asked";
 }
 
 TEST(TcpProbe, SaysThatAnInterfaceIsMissing) {

@@ -19,6 +19,12 @@ struct HostIdentity {
     std::string id;  ///< UUID, 36 characters in lower case
 };
 
+/// What a target has shown of itself without the kernel.
+struct Probed {
+    bool answered = false;     ///< false where there is no way of asking (RDMA)
+    bool withOldKeys = false;  ///< it let the host in with its old keys, not with the new ones
+};
+
 /// Making and breaking one controller: what the kernel does for us. Implementations check nothing:
 /// callers pass validated strings only. Blocking; thread-safe.
 class Fabrics {
@@ -26,24 +32,26 @@ class Fabrics {
     virtual ~Fabrics() = default;
 
     /// Goes through all that the kernel would wait for with a target, without the kernel: any
-    /// number of targets may be asked at the same time.
+    /// number of targets may be asked at the same time. That includes authentication, with the
+    /// options' keys: new ones first, and old ones where those are rejected.
     /// @param stop  ends the wait with ECANCELED
-    /// @return whether it has answered; false where there is no way of asking (RDMA). ECONNREFUSED,
-    /// EHOSTUNREACH, ETIMEDOUT (at `deadline`, or earlier where it answers too slowly), EIO (it
-    /// refuses), EPROTO ... when it is no use to connect, with a message as connect() gives
-    virtual Result<bool> probe(const Path& path, const std::string& subsystemNqn,
-                               const HostIdentity& host, const InitiatorOptions& options,
-                               std::chrono::steady_clock::time_point deadline,
-                               const std::stop_token& stop) = 0;
+    /// @return ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (at `deadline`, or earlier where it answers
+    /// too slowly), EIO (it refuses), ENOKEY, EKEYREJECTED, EPROTO ... when it is no use to
+    /// connect, with a message as connect() gives
+    virtual Result<Probed> probe(const Path& path, const std::string& subsystemNqn,
+                                 const HostIdentity& host, const InitiatorOptions& options,
+                                 std::chrono::steady_clock::time_point deadline,
+                                 const std::stop_token& stop) = 0;
 
     /// Connects, with all of the options' times, never with the kernel's defaults. The kernel makes
     /// one connection of the machine at a time.
+    /// @param probed  what has just come of a probe of this path: which keys go first
     /// @return the kernel's name of the new controller ("nvme3"); EALREADY when this host is
     /// connected already over this path; EOPNOTSUPP where the kernel would ignore the options' key;
     /// other errors name the address, the cause and the remedy
     virtual Result<std::string> connect(const Path& path, const std::string& subsystemNqn,
-                                        const HostIdentity& host,
-                                        const InitiatorOptions& options) = 0;
+                                        const HostIdentity& host, const InitiatorOptions& options,
+                                        const Probed& probed) = 0;
 
     /// Has the kernel find out whether a controller's target still answers: it takes the connection
     /// for lost where it does not. May block for some seconds then, and for as long as an answer

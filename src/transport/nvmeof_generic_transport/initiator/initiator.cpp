@@ -211,9 +211,9 @@ Result<Path> InitiatorImpl::choosePath(const Segment& segment, const Paths& path
         [&](const Path& path, const std::stop_token& stop) -> Result<bool> {
             const auto answered =
                 fabrics_->probe(path, segment.nqn, host_, options_, deadline, stop);
-            // Then its answer says no more than none.
-            if (answered.ok() && lastPaths_.hasFailed(segment.nqn, path)) return false;
-            return answered;
+            if (!answered.ok()) return answered.error();
+            // Where it has failed its answer says no more than none.
+            return answered.value().answered && !lastPaths_.hasFailed(segment.nqn, path);
         },
         stop_.get_token(), unasked_++);
     if (!chosen.ok()) return chosen;
@@ -246,7 +246,7 @@ Result<> InitiatorImpl::giveUpOthers(const Segment& segment, const Path& chosen,
     return beingRemoved(segment.nqn);
 }
 
-Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Attempt& attempt) {
+Result<InitiatorImpl::Prepared> InitiatorImpl::prepare(const Attempt& attempt) {
     const auto& [segment, path, deadline, stop, alone, claim] = attempt;
     Poll poll(deadline, stop);
     while (true) {
@@ -257,19 +257,23 @@ Result<ConnectOrder::Turn> InitiatorImpl::prepare(const Attempt& attempt) {
             if (answered.error().code == ETIMEDOUT && poll.wait()) continue;
             return answered.error();
         }
-        auto turn = order_.enter(path.target, answered.value(), deadline, stop);
-        if (!turn.ok()) return turn;
+        const bool asked = answered.value().answered;
+        auto turn = order_.enter(path.target, asked, deadline, stop);
+        if (!turn.ok()) return turn.error();
         // What was true long ago says little: a target has time to die while others connect.
-        if (!answered.value() || Clock::now() < probed + kProbeLasts) return turn;
+        if (!asked || Clock::now() < probed + kProbeLasts) {
+            return Prepared{turn.take(), answered.value()};
+        }
         turn.value().unused();
     }
 }
 
 Result<std::string> InitiatorImpl::makeController(const Attempt& attempt) {
     const Segment& segment = attempt.segment;
-    auto turn = prepare(attempt);
-    if (!turn.ok()) return turn.error();
-    turn.value().unused();
+    auto prepared = prepare(attempt);
+    if (!prepared.ok()) return prepared.error();
+    auto& [turn, probed] = prepared.value();
+    turn.unused();
     // Now that no other process of ours connects.
     const auto controllers = sysfs_.controllers();
     if (!controllers.ok()) return controllers.error();
@@ -278,9 +282,10 @@ Result<std::string> InitiatorImpl::makeController(const Attempt& attempt) {
         return strangerError(*stranger, segment.addresses);
     }
     if (const auto* other = findOther(all, attempt)) return notAlone(*other);
-    turn.value().begin();
-    auto made = fabrics_->connect(attempt.path, segment.nqn, agreeWith(host_, all), options_);
-    if (made.ok()) turn.value().succeeded();
+    turn.begin();
+    auto made =
+        fabrics_->connect(attempt.path, segment.nqn, agreeWith(host_, all), options_, probed);
+    if (made.ok()) turn.succeeded();
     return made;
 }
 

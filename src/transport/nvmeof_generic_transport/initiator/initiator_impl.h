@@ -61,8 +61,14 @@ class InitiatorImpl final : public Initiator {
         std::shared_ptr<const AddressClaims::Claim> claim = nullptr;
     };
 
+    /// What an attempt begins with.
+    struct Prepared {
+        ConnectOrder::Turn turn;
+        Probed probed;
+    };
+
     /// Asks the target, and waits until it is its turn.
-    Result<ConnectOrder::Turn> prepare(const Attempt& attempt);
+    Result<Prepared> prepare(const Attempt& attempt);
     /// Has the kernel make a controller, when it is this target's turn. @return its name
     Result<std::string> makeController(const Attempt& attempt);
     /// @param alone  as Attempt::alone. @return EBUSY where there is another one

@@ -14,6 +14,7 @@
 #include "connect_error.h"
 #include "controller_node.h"
 #include "io_queues.h"
+#include "key_pairs.h"
 #include "libnvme_fabrics.h"
 #include "sysfs_file.h"
 #include "tcp_probe.h"
@@ -42,26 +43,32 @@ class KernelFabrics final : public Fabrics {
  public:
     explicit KernelFabrics(std::string devRoot) : devRoot_(std::move(devRoot)) {}
 
-    Result<bool> probe(const Path& path, const std::string& subsystemNqn, const HostIdentity& host,
-                       const InitiatorOptions& options, Clock::time_point deadline,
-                       const std::stop_token& stop) override {
-        if (path.target.trtype != "tcp") return false;
-        const auto probed = probeTcpTarget({path, subsystemNqn, host, options.keepAlive}, deadline,
-                                           kProbeLimit, stop);
-        if (probed.ok()) return true;
-        const Error& error = probed.error();
+    Result<Probed> probe(const Path& path, const std::string& subsystemNqn,
+                         const HostIdentity& host, const InitiatorOptions& options,
+                         Clock::time_point deadline, const std::stop_token& stop) override {
+        Probed probed;
+        if (path.target.trtype != "tcp") return probed;
+        const auto key = readHostKey(options);
+        if (!key.ok()) return key.error();
+        const auto done = withEither(keyPairs(key.value()), [&](const KeyPair& keys) {
+            probed = {true, keys.old};
+            return probeTcpTarget({path, subsystemNqn, host, options.keepAlive, keys}, deadline,
+                                  kProbeLimit, stop);
+        });
+        if (done.ok()) return probed;
+        const Error& error = done.error();
         return connectError(error.code, path, subsystemNqn, host.nqn, error.message);
     }
 
     Result<std::string> connect(const Path& path, const std::string& subsystemNqn,
-                                const HostIdentity& host,
-                                const InitiatorOptions& options) override {
+                                const HostIdentity& host, const InitiatorOptions& options,
+                                const Probed& probed) override {
         const NoBrokenPipe guard;
         if (options.keyFile.empty()) {
-            return connectWithLibnvme(path, subsystemNqn, host, options);
+            return connectWithLibnvme(path, subsystemNqn, host, options, probed);
         }
         if (keysAreIgnored) return keysIgnored(options.keyFile);
-        auto made = connectWithLibnvme(path, subsystemNqn, host, options);
+        auto made = connectWithLibnvme(path, subsystemNqn, host, options, probed);
         if (!made.ok()) return made;
         // Linux 6.1 takes keys also where it was built without their use. It does not get past a
         // target that asks for them; with one that does not, nobody would notice.

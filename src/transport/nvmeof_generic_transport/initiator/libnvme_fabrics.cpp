@@ -24,9 +24,10 @@
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <vector>
 
 #include "connect_error.h"
-#include "transport/nvmeof_generic_transport/common/host_key.h"
+#include "key_pairs.h"
 
 namespace mooncake::nvmeof_generic {
 namespace {
@@ -97,12 +98,6 @@ int kernelErrno(int code, std::string_view messages) {
 void wipe(const char* key) {
     if (key != nullptr) explicit_bzero(const_cast<char*>(key), strlen(key));
 }
-
-// What one attempt is made with; null: without.
-struct KeyPair {
-    const Secret* host = nullptr;
-    const Secret* controller = nullptr;
-};
 
 // Hands the keys to libnvme for as long as this lives. The kernel's option string, which libnvme
 // makes and frees by itself, is out of reach.
@@ -218,24 +213,23 @@ Result<std::string> connectWith(const KeyPair& key, const Path& path,
 }  // namespace
 
 Result<std::string> connectWithLibnvme(const Path& path, const std::string& subsystemNqn,
-                                       const HostIdentity& host, const InitiatorOptions& options) {
+                                       const HostIdentity& host, const InitiatorOptions& options,
+                                       const Probed& probed) {
     const std::lock_guard lock(libnvmeMutex);
-    if (options.keyFile.empty()) return connectWith({}, path, subsystemNqn, host, options);
-    const auto key = readKeyFile(options.keyFile, options.pathCheck);
+    const auto key = readHostKey(options);
     if (!key.ok()) return key.error();
-    const HostKey& keys = key.value();
-    const auto orNull = [](const Secret& secret) { return secret.empty() ? nullptr : &secret; };
-    auto made =
-        connectWith({&keys.host, orNull(keys.controller)}, path, subsystemNqn, host, options);
-    const bool refused = !made.ok() && made.error().code == EKEYREJECTED;
-    if (!refused || (keys.oldHost.empty() && keys.oldController.empty())) return made;
-    // While keys are being changed, target by target.
-    const Secret& oldHost = keys.oldHost.empty() ? keys.host : keys.oldHost;
-    const Secret& controller = keys.oldController.empty() ? keys.controller : keys.oldController;
-    auto older = connectWith({&oldHost, orNull(controller)}, path, subsystemNqn, host, options);
-    if (!older.ok()) return older.error().code == EKEYREJECTED ? made : older;
-    LOG(INFO) << subsystemNqn << " at " << toString(path) << " has the old key of this host still";
-    return older;
+    std::vector<KeyPair> pairs = keyPairs(key.value());
+    if (probed.withOldKeys) std::reverse(pairs.begin(), pairs.end());
+    bool old = false;
+    auto made = withEither(pairs, [&](const KeyPair& keys) {
+        old = keys.old;
+        return connectWith(keys, path, subsystemNqn, host, options);
+    });
+    if (made.ok() && old) {
+        LOG(INFO) << subsystemNqn << " at " << toString(path)
+                  << " has the old key of this host still";
+    }
+    return made;
 }
 
 }  // namespace mooncake::nvmeof_generic

@@ -15,7 +15,8 @@ constexpr size_t kConnectDataBytes = 1024, kNqnBytes = 256;
 
 // Opcodes and fabrics command types.
 constexpr uint8_t kGetLogPage = 0x02, kIdentify = 0x06, kSetFeatures = 0x09, kKeepAlive = 0x18;
-constexpr uint8_t kFabrics = 0x7f, kPropertySet = 0x00, kConnect = 0x01, kPropertyGet = 0x04;
+constexpr uint8_t kFabrics = 0x7f, kPropertySet = 0x00, kConnect = 0x01, kPropertyGet = 0x04,
+                  kAuthenticationSend = 0x05, kAuthenticationReceive = 0x06;
 
 // SGL descriptors: data in the capsule, data by the transport (none where the length is 0).
 constexpr uint8_t kSglInCapsule = 0x01, kSglTransport = 0x5a;
@@ -54,9 +55,18 @@ Bytes capsule(uint8_t opcode, uint16_t id, uint32_t answer, uint32_t inCapsule =
     return pdu;
 }
 
-Bytes fabricsCapsule(uint8_t type, uint16_t id, uint32_t inCapsule = 0) {
-    Bytes pdu = capsule(kFabrics, id, 0, inCapsule);
+Bytes fabricsCapsule(uint8_t type, uint16_t id, uint32_t inCapsule = 0, uint32_t answer = 0) {
+    Bytes pdu = capsule(kFabrics, id, answer, inCapsule);
     pdu[field(4)] = type;
+    return pdu;
+}
+
+Bytes authentication(uint8_t type, uint16_t id, uint32_t inCapsule, uint32_t answer) {
+    constexpr uint8_t kDhHmacChap = 0xe9;
+    Bytes pdu = fabricsCapsule(type, id, inCapsule, answer);
+    pdu[field(41)] = pdu[field(42)] = 1;  // of the protocol, as it wants
+    pdu[field(43)] = kDhHmacChap;
+    put(pdu, field(44), inCapsule + answer);
     return pdu;
 }
 
@@ -142,6 +152,16 @@ Bytes keepAlive(uint16_t id) {
     return capsule(kKeepAlive, id, 0);
 }
 
+Bytes authenticationSend(uint16_t id, const Bytes& message) {
+    Bytes pdu = authentication(kAuthenticationSend, id, static_cast<uint32_t>(message.size()), 0);
+    std::copy(message.begin(), message.end(), pdu.begin() + kCapsuleBytes);
+    return pdu;
+}
+
+Bytes authenticationReceive(uint16_t id, uint32_t bytes) {
+    return authentication(kAuthenticationReceive, id, 0, bytes);
+}
+
 Header parseHeader(const uint8_t* pdu) {
     return {pdu[0], pdu[1], pdu[2], pdu[3], get<uint32_t>(pdu + 4)};
 }
@@ -158,8 +178,13 @@ Data parseData(const uint8_t* pdu) {
 }
 
 bool asksForAuthentication(uint64_t connectResult) {
-    constexpr uint64_t kAuthenticationRequired = 3u << 16;
-    return (connectResult & kAuthenticationRequired) != 0;
+    constexpr uint64_t kAtr = 1u << 17;
+    return (connectResult & kAtr) != 0;
+}
+
+bool asksForSecureChannel(uint64_t connectResult) {
+    constexpr uint64_t kAscr = 1u << 18;
+    return (connectResult & kAscr) != 0;
 }
 
 Identity parseIdentity(const uint8_t* data) {

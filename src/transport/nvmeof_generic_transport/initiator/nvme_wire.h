@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes of NVMe/TCP, as far as an admin queue's beginning needs them. Sources: NVMe/TCP
 // Transport Specification 1.0, section 3.6 (PDUs); NVMe over Fabrics 1.1, section 3 (Connect,
-// Property Get and Set); NVMe Base Specification 2.0, section 5 (admin commands). All numbers are
-// little endian.
+// Property Get and Set); NVMe Base Specification 2.0, sections 5 (admin commands) and 6 (AUTHREQ,
+// Authentication Send and Receive). All numbers are little endian.
 #pragma once
 
 #include <array>
@@ -50,6 +50,10 @@ Bytes identifyActiveNamespaces(uint16_t id);
 Bytes getAnaLog(uint16_t id, uint32_t bytes);
 Bytes setNumberOfQueues(uint16_t id, uint16_t queues);
 Bytes keepAlive(uint16_t id);
+/// A message of DH-HMAC-CHAP, and the question for the target's.
+/// @param bytes  of the answer, at most
+Bytes authenticationSend(uint16_t id, const Bytes& message);
+Bytes authenticationReceive(uint16_t id, uint32_t bytes);
 
 /// What every PDU begins with.
 struct Header {
@@ -74,8 +78,10 @@ struct Data {
 };
 Data parseData(const uint8_t* pdu);
 
-/// Whether a Connect's result asks for authentication.
+/// What a Connect's result asks for (AUTHREQ): authentication (ATR), or that and a TLS channel made
+/// of it (ASCR).
 bool asksForAuthentication(uint64_t connectResult);
+bool asksForSecureChannel(uint64_t connectResult);
 
 /// What counts in Identify Controller's answer.
 struct Identity {
