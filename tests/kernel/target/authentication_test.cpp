@@ -162,11 +162,13 @@ TEST_F(AuthenticationTest, AHostWithoutTheRightKeyIsNotConnectedByTheKernel) {
     }
 }
 
-// What the target chooses, the probe computes as the kernel does.
-TEST_F(AuthenticationTest, WithEachHashAndGroup) {
-    const std::pair<const char*, const char*> choices[] = {
-        {"sha256", "ffdhe2048"}, {"sha384", "null"},      {"sha384", "ffdhe3072"},
-        {"sha512", "ffdhe4096"}, {"sha512", "ffdhe6144"}, {"sha256", "ffdhe8192"}};
+// What the target chooses, the probe computes as the kernel does. The largest groups take an
+// emulated processor seconds, and are the unit tests'.
+TEST_F(AuthenticationTest, WithEachHash) {
+    const std::pair<const char*, const char*> choices[] = {{"sha256", "ffdhe2048"},
+                                                           {"sha384", "null"},
+                                                           {"sha384", "ffdhe3072"},
+                                                           {"sha512", "ffdhe4096"}};
     for (const auto& [hash, group] : choices) {
         const std::string keys = "host_key=" + kKeyC + "\ncontroller_key=" + kKeyB;
         keyFile(kHost, keys + "\nhash=" + hash + "\ndhgroup=" + group);
