@@ -56,8 +56,10 @@ class DataPath::Lent {
 DataPath::DataPath(TransferEngine& engine, const DataOptions& options)
     : engine_(engine), options_(options), staging_(options.staging_bytes) {
     spare_.reserve(kMostSpare);
-    // The library chooses its functions at the first call, which is not to be two threads' at once.
-    (void)checksumOf(nullptr, 0);
+    // The library chooses its functions at the first call for more than 240 bytes
+    // (XXH3_MIDSIZE_MAX), which is not to be two threads' at once.
+    static constexpr char kLong[256] = {};
+    (void)checksumOf(kLong, sizeof(kLong));
 }
 
 DataPath::~DataPath() = default;

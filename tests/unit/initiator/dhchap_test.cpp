@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "dhchap_target.h"
@@ -273,6 +276,32 @@ TEST_F(LiesOfATarget, WhateverItSends) {
         // Most of the time is that of a group.
         if (round % 16 != 0 && message.size() > 9) message[9] = 0;
         if (side.reply(message).ok()) static_cast<void>(side.judge(message));
+    }
+}
+
+// OpenSSL frees what it has at exit(), also under threads that compute.
+TEST(DhchapDeathTest, TheProcessMayExitMeanwhile) {
+    testing::GTEST_FLAG(death_test_style) = "threadsafe";
+    for (int time = 0; time < 5; ++time) {
+        EXPECT_EXIT(
+            {
+                const Host host(kKeys[0]);
+                DhchapTarget target({kKeys[0], "", 1, 1}, kHostNqn, kNqn);
+                target.send(DhchapHost::negotiate());
+                const Bytes challenge = target.receive(DhchapHost::kMessageBytes);
+                std::atomic<int> computed{0};
+                for (int i = 0; i < 4; ++i) {
+                    std::thread([&] {
+                        while (true) {
+                            (void)host.side().reply(challenge);
+                            ++computed;
+                        }
+                    }).detach();
+                }
+                while (computed < 8) std::this_thread::yield();
+                exit(0);
+            },
+            testing::ExitedWithCode(0), "");
     }
 }
 

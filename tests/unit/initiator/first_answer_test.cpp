@@ -45,6 +45,20 @@ TEST(FirstAnswer, IsTheFirstErrorWhereThereIsNone) {
     EXPECT_EQ(found.error().code, ECONNREFUSED);
 }
 
+// Silence may have any cause; this one is known.
+TEST(FirstAnswer, IsWhatATargetHasAgainstThisHost) {
+    for (const int code : {ENOKEY, EKEYREJECTED, EPROTONOSUPPORT}) {
+        const auto found = firstThatAnswers(
+            {kOne, kTwo},
+            [code](const Path& path, const std::stop_token&) -> Result<bool> {
+                return makeError(path == kOne ? ETIMEDOUT : code, "no answer");
+            },
+            {}, 0);
+        ASSERT_FALSE(found.ok());
+        EXPECT_EQ(found.error().code, code);
+    }
+}
+
 // Those that cannot be asked, each in its turn.
 TEST(FirstAnswer, IsGuessedWhereNobodyCanBeAsked) {
     const Path guesses[] = {kRdma, kOtherRdma, kRdma};

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -122,6 +124,25 @@ TEST_F(LateCopiesTest, ALookCountsForSomeMilliseconds) {
     flow("04", 4169);
     EXPECT_EQ(loss(1ms), 0u);
     EXPECT_NE(loss(), 0u);
+}
+
+// For each number of descriptors that are left, until the look has all that it takes.
+TEST_F(LateCopiesTest, WhatCannotBeSeenIsNotOver) {
+    host.setState("nvme0", "resetting");
+    flow("04", 4169);
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int next = dup(0);
+    close(next);
+    uint64_t seen = LateCopies::kNotKnownYet;
+    for (int left = 0; seen == LateCopies::kNotKnownYet && left < 10; ++left) {
+        const rlimit few{static_cast<rlim_t>(next + left), before.rlim_max};
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+        seen = loss();
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+        EXPECT_NE(seen, 0u) << left;
+    }
+    EXPECT_EQ(seen, 1u);
 }
 
 // Writes of all threads end here, and the look reads sysfs.

@@ -73,5 +73,11 @@ TEST_F(TcpFlowsTest, WithoutATableNothingIsKnown) {
     EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", "", proc()));
 }
 
+// Who gives a path up wants to be sure that it is dead, and who tells an end that nothing comes.
+TEST_F(TcpFlowsTest, WithoutTheTableNothingIsSure) {
+    EXPECT_FALSE(waitsInVain("10.0.0.2", "4420", "", proc()));
+    EXPECT_TRUE(closesWithData("10.0.0.2", "4420", proc()));
+}
+
 }  // namespace
 }  // namespace mooncake::nvmeof_generic

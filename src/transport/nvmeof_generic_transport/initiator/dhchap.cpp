@@ -16,6 +16,8 @@
 #include <memory>
 #include <utility>
 
+#include "openssl_gate.h"
+
 namespace mooncake::nvmeof_generic {
 namespace {
 
@@ -87,8 +89,10 @@ Error nonsense(const char* at, const char* what) {
 }
 
 Error notComputed() {
-    return Error{EOPNOTSUPP,
-                 "this host's OpenSSL refuses to compute what authentication (DH-HMAC-CHAP) takes"};
+    return Error{
+        EOPNOTSUPP,
+        "this host's OpenSSL does not compute what authentication (DH-HMAC-CHAP) takes: check "
+        "its configuration (FIPS) and the memory that is left"};
 }
 
 // Failure1. The kernel would be refused for the same reason: it offers and asks for the same.
@@ -201,10 +205,12 @@ Bytes DhchapHost::negotiate() {
 Result<Bytes> DhchapHost::reply(const Bytes& challenge) {
     constexpr char kAt[] = "the challenge";
     if (auto expected = expect(challenge, kChallenge, kAt); !expected.ok()) return expected.error();
+    const OpensslGate openssl;
+    if (!openssl.isOpen()) return Error{ECANCELED, ""};
     const NoErrorsLeft guard;
     hash_ = challenge[kHash];
     if (hash_ == 0 || hash_ > std::size(kHashes) || challenge[kHashBytes] != hashOf(hash_).bytes) {
-        return nonsense(kAt, "it chose a hash that was not offered");
+        return nonsense(kAt, "it chose a hash that was not offered, or its length is wrong");
     }
     const size_t length = hashOf(hash_).bytes, dhLength = get(&challenge[kDhBytes], 2);
     const uint8_t group = challenge[kGroup];
@@ -251,6 +257,8 @@ Result<Bytes> DhchapHost::reply(const Bytes& challenge) {
 Result<> DhchapHost::judge(const Bytes& outcome) {
     constexpr char kAt[] = "the outcome";
     if (auto expected = expect(outcome, kSuccess1, kAt); !expected.ok()) return expected;
+    const OpensslGate openssl;
+    if (!openssl.isOpen()) return Error{ECANCELED, ""};
     const NoErrorsLeft guard;
     const size_t length = hashOf(hash_).bytes;
     if (outcome[kHashBytes] != length) return nonsense(kAt, "its hash is another one");
@@ -258,7 +266,7 @@ Result<> DhchapHost::judge(const Bytes& outcome) {
     const Secret wanted =
         proof(*keys_.controller, "Controller", subsystemNqn_, hostNqn_, challenge_, sequence_);
     if (wanted.empty()) return notComputed();
-    if (outcome[kIsValid] == 1 && outcome.size() >= kHead + length &&
+    if (outcome[kIsValid] != 0 && outcome.size() >= kHead + length &&
         CRYPTO_memcmp(&outcome[kHead], wanted.text(), length) == 0) {
         last_ = message(kDhchap, kSuccess2, kHead);
         return {};

@@ -37,7 +37,8 @@ class DhchapHost {
     /// @param challenge  what the target sent, of any length
     /// @return EKEYREJECTED, without a message, where the target says that authentication failed;
     /// EPROTONOSUPPORT where it refuses for another reason; EPROTO where this is no challenge to
-    /// the offer; EOPNOTSUPP where OpenSSL refuses to compute
+    /// the offer; EOPNOTSUPP where OpenSSL does not compute; ECANCELED, without a message, where
+    /// the process ends
     Result<Bytes> reply(const Bytes& challenge);
 
     /// @param outcome  what the target sent after the reply, of any length

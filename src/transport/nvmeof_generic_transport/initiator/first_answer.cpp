@@ -93,7 +93,13 @@ Result<Path> firstThatAnswers(
         if (cannotBeAsked(answers.of[i])) mute.push_back(i);
     }
     if (!mute.empty()) return paths[mute[turn % mute.size()]];
-    return answers.of.front()->error();
+    // What a target has against this host is more than another one's silence.
+    const auto refuses = [](const Answer& answer) {
+        const int code = answer->error().code;
+        return code == ENOKEY || code == EKEYREJECTED || code == EPROTONOSUPPORT;
+    };
+    const auto why = std::find_if(answers.of.begin(), answers.of.end(), refuses);
+    return (why == answers.of.end() ? answers.of.front() : *why)->error();
 }
 
 }  // namespace mooncake::nvmeof_generic

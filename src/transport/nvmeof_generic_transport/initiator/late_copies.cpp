@@ -34,7 +34,9 @@ uint64_t LateCopies::loss() noexcept {
         const std::unique_lock lock(looking_, std::try_to_lock);
         if (!lock.owns_lock()) return kNotKnownYet;
         try {
-            auto [names, mayBeSent] = look();
+            auto seen = look();
+            if (!seen) return kNotKnownYet;
+            auto& [names, mayBeSent] = *seen;
             const bool more = std::any_of(names.begin(), names.end(), [this](const auto& name) {
                 return std::find(goingDown_.begin(), goingDown_.end(), name) == goingDown_.end();
             });
@@ -51,19 +53,27 @@ uint64_t LateCopies::loss() noexcept {
                                                        : 0;
 }
 
-LateCopies::Look LateCopies::look() const {
+std::optional<LateCopies::Look> LateCopies::look() const {
     Look found;
     const auto names = listFolder(subsystem_->get(), ".");
-    if (!names.ok()) return found;  // the subsystem is gone, and all its controllers
+    if (!names.ok()) {
+        if (!isGone(names.error().code)) return std::nullopt;
+        return found;  // the subsystem is gone, and all its controllers
+    }
     for (const std::string& name : names.value()) {
         if (!isControllerName(name)) continue;
         const auto dir = openFolder(subsystem_->get(), name);
         const auto state = dir.ok() ? SysfsNvme::readState(dir.value().get()) : dir.error();
-        if (!state.ok() || state.value() == ControllerState::kLive ||
+        if (!state.ok()) {
+            if (!isGone(state.error().code)) return std::nullopt;
+            continue;
+        }
+        if (state.value() == ControllerState::kLive ||
             state.value() == ControllerState::kConnecting) {
             continue;
         }
         const auto info = SysfsNvme::describeController(dir.value().get(), name);
+        if (!info.ok() && !isGone(info.error().code)) return std::nullopt;
         if (!info.ok() || info.value().trtype != "tcp") continue;
         found.goingDown.push_back(name);
         found.mayBeSent =

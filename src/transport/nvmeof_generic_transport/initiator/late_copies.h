@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,7 +36,7 @@ class LateCopies {
     using Clock = std::chrono::steady_clock;
     /// mcast_solicit (3) times retrans_time (1 s), of the kernel's defaults (arp(7)), and a moment.
     static constexpr std::chrono::milliseconds kOnTheWay{3200};
-    /// What loss() returns while another thread looks.
+    /// What loss() returns where nothing is sure.
     static constexpr uint64_t kNotKnownYet = UINT64_MAX;
 
     /// @param subsystem  its opened folder in sysfs
@@ -47,7 +48,7 @@ class LateCopies {
     /// down, at the TCP connections of this network namespace. An answer counts for some
     /// milliseconds. Waits for no other thread.
     /// @return the number of the last loss of which copies may still come; 0: there is none;
-    /// kNotKnownYet: another thread looks just now
+    /// kNotKnownYet: another thread looks just now, or it cannot be seen
     uint64_t loss() noexcept;
 
  private:
@@ -55,7 +56,8 @@ class LateCopies {
         std::vector<std::string> goingDown;  // controllers that are being taken down
         bool mayBeSent = false;              // by a socket of theirs
     };
-    Look look() const;
+    /// @return nothing where it cannot be seen, for want of descriptors, say
+    std::optional<Look> look() const;
 
     const std::shared_ptr<const UniqueFd> subsystem_;
     const std::string procRoot_;

@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
+#include <optional>
 #include <string_view>
 
 namespace mooncake::nvmeof_generic {
@@ -34,9 +35,10 @@ struct Flow {
     unsigned repeated;        // times in a row
 };
 
-/// Whether some flow to the address, from this source, is such a one.
-bool anyFlow(const std::string& traddr, const std::string& trsvcid, const std::string& source,
-             const std::string& procRoot, bool (*isSuch)(const Flow&)) {
+/// Whether some flow to the address, from this source, is such a one; nothing: it cannot be read.
+std::optional<bool> anyFlow(const std::string& traddr, const std::string& trsvcid,
+                            const std::string& source, const std::string& procRoot,
+                            bool (*isSuch)(const Flow&)) {
     const std::string address = shown(traddr);
     const std::string from = source.empty() ? "" : shown(source) + ":";
     unsigned port = 0;
@@ -45,6 +47,7 @@ bool anyFlow(const std::string& traddr, const std::string& trsvcid, const std::s
     snprintf(shownPort.data(), shownPort.size(), ":%04X", port & 0xffff);
     const std::string remote = address + shownPort.data();
     std::ifstream table(procRoot + (address.size() == 8 ? "/net/tcp" : "/net/tcp6"));
+    if (!table.is_open()) return std::nullopt;
     for (std::string line; std::getline(table, line);) {
         std::array<char, 48> near{}, far{};
         Flow flow{};
@@ -56,6 +59,8 @@ bool anyFlow(const std::string& traddr, const std::string& trsvcid, const std::s
             return true;
         }
     }
+    // Also where a line found no memory.
+    if (table.bad()) return std::nullopt;
     return false;
 }
 
@@ -63,19 +68,21 @@ bool anyFlow(const std::string& traddr, const std::string& trsvcid, const std::s
 
 bool waitsInVain(const std::string& traddr, const std::string& trsvcid, const std::string& source,
                  const std::string& procRoot) {
-    return anyFlow(traddr, trsvcid, source, procRoot, [](const Flow& flow) {
+    const auto waits = anyFlow(traddr, trsvcid, source, procRoot, [](const Flow& flow) {
         return flow.unacknowledged > 0 && flow.repeated >= kRepeated;
     });
+    return waits.value_or(false);
 }
 
 bool closesWithData(const std::string& traddr, const std::string& trsvcid,
                     const std::string& procRoot) {
-    return anyFlow(traddr, trsvcid, "", procRoot, [](const Flow& flow) {
+    const auto found = anyFlow(traddr, trsvcid, "", procRoot, [](const Flow& flow) {
         constexpr unsigned kFinWait1 = 4, kLastAck = 9, kClosing = 11;
         const bool closes =
             flow.state == kFinWait1 || flow.state == kLastAck || flow.state == kClosing;
         return closes && flow.unacknowledged > 1;
     });
+    return found.value_or(true);
 }
 
 }  // namespace mooncake::nvmeof_generic
