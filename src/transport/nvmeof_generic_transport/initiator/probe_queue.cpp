@@ -92,8 +92,7 @@ Result<ProbeQueue::Answer> ProbeQueue::need(const char* step, const wire::Bytes&
                           hex(answer.value().status)};
 }
 
-Result<ProbeQueue::Answer> ProbeQueue::finished(Answer answer) {
-    largeArrived_ = largeArrived_ || answer.data.size() >= wire::kIdentifyBytes;
+Result<ProbeQueue::Answer> ProbeQueue::finished(Answer answer) const {
     if (answer.status == 0 && data_ == Data::kWhole && answer.data.size() != expected_) {
         return nonsense("its data is incomplete").error();
     }
@@ -106,7 +105,7 @@ Result<> ProbeQueue::receive(uint8_t* data, size_t length) const {
 
 Result<> ProbeQueue::exchangeFailed(const Result<>& result) const {
     if (result.ok() || result.error().code != ETIMEDOUT) return result;
-    if (expected_ >= wire::kIdentifyBytes && !largeArrived_) {
+    if (expected_ >= wire::kIdentifyBytes) {
         return Error{ETIMEDOUT, kLarge + std::string(step_) + ")"};
     }
     return Error{ETIMEDOUT, kSilent + std::string(step_)};

@@ -48,7 +48,7 @@ class ProbeQueue {
                         Data data = Data::kWhole);
 
  private:
-    Result<Answer> finished(Answer answer);
+    Result<Answer> finished(Answer answer) const;
     Result<> receive(uint8_t* data, size_t length) const;
     Result<> exchangeFailed(const Result<>& result) const;
     Result<> nonsense(const std::string& what) const;
@@ -59,7 +59,6 @@ class ProbeQueue {
     const char* step_ = "";
     uint32_t expected_ = 0;
     Data data_ = Data::kWhole;
-    bool largeArrived_ = false;  // so it is not the path that loses large packets
 };
 
 }  // namespace mooncake::nvmeof_generic
