@@ -279,29 +279,31 @@ TEST_F(LiesOfATarget, WhateverItSends) {
     }
 }
 
+// Ends the process while threads compute, which go on when the program's own objects are gone.
+[[noreturn]] void exitMeanwhile() {
+    const std::string name = kHostNqn, subsystem = kNqn;
+    const Host host(kKeys[0]);
+    DhchapTarget target({kKeys[0], "", 1, 1}, name, subsystem);
+    target.send(DhchapHost::negotiate());
+    const Bytes challenge = target.receive(DhchapHost::kMessageBytes);
+    std::atomic<int> computed{0};
+    for (int i = 0; i < 4; ++i) {
+        std::thread([&] {
+            while (true) {
+                (void)host.side(name, subsystem).reply(challenge);
+                ++computed;
+            }
+        }).detach();
+    }
+    while (computed < 8) std::this_thread::yield();
+    exit(0);
+}
+
 // OpenSSL frees what it has at exit(), also under threads that compute.
 TEST(DhchapDeathTest, TheProcessMayExitMeanwhile) {
     testing::GTEST_FLAG(death_test_style) = "threadsafe";
     for (int time = 0; time < 5; ++time) {
-        EXPECT_EXIT(
-            {
-                const Host host(kKeys[0]);
-                DhchapTarget target({kKeys[0], "", 1, 1}, kHostNqn, kNqn);
-                target.send(DhchapHost::negotiate());
-                const Bytes challenge = target.receive(DhchapHost::kMessageBytes);
-                std::atomic<int> computed{0};
-                for (int i = 0; i < 4; ++i) {
-                    std::thread([&] {
-                        while (true) {
-                            (void)host.side().reply(challenge);
-                            ++computed;
-                        }
-                    }).detach();
-                }
-                while (computed < 8) std::this_thread::yield();
-                exit(0);
-            },
-            testing::ExitedWithCode(0), "");
+        EXPECT_EXIT(exitMeanwhile(), testing::ExitedWithCode(0), "");
     }
 }
 
