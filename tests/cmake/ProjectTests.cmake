@@ -73,7 +73,7 @@ function(add_kernel_test name)
              COMMAND ${PROJECT_SOURCE_DIR}/scripts/vm/run_test.sh -k ${kernel} -t ${ARG_TIMEOUT} ${options}
                      $<TARGET_FILE:${name}>)
     # A test that cannot run on one of its kernels is told so by KERNELS, not by skipping itself unseen.
-    # The longest begin first, so that none is alone at the end.
+    # The longest begin first, so that few are left to run alone at the end.
     set_tests_properties(kernel.${kernel}.${name} PROPERTIES LABELS kernel TIMEOUT ${ctest_timeout} COST ${ARG_TIMEOUT}
                          FAIL_REGULAR_EXPRESSION "\\[  SKIPPED \\];Running 0 tests from")
   endforeach()

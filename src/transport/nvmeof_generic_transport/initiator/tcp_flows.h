@@ -16,6 +16,7 @@ bool waitsInVain(const std::string& traddr, const std::string& trsvcid,
 
 /// Whether some TCP connection of this network namespace to an address has been shut down by this
 /// end and not been closed yet, and may still send data. Other parameters as above.
+/// @return true also where the kernel's table cannot be read, for want of descriptors, say
 bool closesWithData(const std::string& traddr, const std::string& trsvcid,
                     const std::string& procRoot = "/proc");
 

@@ -83,7 +83,7 @@ struct IoDeviceSpec {
     /// began before the loss was seen is told when there is none any more. Thread-safe, throws
     /// nothing; waits for nobody, but may read sysfs. Null: there never is
     /// @return the number of the last such loss, another one for each; 0: there is none;
-    /// kLossNotKnownYet: another thread finds out, ask again
+    /// kLossNotKnownYet: another thread finds out, or it cannot be seen; ask again
     std::function<uint64_t()> lossWithCopies{};
     static constexpr uint64_t kLossNotKnownYet = UINT64_MAX;
 };
