@@ -16,8 +16,8 @@ namespace mooncake::nvmeof_generic {
 ///     there is none to be had, on this one
 /// @param turn  which of those that cannot be asked (RDMA) is taken where none answers within a
 ///     second: nothing else tells whether it works
-/// @return the first that answers; where none does, the error of one that has something against this
-/// host (ENOKEY, EKEYREJECTED, EPROTONOSUPPORT), else the first path's; ECANCELED
+/// @return the first that answers; where none does, the error of one that has something against
+/// this host (ENOKEY, EKEYREJECTED, EPROTONOSUPPORT), else the first path's; ECANCELED
 Result<Path> firstThatAnswers(
     const Paths& paths,
     const std::function<Result<bool>(const Path& path, const std::stop_token& stop)>& ask,
